@@ -1,0 +1,214 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Ticks counts 100 ns since 0001-01-01T00:00:00Z. Years 1 to 9999 are valid.
+type Ticks int64
+
+// Span is a length of time in 100 ns.
+type Span int64
+
+// Units of ticks. These numbers are on disk and on the wire.
+const (
+	TicksPerMicrosecond = 10
+	TicksPerMillisecond = 10_000
+	TicksPerSecond      = 10_000_000
+	TicksPerMinute      = 60 * TicksPerSecond
+	TicksPerHour        = 60 * TicksPerMinute
+	TicksPerDay         = 24 * TicksPerHour
+
+	MinTicks  Ticks = 0
+	MaxTicks  Ticks = 3155378975999999999 // 9999-12-31T23:59:59.9999999Z
+	unixTicks       = 621355968000000000  // 1970-01-01T00:00:00Z
+)
+
+// ErrTime reports a time outside the years 1 to 9999.
+var ErrTime = errors.New("time is outside the years 1 to 9999")
+
+// TicksOf converts t, cutting below 100 ns. Times outside years 1 to 9999 are clamped.
+func TicksOf(t time.Time) Ticks {
+	sec := t.Unix()
+	if sec < -62135596800 {
+		return MinTicks
+	}
+	if sec > 253402300799 {
+		return MaxTicks
+	}
+	return Ticks(unixTicks + sec*TicksPerSecond + int64(t.Nanosecond())/100)
+}
+
+// Time converts ticks to UTC.
+func (t Ticks) Time() time.Time {
+	u := int64(t) - unixTicks
+	sec, rest := u/TicksPerSecond, u%TicksPerSecond
+	if rest < 0 {
+		sec, rest = sec-1, rest+TicksPerSecond
+	}
+	return time.Unix(sec, rest*100).UTC()
+}
+
+// String formats t as the query API does: seven digits or fewer of a second's
+// fraction, trailing zeros cut, always Z.
+func (t Ticks) String() string {
+	return t.Time().Format("2006-01-02T15:04:05.9999999Z")
+}
+
+// String formats s as [-][d.]hh:mm:ss[.fffffff].
+func (s Span) String() string {
+	var b strings.Builder
+	u := uint64(s)
+	if s < 0 {
+		b.WriteByte('-')
+		u = -u
+	}
+	if d := u / TicksPerDay; d > 0 {
+		fmt.Fprintf(&b, "%d.", d)
+	}
+	fmt.Fprintf(&b, "%02d:%02d:%02d", u/TicksPerHour%24, u/TicksPerMinute%60, u/TicksPerSecond%60)
+	if f := u % TicksPerSecond; f > 0 {
+		fmt.Fprintf(&b, ".%07d", f)
+	}
+	return b.String()
+}
+
+// ParseTicks reads an RFC 3339 / ISO 8601 time: date alone, date and time with
+// T or blank, any digits of fraction, with zone or without (then UTC).
+func ParseTicks(s string) (Ticks, error) {
+	if t, ok := parseCommon(s); ok {
+		return t, nil
+	}
+	for _, layout := range [...]string{
+		"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07:00",
+		"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999",
+		"2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02",
+	} {
+		if t, err := time.Parse(layout, s); err == nil {
+			if y := t.UTC().Year(); y < 1 || y > 9999 {
+				return 0, ErrTime
+			}
+			return TicksOf(t), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not an ISO 8601 time such as 2026-01-02T03:04:05Z", s)
+}
+
+// parseCommon is ParseTicks for yyyy-mm-ddThh:mm:ss[.f…]Z, the form that
+// nearly every log row has; it allocates nothing.
+func parseCommon(s string) (Ticks, bool) {
+	n := len(s)
+	if n < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[n-1] != 'Z' {
+		return 0, false
+	}
+	num := func(i, j int) (v int, ok bool) {
+		for ; i < j; i++ {
+			if s[i] < '0' || s[i] > '9' {
+				return 0, false
+			}
+			v = v*10 + int(s[i]-'0')
+		}
+		return v, true
+	}
+	y, ok1 := num(0, 4)
+	mo, ok2 := num(5, 7)
+	d, ok3 := num(8, 10)
+	h, ok4 := num(11, 13)
+	mi, ok5 := num(14, 16)
+	se, ok6 := num(17, 19)
+	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) || y < 1 || mo < 1 || mo > 12 || d < 1 || d > daysIn(y, mo) || h > 23 || mi > 59 || se > 59 {
+		return 0, false
+	}
+	var frac, scale int64 = 0, TicksPerSecond
+	if n > 20 {
+		if s[19] != '.' || n == 21 {
+			return 0, false
+		}
+		for i := 20; i < n-1; i++ {
+			if s[i] < '0' || s[i] > '9' {
+				return 0, false
+			}
+			if scale > 1 {
+				scale /= 10
+				frac += int64(s[i]-'0') * scale
+			}
+		}
+	}
+	return Ticks(daysBefore(y, mo, d)*TicksPerDay + int64(h)*TicksPerHour + int64(mi)*TicksPerMinute + int64(se)*TicksPerSecond + frac), true
+}
+
+func leap(y int) bool { return y%4 == 0 && (y%100 != 0 || y%400 == 0) }
+
+func daysIn(y, m int) int {
+	if m == 2 && leap(y) {
+		return 29
+	}
+	return [...]int{0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}[m]
+}
+
+// daysBefore counts the days from 0001-01-01 to the given date.
+func daysBefore(y, m, d int) int64 {
+	p := y - 1
+	n := p*365 + p/4 - p/100 + p/400 + [...]int{0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334}[m] + d - 1
+	if m > 2 && leap(y) {
+		n++
+	}
+	return int64(n)
+}
+
+// ParseSpan reads [-][d.]hh:mm[:ss[.fffffff]] or a number of days.
+func ParseSpan(s string) (Span, error) {
+	bad := fmt.Errorf("%q is not a timespan such as 1.02:03:04.5", s)
+	rest, neg := strings.CutPrefix(s, "-")
+	days, clock, dotted := strings.Cut(rest, ".")
+	if i := strings.IndexByte(rest, ':'); i < 0 && !dotted {
+		d, err := strconv.ParseInt(rest, 10, 64)
+		if err != nil || d > math.MaxInt64/TicksPerDay || d < 0 {
+			return 0, bad
+		}
+		return signed(uint64(d)*TicksPerDay, neg, bad)
+	} else if i >= 0 && (!dotted || i < len(days)) {
+		days, clock = "0", rest
+	}
+	d, err := strconv.ParseUint(days, 10, 32)
+	parts := strings.Split(clock, ":")
+	if err != nil || len(parts) < 2 || len(parts) > 3 {
+		return 0, bad
+	}
+	h, err1 := strconv.ParseUint(parts[0], 10, 8)
+	m, err2 := strconv.ParseUint(parts[1], 10, 8)
+	if err1 != nil || err2 != nil || h > 23 || m > 59 {
+		return 0, bad
+	}
+	var sec, frac uint64
+	if len(parts) == 3 {
+		whole, f, dot := strings.Cut(parts[2], ".")
+		if sec, err = strconv.ParseUint(whole, 10, 8); err != nil || sec > 59 || len(f) > 7 || (dot && f == "") {
+			return 0, bad
+		}
+		if dot {
+			if frac, err = strconv.ParseUint((f + "0000000")[:7], 10, 32); err != nil {
+				return 0, bad
+			}
+		}
+	}
+	if d > math.MaxInt64/TicksPerDay {
+		return 0, bad
+	}
+	return signed(d*TicksPerDay+h*TicksPerHour+m*TicksPerMinute+sec*TicksPerSecond+frac, neg, bad)
+}
+
+func signed(u uint64, neg bool, bad error) (Span, error) {
+	switch {
+	case neg && u <= 1<<63:
+		return Span(-u), nil
+	case !neg && u <= math.MaxInt64:
+		return Span(u), nil
+	}
+	return 0, bad
+}
