@@ -1,0 +1,56 @@
+# make            lists the targets
+# make run        builds, starts the server and walks through the main job
+# make test       checks and tests everything, installing what it needs
+
+GO        ?= go
+CACHE     := $(CURDIR)/.cache
+AZ        := $(CACHE)/az
+PACKAGES  ?= ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help tools build run test check unit acceptance bench fuzz clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# What a fresh Debian machine lacks: a C compiler and linker for the engine,
+# Python's venv for the acceptance suite.
+tools:
+	@scripts/tools.sh
+
+build: tools
+	$(GO) build -o bin/logkeep ./cmd/logkeep
+
+# make run DETACH=1  leaves the server running, its pid in .logkeep/logkeep.pid
+run: build
+	@scripts/run.sh $(if $(DETACH),detach)
+
+# make check      formatting, vet, staticcheck, the architecture
+check: tools
+	@test -z "$$(gofmt -l cmd internal acceptance)" || { gofmt -l cmd internal acceptance; echo "run gofmt -w on these files"; exit 1; }
+	$(GO) vet $(PACKAGES)
+	$(GO) tool -modfile=tools/go.mod staticcheck $(PACKAGES)
+	$(GO) test ./internal/arch
+
+test: check build $(AZ)/ready
+	$(GO) test -timeout 40m $(PACKAGES)
+
+# make unit       the tests that need no other client
+unit:
+	$(GO) test ./internal/... ./cmd/...
+
+$(AZ)/ready: acceptance/requirements.txt
+	python3 -m venv $(AZ)
+	$(AZ)/bin/pip install --quiet --disable-pip-version-check -r acceptance/requirements.txt
+	touch $@
+
+# make bench      the benchmarks: one table of medians and ratios
+bench: build
+	@scripts/bench.sh
+
+# make fuzz       every fuzz target for FUZZTIME (30s)
+fuzz:
+	@scripts/fuzz.sh
+
+clean:
+	rm -rf bin .cache
