@@ -1,0 +1,92 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// echo listens and sends everything back.
+func echo(t *testing.T, network, addr string) net.Listener {
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.Copy(c, c); c.Close() }()
+		}
+	}()
+	return l
+}
+
+func keeper(t *testing.T, p *Policy) (socket string) {
+	socket = t.TempDir() + "/host"
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { Serve(w, r, p.Dial) })}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return socket
+}
+
+func TestTunnelReachesTheBuiltInVaultOnly(t *testing.T) {
+	vault := echo(t, "unix", t.TempDir()+"/vault")
+	outside := echo(t, "tcp", "127.0.0.1:0")
+	dial := Dialer(keeper(t, &Policy{
+		BuiltIn:  []string{".vault.test"},
+		Internal: func(context.Context) (net.Conn, error) { return net.Dial("unix", vault.Addr().String()) },
+	}))
+	c, err := dial(t.Context(), "tcp", "kv.vault.test:8443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, "hello")
+	b := make([]byte, 5)
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "hello" {
+		t.Fatalf("%q %v", b, err)
+	}
+	c.Close()
+	for _, addr := range []string{outside.Addr().String(), "vault.test:8443", "evilvault.test:1", "localhost:22", "kv.vault.test.evil.test:443"} {
+		if c, err := dial(t.Context(), "tcp", addr); err == nil {
+			c.Close()
+			t.Errorf("a tunnel to %s was opened", addr)
+		} else if !strings.Contains(err.Error(), "may talk to") {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
+func TestAddressIsCheckedOnTheConnection(t *testing.T) {
+	there := echo(t, "tcp", "127.0.0.1:0")
+	_, port, _ := net.SplitHostPort(there.Addr().String())
+	// "localhost" stands for a vault's name that resolves to a private address.
+	closed := &Policy{Outside: []Outside{{Suffix: "host"}, {Suffix: ".local"}, {Suffix: ".0.0.1"}}}
+	if c, err := closed.Dial(t.Context(), "tcp", "127.0.0.1:"+port); err == nil {
+		c.Close()
+		t.Error("a loopback address was dialled without being allowed")
+	} else if !strings.Contains(err.Error(), "address ranges") {
+		t.Error(err)
+	}
+	open := &Policy{Outside: []Outside{{Suffix: ".0.0.1", Ranges: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}}
+	c, err := open.Dial(t.Context(), "tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if _, err := closed.Dial(t.Context(), "tcp", "localhost:1"); !errors.Is(err, ErrForbidden) {
+		t.Errorf("a suffix without its dot was matched: %v", err)
+	}
+}
