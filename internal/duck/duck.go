@@ -1,0 +1,169 @@
+// Package duck runs SQL on rows in memory. It is the only importer of the
+// DuckDB driver.
+//
+// The promise is that nothing a query touches reaches a disk:
+//
+//   - the database lives in memory and there is no folder to spill to, so a
+//     query that needs more than its memory ends with ErrMemory;
+//   - the only files it can open are below /proc/self/fd, which is how decrypted
+//     Parquet in memfds is handed over, and this process keeps no other kind of
+//     file open for it;
+//   - extensions are neither installed nor loaded by themselves, and after Open
+//     no statement can change any setting.
+//
+// A query returns to its caller as soon as its context ends, although the
+// engine may need some hundred milliseconds more to let go of it.
+package duck
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"sync"
+
+	duckdb "github.com/duckdb/duckdb-go/v2"
+)
+
+// Defaults of Config.
+const (
+	DefaultMemoryLimit = 2 << 30
+	DefaultThreads     = 2
+)
+
+// A Config says what a DB may use. The zero value means the defaults.
+type Config struct {
+	MemoryLimit int64      // bytes for intermediate results of all queries together
+	Threads     int        // worker threads of the engine
+	Functions   []Function // functions to offer in SQL
+}
+
+// A DB is one in-memory engine. It is safe for concurrent use.
+type DB struct {
+	pool *sql.DB
+	busy sync.WaitGroup // statements that the engine has not let go of
+}
+
+// Open starts an engine with everything outside memory locked away.
+func Open(cfg Config) (*DB, error) {
+	if cfg.MemoryLimit <= 0 {
+		cfg.MemoryLimit = DefaultMemoryLimit
+	}
+	if cfg.Threads <= 0 {
+		cfg.Threads = DefaultThreads
+	}
+	connector, err := duckdb.NewConnector("", nil)
+	if err != nil {
+		return nil, fmt.Errorf("start the query engine: %w", err)
+	}
+	db := &DB{pool: sql.OpenDB(connector)}
+	if err := db.prepare(context.Background(), cfg); err != nil {
+		db.pool.Close()
+		return nil, fmt.Errorf("start the query engine: %w", err)
+	}
+	return db, nil
+}
+
+func (db *DB) prepare(ctx context.Context, cfg Config) error {
+	conn, err := db.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, f := range cfg.Functions {
+		if err := register(conn, f); err != nil {
+			return fmt.Errorf("function %s: %w", f.Name, err)
+		}
+	}
+	for _, set := range settings(cfg) {
+		if _, err := conn.ExecContext(ctx, set); err != nil {
+			return fmt.Errorf("%s: %w", set, err)
+		}
+	}
+	return nil
+}
+
+// settings lists the lock-down in the order in which it has to happen: access
+// goes before the list of exceptions can be frozen, the lock comes last.
+func settings(cfg Config) []string {
+	return []string{
+		fmt.Sprintf("SET memory_limit='%dB'", cfg.MemoryLimit),
+		fmt.Sprintf("SET threads=%d", cfg.Threads),
+		"SET temp_directory=''",
+		"SET max_temp_directory_size='0B'",
+		"SET autoinstall_known_extensions=false",
+		"SET autoload_known_extensions=false",
+		"SET allow_community_extensions=false",
+		"SET enable_external_file_cache=false",
+		"SET TimeZone='UTC'",
+		"SET preserve_insertion_order=true",
+		"SET allowed_directories=['/proc/self/fd/']",
+		"SET enable_external_access=false",
+		"SET lock_configuration=true",
+	}
+}
+
+// Close waits for running statements and stops the engine.
+func (db *DB) Close() error {
+	db.busy.Wait()
+	return db.pool.Close()
+}
+
+// Query runs one statement whose parameters are $1, $2, …. It returns at once
+// when ctx ends. The error is an *Error unless it is ctx's.
+func (db *DB) Query(ctx context.Context, text string, args []any) (*Rows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	type outcome struct {
+		rows *Rows
+		err  error
+	}
+	done := make(chan outcome, 1)
+	db.busy.Add(1)
+	go func() {
+		rows, err := db.run(ctx, text, args)
+		if err == nil {
+			rows.free = db.busy.Done
+		} else {
+			db.busy.Done()
+		}
+		done <- outcome{rows, err}
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return o.rows, o.err
+	case <-ctx.Done():
+		go func() { // the engine is still letting go; drop what it brings
+			if o := <-done; o.err == nil {
+				o.rows.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+func (db *DB) run(ctx context.Context, text string, args []any) (*Rows, error) {
+	conn, err := db.pool.Conn(ctx)
+	if err != nil {
+		return nil, classify(err)
+	}
+	named := make([]driver.NamedValue, len(args))
+	for i, a := range args {
+		named[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+	}
+	var rows driver.Rows
+	err = conn.Raw(func(c any) error {
+		var err error
+		rows, err = c.(driver.QueryerContext).QueryContext(ctx, text, named)
+		return err
+	})
+	if err != nil {
+		conn.Close()
+		return nil, classify(err)
+	}
+	return &Rows{rows: rows, conn: conn}, nil
+}
