@@ -1,0 +1,122 @@
+package seal
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"fmt"
+)
+
+const labelMAC = "logkeep/mac@v1"
+
+// SealMessage seals plaintext as one object in memory, of the same format as a
+// Writer's. The plaintext stays the caller's.
+func SealMessage(k Keys, p Place, plaintext []byte) (Sealed, Commitment, error) {
+	out := make([]byte, 0, prefixSize+layoutOf(k.layers()).sealed(int64(len(plaintext))))
+	s, out, err := begin(out, k, p)
+	for done := false; err == nil && !done; {
+		n := min(len(plaintext), chunkSize)
+		out, err = s.seal(out, plaintext[:n])
+		plaintext, done = plaintext[n:], n < chunkSize
+	}
+	if err != nil {
+		return Sealed{}, Commitment{}, fmt.Errorf("seal %s %s: %w", p.Kind, p.Object, err)
+	}
+	return Sealed{out}, s.commitment, nil
+}
+
+// OpenMessage opens what SealMessage or a Writer made, if it was sealed with k
+// at p. b is left as it was; the plaintext is the caller's.
+func OpenMessage(k Keys, p Place, b []byte) ([]byte, Commitment, error) {
+	out, c, err := openBytes(k, p, b)
+	if err != nil {
+		return nil, Commitment{}, fmt.Errorf("open %s %s: %w", p.Kind, p.Object, err)
+	}
+	return out, c, nil
+}
+
+func openBytes(k Keys, p Place, b []byte) ([]byte, Commitment, error) {
+	layers := k.layers()
+	lay := layoutOf(layers)
+	inner, outer, err := contexts(k, p)
+	if err != nil {
+		return nil, Commitment{}, err
+	}
+	if len(b) < prefixSize {
+		return nil, Commitment{}, tampered("%d bytes are too few", len(b))
+	}
+	if err := checkPrefix(b, layers); err != nil {
+		return nil, Commitment{}, err
+	}
+	b = b[prefixSize:]
+	size, _, err := lay.plain(int64(len(b)))
+	if err != nil {
+		return nil, Commitment{}, err
+	}
+	o, err := newOpener(b[:lay.head], k, inner, outer)
+	if err != nil {
+		return nil, Commitment{}, err
+	}
+
+	var nonce [nonceSize]byte
+	var own []byte // a record that the outer layer may be opened in
+	out := make([]byte, 0, size)
+	b = b[lay.head:]
+	for i := int64(0); len(b) > 0; i++ { // the last record is never empty: it has its tags
+		n := min(int64(len(b)), lay.record)
+		record := b[:n]
+		if layers == 2 {
+			own = append(own[:0], record...)
+			record = own
+		}
+		if out, err = o.open(out, &nonce, i, record); err != nil {
+			return nil, Commitment{}, err
+		}
+		b = b[n:]
+	}
+	return out, o.commitment, nil
+}
+
+// contexts returns the contexts of both layers.
+func contexts(k Keys, p Place) (inner, outer []byte, err error) {
+	if inner, err = p.context(purposeInner, k.layers(), k.Generation); err != nil {
+		return nil, nil, err
+	}
+	outer, err = p.context(purposeOuter, k.layers(), k.Generation)
+	return inner, outer, err
+}
+
+// MAC authenticates data that is stored in the clear beside sealed objects. It
+// is bound to p and to the generation as sealed bytes are.
+func (k Keys) MAC(p Place, data []byte) ([32]byte, error) {
+	var sum [32]byte
+	context, err := p.context(purposeMAC, k.layers(), k.Generation)
+	if err != nil {
+		return sum, err
+	}
+	err = k.Inner.use(func(prk []byte) error {
+		key, err := hkdf.Expand(sha512.New, prk, labelMAC+"\x00"+string(context), sha256.Size)
+		if err != nil {
+			return err
+		}
+		defer clear(key)
+		h := hmac.New(sha256.New, key)
+		h.Write(data)
+		h.Sum(sum[:0])
+		return nil
+	})
+	return sum, err
+}
+
+// VerifyMAC returns ErrTampered unless mac is the MAC of data at p.
+func (k Keys) VerifyMAC(p Place, data []byte, mac []byte) error {
+	want, err := k.MAC(p, data)
+	if err != nil {
+		return err
+	}
+	if !hmac.Equal(want[:], mac) {
+		return tampered("the MAC of %s %s does not match", p.Kind, p.Object)
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package seal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// A Reader gives random access to the plaintext of a sealed object. Any number
+// of goroutines may use it at once.
+type Reader struct {
+	r       io.ReaderAt
+	o       *opener
+	lay     layout
+	base    int64 // offset of the message in r
+	sealed  int64 // size of the message
+	size    int64 // of the plaintext
+	last    int64 // number of the last chunk
+	scratch sync.Pool
+}
+
+// A scratch is what one ReadAt needs, kept for the next.
+type scratch struct {
+	nonce   [nonceSize]byte
+	records []byte
+	chunk   []byte
+}
+
+// Open opens the object of size bytes that r holds, if it was sealed with k at
+// p. It reads and checks the head and the last chunk, and with it the length.
+// r must stay readable as long as the Reader is used.
+func Open(r io.ReaderAt, size int64, k Keys, p Place) (*Reader, error) {
+	rd, err := open(r, size, k, p)
+	if err != nil {
+		return nil, fmt.Errorf("open %s %s: %w", p.Kind, p.Object, err)
+	}
+	return rd, nil
+}
+
+func open(r io.ReaderAt, size int64, k Keys, p Place) (*Reader, error) {
+	layers := k.layers()
+	inner, outer, err := contexts(k, p)
+	if err != nil {
+		return nil, err
+	}
+	if size < prefixSize {
+		return nil, tampered("%d bytes are too few", size)
+	}
+	var prefix [prefixSize]byte
+	if err := readFull(r, prefix[:], 0); err != nil {
+		return nil, err
+	}
+	if err := checkPrefix(prefix[:], layers); err != nil {
+		return nil, err
+	}
+	return openMessage(r, prefixSize, size-prefixSize, k, inner, outer)
+}
+
+// openMessage opens the message of size bytes at base.
+func openMessage(r io.ReaderAt, base, size int64, k Keys, inner, outer []byte) (*Reader, error) {
+	rd := &Reader{r: r, base: base, sealed: size, lay: layoutOf(k.layers())}
+	var err error
+	if rd.size, rd.last, err = rd.lay.plain(size); err != nil {
+		return nil, err
+	}
+	head := make([]byte, rd.lay.head)
+	if err := readFull(r, head, base); err != nil {
+		return nil, err
+	}
+	if rd.o, err = newOpener(head, k, inner, outer); err != nil {
+		return nil, err
+	}
+	// The last chunk opens only if it is the last: its number is in its nonce
+	// and it alone is short. So the length is now known to be right.
+	s := rd.get()
+	defer rd.put(s)
+	return rd, rd.each(s, rd.last, rd.last, func(i int64, record []byte) error {
+		_, err := rd.o.open(s.chunk[:0], &s.nonce, i, record)
+		return err
+	})
+}
+
+// Size returns the length of the plaintext.
+func (r *Reader) Size() int64 { return r.size }
+
+// Commitment returns the object's commitment, as its Writer did.
+func (r *Reader) Commitment() Commitment { return r.o.commitment }
+
+// ReadAt implements io.ReaderAt. After an error the first n bytes of p are
+// right and the rest of p holds nothing that was not checked.
+func (r *Reader) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, errors.New("internal error: read before the start of a sealed object")
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if off >= r.size {
+		return 0, io.EOF
+	}
+	want := min(int64(len(p)), r.size-off)
+	s := r.get()
+	defer r.put(s)
+	err = r.each(s, off/chunkSize, (off+want-1)/chunkSize, func(i int64, record []byte) error {
+		size := len(record) - int(r.lay.tags)
+		skip := int(off + int64(n) - i*chunkSize) // not 0 in the first chunk only
+		rest := p[n:want]
+		if skip == 0 && len(rest) >= size {
+			// A whole chunk goes straight where it is wanted. A chunk that
+			// doesn't open leaves zeros there.
+			if _, err := r.o.open(rest[:0:size], &s.nonce, i, record); err != nil {
+				return err
+			}
+			n += size
+			return nil
+		}
+		chunk, err := r.o.open(s.chunk[:0], &s.nonce, i, record)
+		if err != nil {
+			return err
+		}
+		n += copy(rest, chunk[skip:])
+		return nil
+	})
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// each reads the records first to last, many at a time, and calls f for each.
+func (r *Reader) each(s *scratch, first, last int64, f func(i int64, record []byte) error) error {
+	for first <= last {
+		count := min(last-first+1, batch)
+		off := r.lay.head + first*r.lay.record
+		size := min(count*r.lay.record, r.sealed-off)
+		if int64(cap(s.records)) < size {
+			s.records = make([]byte, size)
+		}
+		b := s.records[:size]
+		if err := readFull(r.r, b, r.base+off); err != nil {
+			return err
+		}
+		for ; len(b) > 0; first++ {
+			m := min(int64(len(b)), r.lay.record)
+			if err := f(first, b[:m:m]); err != nil {
+				return err
+			}
+			b = b[m:]
+		}
+	}
+	return nil
+}
+
+func (r *Reader) get() *scratch {
+	if s, ok := r.scratch.Get().(*scratch); ok {
+		return s
+	}
+	return &scratch{chunk: make([]byte, 0, chunkSize)}
+}
+
+func (r *Reader) put(s *scratch) {
+	clear(s.chunk[:cap(s.chunk)]) // plaintext; records hold ciphertext
+	r.scratch.Put(s)
+}
+
+// readFull fills b from off. An object that ends early was cut.
+func readFull(r io.ReaderAt, b []byte, off int64) error {
+	n, err := r.ReadAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return tampered("it ends at byte %d", off+int64(n))
+	}
+	return err
+}
