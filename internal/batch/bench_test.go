@@ -1,0 +1,64 @@
+package batch
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"logkeep/internal/schema"
+)
+
+// logs returns n rows of made-up logs as NDJSON, or the file that LOGKEEP_ROWS
+// names, and their table.
+func logs(b testing.TB, n int) ([]byte, schema.Table) {
+	t := schema.Table{Name: "Bench_CL", Columns: []schema.Column{
+		{Name: "TimeGenerated", Type: schema.DateTime}, {Name: "Computer", Type: schema.String},
+		{Name: "Level", Type: schema.String}, {Name: "EventID", Type: schema.Int},
+		{Name: "SourceIP", Type: schema.String}, {Name: "UserPrincipalName", Type: schema.String},
+		{Name: "Message", Type: schema.String}, {Name: "Properties", Type: schema.Dynamic},
+	}}
+	if name := os.Getenv("LOGKEEP_ROWS"); name != "" {
+		body, err := os.ReadFile(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return body, t
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	var w bytes.Buffer
+	for i := range n {
+		fmt.Fprintf(&w, `{"TimeGenerated":"2026-11-%02dT%02d:%02d:%02d.%06dZ","Computer":"web-%03d.corp.example.com","Level":"Information","EventID":%d,"SourceIP":"10.1.%d.%d","UserPrincipalName":"user%d@example.com","Message":"GET /api/v1/orders/%d completed with status 200 in %dms (trace=%016x%016x)","Properties":{"app":"nginx","region":"westeurope","durationMs":%d,"requestId":"%016x"}}`+"\n",
+			1+i/86400%28, i/3600%24, i/60%60, i%60, r.IntN(1e6), r.IntN(500), 1000+r.IntN(300), r.IntN(256), r.IntN(256), r.IntN(20000), r.IntN(1e6), r.IntN(2500), r.Uint64(), r.Uint64(), r.IntN(5000), r.Uint64())
+	}
+	return w.Bytes(), t
+}
+
+func BenchmarkParse(b *testing.B) {
+	body, t := logs(b, 20000)
+	rows := bytes.Count(body, []byte("\n"))
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		p, err := Parse(bytes.NewReader(body), t, 0)
+		if err != nil || int(p.Record.NumRows()) != rows {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func BenchmarkEncode(b *testing.B) {
+	body, t := logs(b, 2000)
+	p, err := Parse(bytes.NewReader(body), t, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Encode(p.Record); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(p.Record.NumRows())*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}

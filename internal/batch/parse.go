@@ -1,0 +1,272 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"logkeep/internal/schema"
+)
+
+// maxText is the longest text that a string cell keeps: 64 KiB, as documented
+// for the ingestion service. What is longer is cut and counted.
+const maxText = 64 << 10
+
+// A Parsed is what Parse made of some rows.
+type Parsed struct {
+	Record  arrow.RecordBatch // columns in the table's order; may have no rows
+	Unknown int64             // fields that the table has no column for, ignored
+	Cut     int64             // string cells cut at 64 KiB
+}
+
+// A RowError says which cell can't be stored and why. It never holds the
+// cell's value, so that it may be logged.
+type RowError struct {
+	Row    int64 // counted from 1
+	Column string
+	Reason string
+}
+
+func (e *RowError) Error() string {
+	if e.Column == "" {
+		return fmt.Sprintf("row %d %s", e.Row, e.Reason)
+	}
+	return fmt.Sprintf("row %d, column %s: %s", e.Row, e.Column, e.Reason)
+}
+
+// A SyntaxError says where the rows stop being JSON. It never holds the text.
+type SyntaxError struct {
+	Row    int64 // counted from 1
+	Offset int64 // bytes from the beginning
+	Reason string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("row %d, byte %d: %s", e.Row, e.Offset, e.Reason)
+}
+
+// Parse reads all rows of r into columns of t. A row without TimeGenerated
+// gets now. Errors are *RowError, *SyntaxError, or what r returned.
+func Parse(r io.Reader, t schema.Table, now schema.Ticks) (Parsed, error) {
+	p, err := newParser(r, t, now)
+	if err != nil {
+		return Parsed{}, err
+	}
+	if err := p.rows(); err != nil {
+		return Parsed{}, err
+	}
+	return p.finish()
+}
+
+// A column is where the cells of one column of the table go.
+type column struct {
+	schema.Column
+	cells
+	put  func(*parser, *column, jsontext.Value) (reason string)
+	last int64 // the last row that named the column
+}
+
+type parser struct {
+	dec     *jsontext.Decoder
+	schema  *arrow.Schema
+	columns []column
+	index   map[string]int
+	time    *column
+	now     schema.Ticks
+	row     int64 // the row being read, from 1
+	scratch []byte
+	unknown int64
+	cut     int64
+}
+
+func newParser(r io.Reader, t schema.Table, now schema.Ticks) (*parser, error) {
+	sc, err := Schema(t.Columns)
+	if err != nil {
+		return nil, err
+	}
+	p := &parser{
+		// Names are compared here, where a duplicate can be told with its row;
+		// inside dynamic values they stay as given.
+		dec:     jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true)),
+		schema:  sc,
+		columns: make([]column, len(t.Columns)),
+		index:   make(map[string]int, len(t.Columns)),
+		now:     now,
+	}
+	for i, c := range t.Columns {
+		p.columns[i] = column{Column: c, put: puts[c.Type]}
+		if _, twice := p.index[c.Name]; twice {
+			return nil, fmt.Errorf("internal error: table %s has column %s twice", t.Name, c.Name)
+		}
+		p.index[c.Name] = i
+		if c.Name == schema.TimeGenerated && c.Type == schema.DateTime {
+			p.time = &p.columns[i]
+		}
+	}
+	if p.time == nil {
+		return nil, fmt.Errorf("internal error: table %s has no datetime column %s", t.Name, schema.TimeGenerated)
+	}
+	return p, nil
+}
+
+// rows reads the whole input: an array of objects, or objects in a row.
+func (p *parser) rows() error {
+	if p.dec.PeekKind() != '[' {
+		for {
+			switch err := p.readRow(); {
+			case err == io.EOF && p.row == 1:
+				return &SyntaxError{Row: 1, Reason: "no JSON; send an array of objects"}
+			case err == io.EOF:
+				return nil
+			case err != nil:
+				return err
+			}
+		}
+	}
+	if _, err := p.dec.ReadToken(); err != nil {
+		return p.broken(err)
+	}
+	for p.dec.PeekKind() != ']' {
+		if err := p.readRow(); err != nil {
+			return err
+		}
+	}
+	if _, err := p.dec.ReadToken(); err != nil {
+		return p.broken(err)
+	}
+	if _, err := p.dec.ReadToken(); err == nil {
+		return &SyntaxError{Row: p.row, Offset: p.dec.InputOffset(), Reason: "more JSON after the array of rows"}
+	} else if err != io.EOF {
+		return p.broken(err)
+	}
+	return nil
+}
+
+// readRow reads one object into the columns. It returns io.EOF bare when the
+// input ended before it.
+func (p *parser) readRow() error {
+	p.row++
+	start, err := p.dec.ReadToken()
+	switch {
+	case err == io.EOF:
+		return io.EOF
+	case err != nil:
+		return p.broken(err)
+	case start.Kind() != '{':
+		return &RowError{Row: p.row, Reason: "is no JSON object; every row is an object whose fields are columns"}
+	}
+	// Rows name their fields in the same order as a rule, so the column after
+	// the last one is tried before the index.
+	next, filled := 0, 0
+	for p.dec.PeekKind() != '}' {
+		name, err := p.dec.ReadValue()
+		if err != nil {
+			return p.broken(err)
+		}
+		i, known := p.find(name, next)
+		if !known {
+			p.unknown++
+			if err := p.dec.SkipValue(); err != nil {
+				return p.broken(err)
+			}
+			continue
+		}
+		next = i + 1
+		c := &p.columns[i]
+		if c.last == p.row {
+			return &RowError{Row: p.row, Column: c.Name, Reason: "the field occurs twice in the row"}
+		}
+		v, err := p.dec.ReadValue()
+		if err != nil {
+			return p.broken(err)
+		}
+		if v.Kind() == 'n' {
+			continue
+		}
+		c.last = p.row
+		filled++
+		if reason := c.put(p, c, v); reason != "" {
+			return &RowError{Row: p.row, Column: c.Name, Reason: reason}
+		}
+	}
+	if filled < len(p.columns) {
+		p.fill()
+	}
+	if _, err := p.dec.ReadToken(); err != nil {
+		return p.broken(err)
+	}
+	return nil
+}
+
+// fill gives every column that the row left out its absent value.
+func (p *parser) fill() {
+	for i := range p.columns {
+		c := &p.columns[i]
+		switch {
+		case c.n == int(p.row):
+		case c == p.time:
+			c.putLong(int64(p.now))
+		case c.Type == schema.String:
+			c.endOffset()
+			c.mark(true)
+		default:
+			c.putNull(c.Type)
+		}
+	}
+}
+
+// find looks a quoted field name up, the column at guess first.
+func (p *parser) find(quoted jsontext.Value, guess int) (int, bool) {
+	name := p.unquote(quoted)
+	if guess < len(p.columns) && string(name) == p.columns[guess].Name {
+		return guess, true
+	}
+	i, ok := p.index[string(name)]
+	return i, ok
+}
+
+// unquote returns the text of a JSON string; it is valid until the next call.
+func (p *parser) unquote(v jsontext.Value) []byte {
+	if inner := v[1 : len(v)-1]; plain(inner) {
+		return inner
+	}
+	// The decoder has just accepted v, so unquoting it can't be refused.
+	p.scratch, _ = jsontext.AppendUnquote(p.scratch[:0], v)
+	return p.scratch
+}
+
+// broken words an error of the decoder without the text that it quotes.
+func (p *parser) broken(err error) error {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		reason := "invalid JSON"
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			reason = "JSON ends in the middle of a value"
+		}
+		return &SyntaxError{Row: max(p.row, 1), Offset: syntax.ByteOffset, Reason: reason}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &SyntaxError{Row: max(p.row, 1), Offset: p.dec.InputOffset(), Reason: "JSON ends in the middle of a value"}
+	}
+	return fmt.Errorf("read rows: %w", err)
+}
+
+func (p *parser) finish() (Parsed, error) {
+	arrays := make([]arrow.Array, len(p.columns))
+	rows := p.time.n
+	for i := range p.columns {
+		c := &p.columns[i]
+		if c.n != rows {
+			return Parsed{}, fmt.Errorf("internal error: column %s has %d cells for %d rows", c.Name, c.n, rows)
+		}
+		a, err := c.array(c.Type)
+		if err != nil {
+			return Parsed{}, err
+		}
+		arrays[i] = a
+	}
+	return Parsed{Record: array.NewRecordBatch(p.schema, arrays, int64(rows)), Unknown: p.unknown, Cut: p.cut}, nil
+}
