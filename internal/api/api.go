@@ -1,0 +1,98 @@
+// Package api is the HTTP faces of the keeper: ARM, Entra, Graph, ingestion
+// and query. It turns requests into calls of services and answers and faults
+// into bytes, and decides nothing else.
+//
+// A face is a host name's share of the API: which hosts, which token
+// audiences, which dialect of errors, and a table of routes. A route is a
+// value: method, pattern, the action a caller must be allowed, the handler.
+// One request takes these steps, in this order, and stops at the first fault:
+//
+//	host → face → route by the raw path → token → api-version → action at scope → handler
+//
+// Paths are routed as they came, never redirected: clients send empty
+// segments ("//subscriptions/…") and every casing of the same id. To add a
+// resource: a method of server that returns its routes, one line in faces.
+package api
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+
+	"logkeep/internal/rbac"
+)
+
+// A Verifier reads a bearer token meant for one of the audiences. Its errors
+// are faults.
+type Verifier interface {
+	Verify(token string, audiences []string) (rbac.Caller, error)
+}
+
+// An Authorizer decides whether caller may do action (a data action, if data)
+// at scope, a resource id.
+type Authorizer interface {
+	Decide(ctx context.Context, caller rbac.Caller, action string, data bool, scope string) (bool, error)
+}
+
+// Deps is what the faces stand on.
+type Deps struct {
+	Domain string // NAME: the faces are served at NAME, localhost and below NAME
+	Port   int    // the port that clients use, for token audiences
+	Log    *slog.Logger
+	Tokens Verifier
+	Access Authorizer
+}
+
+// server holds the dependencies; its methods are the handlers.
+type server struct {
+	Deps
+}
+
+// New returns the handler of every face.
+func New(d Deps) http.Handler {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	d.Domain = strings.ToLower(d.Domain)
+	s := &server{d}
+	return newRouter(s, s.faces())
+}
+
+// faces is the table of contents of the API. Where two faces share a host,
+// routes of both are served; the first face's dialect answers what no route
+// matches.
+func (s *server) faces() []*face {
+	return []*face{}
+}
+
+// mainHost matches the hosts of ARM, Entra and Graph: all that are not
+// somebody else's below NAME, so that an address works, too.
+func (s *server) mainHost(host string) bool {
+	return !strings.HasSuffix(host, "."+s.Domain)
+}
+
+// below matches one label below {what}.NAME and puts it into the path value
+// "label".
+func (s *server) below(what string) func(string) bool {
+	suffix := "." + what + "." + s.Domain
+	return func(host string) bool {
+		label, ok := strings.CutSuffix(host, suffix)
+		return ok && label != "" && !strings.Contains(label, ".")
+	}
+}
+
+// hostname is the host that the client used, in lower case and without port.
+func hostname(r *http.Request) string {
+	h := r.Host
+	if name, _, err := net.SplitHostPort(h); err == nil {
+		h = name
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(h, "[]"), "."))
+}
+
+// base is the URL that the client used up to the path, for the absolute URLs
+// of answers. The keeper terminates TLS itself, so there is only one scheme.
+func base(r *http.Request) string { return "https://" + cmp.Or(r.Host, "localhost") }

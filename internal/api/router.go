@@ -1,0 +1,208 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"logkeep/internal/fault"
+)
+
+// A handler answers a request or returns the fault that does.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// A route is one row of a face's table.
+type route struct {
+	method  string
+	pattern string // "/a/{name}/b"; "{scope...}" first stands for any id, the empty one included
+	action  string // what the caller must be allowed; "" any caller with a token
+	data    bool   // action is a data action
+	public  bool   // no token is asked for
+	anyTime bool   // no api-version is asked for
+	maxBody int64  // 0: maxBody
+	handle  handler
+}
+
+// maxBody bounds control-plane bodies: the biggest documented one, a vault
+// with 1,024 access policies, has about 400 KiB.
+const maxBody = 4 << 20
+
+// A face is a host's share of the API.
+type face struct {
+	name      string
+	hosts     func(host string) bool
+	audiences []string
+	dialect   dialect
+	routes    []route
+	compiled  []compiled
+}
+
+type compiled struct {
+	*route
+	face  *face
+	scope bool     // starts with {scope...}
+	parts []string // "{name}" or lower-case literal
+}
+
+type router struct {
+	*server
+	faces []*face
+}
+
+func newRouter(s *server, faces []*face) *router {
+	for _, f := range faces {
+		for i := range f.routes {
+			c := compiled{route: &f.routes[i], face: f}
+			parts := split(c.pattern)
+			if len(parts) > 0 && parts[0] == "{scope...}" {
+				c.scope, parts = true, parts[1:]
+			}
+			for j, p := range parts {
+				if !strings.HasPrefix(p, "{") {
+					parts[j] = strings.ToLower(p)
+				}
+			}
+			c.parts = parts
+			f.compiled = append(f.compiled, c)
+		}
+	}
+	return &router{s, faces}
+}
+
+// split cuts a path at slashes and drops empty segments.
+func split(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+}
+
+// match compares path segments and returns the values of names; literal is
+// the number of literal segments, by which the more exact of two routes wins.
+func (c *compiled) match(path []string) (values [][2]string, literal int, ok bool) {
+	start := 0
+	if c.scope {
+		start = len(path) - len(c.parts)
+		if start < 0 || start%2 != 0 { // ids have pairs of segments
+			return nil, 0, false
+		}
+		values = append(values, [2]string{"scope", "/" + strings.Join(path[:start], "/")})
+	} else if len(path) != len(c.parts) {
+		return nil, 0, false
+	}
+	for i, p := range c.parts {
+		got := path[start+i]
+		if name, named := strings.CutPrefix(p, "{"); named {
+			values = append(values, [2]string{strings.TrimSuffix(name, "}"), got})
+			continue
+		}
+		if !strings.EqualFold(p, got) {
+			return nil, 0, false
+		}
+		literal++
+	}
+	return values, literal, true
+}
+
+// find returns the best route for the method, or the methods that the path
+// has. f is the face that answers for the host when there is none.
+func (rt *router) find(method, host string, path []string) (best *compiled, values [][2]string, allow []string, f *face) {
+	rank := -1
+	for _, candidate := range rt.faces {
+		if !candidate.hosts(host) {
+			continue
+		}
+		if f == nil {
+			f = candidate
+		}
+		for i := range candidate.compiled {
+			c := &candidate.compiled[i]
+			v, literal, ok := c.match(path)
+			if !ok {
+				continue
+			}
+			if c.method != method {
+				allow = append(allow, c.method)
+				continue
+			}
+			if c.scope {
+				literal = 0 // a route written for one resource wins over one for any
+			}
+			if literal > rank {
+				best, values, rank = c, v, literal
+			}
+		}
+	}
+	slices.Sort(allow)
+	return best, values, slices.Compact(allow), f
+}
+
+func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := newAnswer(w, r)
+	defer rt.recover(a, r)
+	path, err := segments(r.URL)
+	best, values, allow, f := rt.find(r.Method, hostname(r), path)
+	switch {
+	case f == nil:
+		err = fault.New(fault.NotFound, "No service answers for the host %q.", hostname(r))
+	case err != nil:
+		a.face = f
+	case best == nil && len(allow) > 0:
+		a.face = f
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		err = fault.New(fault.MethodNotAllowed, "The method %s is not supported here; use %s.", r.Method, strings.Join(allow, " or "))
+	case best == nil:
+		a.face = f
+		err = f.dialect.unknown(path)
+	default:
+		a.face = best.face
+		for _, v := range values {
+			r.SetPathValue(v[0], v[1])
+		}
+		limit := best.maxBody
+		if limit == 0 {
+			limit = maxBody
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		err = rt.serve(a, r, best, path)
+	}
+	if err != nil {
+		rt.fail(a, r, err)
+		return
+	}
+	rt.Log.Debug("served", "method", r.Method, "path", r.URL.Path, "status", a.status, "correlation", a.correlation)
+}
+
+// serve takes the steps that come before a handler.
+func (rt *router) serve(w http.ResponseWriter, r *http.Request, c *compiled, path []string) error {
+	if !c.public {
+		caller, err := rt.authenticate(r, c.face)
+		if err != nil {
+			return err
+		}
+		r = r.WithContext(withCaller(r.Context(), caller))
+	}
+	if !c.anyTime && !c.face.dialect.unversioned {
+		if err := checkVersion(r.URL.Query()); err != nil {
+			return err
+		}
+	}
+	if c.action != "" {
+		if err := rt.allow(r, c.action, c.data, scopeOf(path)); err != nil {
+			return err
+		}
+	}
+	return c.handle(w, r)
+}
+
+// segments decodes the raw path, one segment at a time, so that an escaped
+// slash stays inside its segment and is refused there.
+func segments(u *url.URL) ([]string, error) {
+	parts := split(u.EscapedPath())
+	for i, p := range parts {
+		v, err := url.PathUnescape(p)
+		if err != nil || strings.ContainsAny(v, "/\\") || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) || v == "." || v == ".." {
+			return nil, fault.New(fault.BadRequest, "Segment %d of the path is not valid; names can't have slashes or control characters.", i+1)
+		}
+		parts[i] = v
+	}
+	return parts, nil
+}
