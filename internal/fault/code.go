@@ -108,6 +108,18 @@ const (
 	UnsupportedQueryOperation Code = "UnsupportedQueryOperation"
 )
 
+// Codes of roles and principals.
+const (
+	RoleAssignmentExists             Code = "RoleAssignmentExists"
+	RoleAssignmentUpdateNotPermitted Code = "RoleAssignmentUpdateNotPermitted"
+	RoleDefinitionDoesNotExist       Code = "RoleDefinitionDoesNotExist"
+	RoleDefinitionWithSameNameExists Code = "RoleDefinitionWithSameNameExists"
+	RoleDefinitionHasAssignments     Code = "RoleDefinitionHasAssignments"
+	InvalidRoleDefinition            Code = "InvalidRoleDefinition"
+	PrincipalNotFound                Code = "PrincipalNotFound"
+	InvalidFilter                    Code = "UnsupportedQuery"
+)
+
 // meanings is the one table. docs/errors.md is written from it.
 var meanings = map[Code]Meaning{
 	InternalServerError:                {http.StatusInternalServerError, 0, "The server met an error of its own. The cause is in its log under the correlation id."},
@@ -192,6 +204,15 @@ var meanings = map[Code]Meaning{
 	QueryLimitsExceeded:       {http.StatusBadRequest, 0, "The query or its result is larger than allowed; narrow it."},
 	QueryTimeout:              {http.StatusGatewayTimeout, 0, "The query took longer than the wait that was asked for."},
 	UnsupportedQueryOperation: {http.StatusBadRequest, 0, "The query uses a part of the language that is not supported here."},
+
+	RoleAssignmentExists:             {http.StatusConflict, 0, "The principal has the role at the scope already."},
+	RoleAssignmentUpdateNotPermitted: {http.StatusBadRequest, 0, "An assignment's role, principal and scope can't be changed."},
+	RoleDefinitionDoesNotExist:       {http.StatusBadRequest, 0, "There is no such role."},
+	RoleDefinitionWithSameNameExists: {http.StatusConflict, 0, "Another custom role has the name."},
+	RoleDefinitionHasAssignments:     {http.StatusBadRequest, 0, "The custom role is assigned; delete its assignments first."},
+	InvalidRoleDefinition:            {http.StatusBadRequest, 0, "The role is built in, or a property of a custom role is missing."},
+	PrincipalNotFound:                {http.StatusBadRequest, 0, "No principal of the directory has this object id."},
+	InvalidFilter:                    {http.StatusBadRequest, 0, "The $filter is malformed or uses what the list does not support."},
 }
 
 // Codes lists every code in alphabetical order.
