@@ -5,86 +5,63 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strings"
-	"syscall"
+
+	"logkeep/internal/kek"
 )
 
-// An Outside names vaults that are not built in: hosts under Suffix, at
-// addresses within Ranges (every public address if there are none).
-type Outside struct {
-	Suffix string         // with its leading dot: ".vault.azure.net"
-	Ranges []netip.Prefix // private ranges are reachable only if they are named here
-}
-
-// A Policy decides where a connection for a vault may go (decisions 16). The
-// address is checked on the connection that is made, not before.
+// A Policy decides where a connection for a vault may go (decisions 16).
 type Policy struct {
-	BuiltIn  []string // suffixes of the built-in vault's names, with their dots
-	Internal func(ctx context.Context) (net.Conn, error)
-	Outside  []Outside
+	BuiltIn  []string                                    // domains of the built-in vault's names
+	Internal func(ctx context.Context) (net.Conn, error) // connects to the built-in vault
+	Outside  *kek.Guard                                  // of all other vaults; nil: there are none
 }
 
 // ErrForbidden is the answer for a host that no policy allows.
-var ErrForbidden = errors.New("not a vault that this server may talk to; allow its suffix in the configuration (vaults)")
+var ErrForbidden = errors.New("not a vault that this server may talk to; allow its domain in the configuration (vaults)")
 
 // Dial connects to a vault; addr is host:port.
-func (p *Policy) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(addr)
+func (p *Policy) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("vault address %q: %w", addr, err)
 	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for _, suffix := range p.BuiltIn {
-		if under(host, suffix) {
-			return p.Internal(ctx)
-		}
+	if p.IsBuiltIn(host) {
+		return p.Internal(ctx)
 	}
-	for _, o := range p.Outside {
-		if under(host, o.Suffix) {
-			d := net.Dialer{Control: o.check}
-			return d.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
-		}
+	if p.Outside == nil || p.Outside.Allowed("https://"+host) != nil {
+		return nil, fmt.Errorf("%s: %w", host, ErrForbidden)
 	}
-	return nil, fmt.Errorf("%s: %w", host, ErrForbidden)
+	return p.Outside.DialContext(ctx, network, addr)
 }
 
-// Allows reports whether host may be dialled at all.
-func (p *Policy) Allows(host string) bool {
-	host = strings.ToLower(host)
-	for _, suffix := range p.BuiltIn {
-		if under(host, suffix) {
-			return true
-		}
+// IsBuiltIn reports whether host is a name of the built-in vault: one label
+// before one of its domains.
+func (p *Policy) IsBuiltIn(host string) bool {
+	label, parent, ok := strings.Cut(strings.ToLower(host), ".")
+	if !ok || label == "" {
+		return false
 	}
-	for _, o := range p.Outside {
-		if under(host, o.Suffix) {
+	for _, d := range p.BuiltIn {
+		if parent == strings.ToLower(strings.Trim(d, ".")) {
 			return true
 		}
 	}
 	return false
 }
 
-// under reports whether host is one label, or more, below suffix.
-func under(host, suffix string) bool {
-	suffix = strings.ToLower(suffix)
-	return strings.HasPrefix(suffix, ".") && len(host) > len(suffix) && strings.HasSuffix(host, suffix)
-}
-
-// check refuses the address that is about to be connected unless it is allowed.
-func (o Outside) check(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
+// Allowed reports as an error why no tenant may name the vault.
+func (p *Policy) Allowed(vaultURI string) error {
+	id, err := kek.NewID(vaultURI, "any", "")
 	if err != nil {
 		return err
 	}
-	ip := ap.Addr().Unmap()
-	if len(o.Ranges) == 0 && ip.IsGlobalUnicast() && !ip.IsPrivate() && !ip.IsLoopback() {
+	host, _, _ := strings.Cut(id.Host(), ":")
+	if p.IsBuiltIn(host) {
 		return nil
 	}
-	for _, r := range o.Ranges {
-		if r.Contains(ip) {
-			return nil
-		}
+	if p.Outside == nil {
+		return fmt.Errorf("%s: %w", host, ErrForbidden)
 	}
-	return fmt.Errorf("%s is outside the address ranges allowed for *%s", ip, o.Suffix)
+	return p.Outside.Allowed(vaultURI)
 }

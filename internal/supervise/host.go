@@ -1,0 +1,57 @@
+package supervise
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"logkeep/internal/fault"
+	"logkeep/internal/schema"
+	"logkeep/internal/tunnel"
+	"logkeep/internal/worker/wire"
+)
+
+// hostFace is what one worker can ask of the keeper. Each worker has a socket
+// of its own, so nothing that it says of itself has to be believed.
+func (s *Supervisor) hostFace(domain schema.ClusterID) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /token", answer(func(ctx context.Context, r wire.TokenRequest) (any, error) {
+		return s.cfg.Host.Token(ctx, domain, r)
+	}))
+	mux.HandleFunc("POST /commit", answer(func(ctx context.Context, c wire.Commit) (any, error) {
+		return struct{}{}, s.cfg.Host.Commit(ctx, domain, c)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			tunnel.Serve(w, r, s.cfg.Policy.Dial)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// answer turns a function of values into a handler.
+func answer[In any](f func(context.Context, In) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
+		if err == nil {
+			err = json.Unmarshal(body, &in)
+		}
+		if err != nil {
+			err = fault.New(fault.InvalidRequestContent, "The worker's request could not be read.").Because(err)
+		}
+		var out any
+		if err == nil {
+			out, err = f(r.Context(), in)
+		}
+		if err != nil {
+			status, text := wire.EncodeFault(err)
+			w.WriteHeader(status)
+			w.Write(text)
+			return
+		}
+		json.NewEncoder(w).Encode(out)
+	}
+}

@@ -1,0 +1,211 @@
+package supervise
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"logkeep/internal/schema"
+	"logkeep/internal/worker/deadline"
+	"logkeep/internal/worker/wire"
+)
+
+// A Worker is a running worker process and the client of its socket.
+type Worker struct {
+	Domain  schema.ClusterID
+	PID     int
+	Started time.Time
+
+	socket string
+	http   *http.Client
+	input  io.WriteCloser
+	lines  chan deadline.Boottime // the newest deadline that was not written yet
+	host   *http.Server
+	proc   *os.Process
+	gone   chan struct{} // closed when the process has been reaped
+
+	mu     sync.Mutex
+	reason string // why it was ended, if we ended it
+}
+
+// launch starts a worker and has it open its accounts.
+func (s *Supervisor) launch(ctx context.Context, d *domain, n int, until time.Time) (_ *Worker, err error) {
+	accounts, err := s.cfg.Host.Accounts(ctx, d.id)
+	if err != nil {
+		return nil, fmt.Errorf("start a worker for key domain %s: %w", d.id, err)
+	}
+	w := &Worker{
+		Domain:  d.id,
+		Started: time.Now(),
+		socket:  filepath.Join(s.cfg.Runtime, strconv.Itoa(n)+".worker"),
+		lines:   make(chan deadline.Boottime, 1),
+		gone:    make(chan struct{}),
+	}
+	hostPath := filepath.Join(s.cfg.Runtime, strconv.Itoa(n)+".host")
+	if err := s.spawn(w, hostPath, until); err != nil {
+		return nil, fmt.Errorf("start a worker for key domain %s: %w", d.id, err)
+	}
+	if err := w.call(ctx, "/open", wire.Open{Accounts: accounts}, nil); err != nil {
+		w.kill("it could not open its accounts")
+		<-w.gone
+		return nil, err
+	}
+	s.cfg.Log.Info("worker started", "domain", d.id, "pid", w.PID, "accounts", len(accounts), "took", time.Since(w.Started).Round(time.Millisecond))
+	return w, nil
+}
+
+// spawn starts the process; on success its reaper runs.
+func (s *Supervisor) spawn(w *Worker, hostPath string, until time.Time) error {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: w.socket, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	// The worker alone keeps the socket: when it dies, callers see it at once.
+	l.SetUnlinkOnClose(false)
+	defer l.Close()
+	file, err := l.File()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	host, err := net.Listen("unix", hostPath)
+	if err != nil {
+		return err
+	}
+	w.host = &http.Server{Handler: s.hostFace(w.Domain)}
+	go w.host.Serve(host)
+
+	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
+	cmd.Env = []string{"GOTRACEBACK=none", "LANG=C.UTF-8"}
+	cmd.ExtraFiles = []*os.File{file} // wire.ListenerFD
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		w.input, err = cmd.StdinPipe()
+	}
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		w.host.Close()
+		return err
+	}
+	w.proc, w.PID = cmd.Process, cmd.Process.Pid
+	w.http = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "unix", w.socket)
+		},
+		DisableCompression: true, MaxIdleConnsPerHost: 64,
+	}}
+	first, err := json.Marshal(wire.Start{
+		Domain: w.Domain, Deadline: deadline.After(time.Until(until)), Accounts: s.cfg.Accounts, Host: hostPath,
+		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: s.cfg.Memory, Flush: s.cfg.Flush,
+	})
+	if err != nil {
+		panic("internal error: a start can't be written: " + err.Error())
+	}
+	go w.feed(first)
+	go s.reap(cmd, w, stderr, hostPath)
+	return nil
+}
+
+// feed writes the start and then every new deadline to the worker's input.
+func (w *Worker) feed(first []byte) {
+	defer w.input.Close()
+	if _, err := w.input.Write(append(first, '\n')); err != nil {
+		return
+	}
+	for {
+		select {
+		case at, open := <-w.lines:
+			if !open {
+				return
+			}
+			line, _ := json.Marshal(wire.Lease{Deadline: at})
+			if _, err := w.input.Write(append(line, '\n')); err != nil {
+				return
+			}
+		case <-w.gone:
+			return
+		}
+	}
+}
+
+// reap logs what the worker says, waits for its end and cleans up after it.
+func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader, hostPath string) {
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		s.cfg.Log.Warn("worker says", "domain", w.Domain, "pid", w.PID, "text", lines.Text())
+	}
+	err := cmd.Wait()
+	w.host.Close()
+	w.http.CloseIdleConnections()
+	os.Remove(w.socket)
+	os.Remove(hostPath)
+	close(w.gone)
+	s.ended(w.Domain, w)
+	w.mu.Lock()
+	reason := w.reason
+	w.mu.Unlock()
+	switch {
+	case reason != "":
+		s.cfg.Log.Info("worker ended", "domain", w.Domain, "pid", w.PID, "reason", reason)
+	case err != nil:
+		s.cfg.Log.Error("worker ended by itself", "domain", w.Domain, "pid", w.PID, "how", err.Error())
+	default:
+		s.cfg.Log.Info("worker ended", "domain", w.Domain, "pid", w.PID)
+	}
+}
+
+// renew hands on a deadline; an older one that was not written yet is dropped.
+func (w *Worker) renew(until time.Time) {
+	at := deadline.After(time.Until(until))
+	for {
+		select {
+		case w.lines <- at:
+			return
+		case <-w.lines:
+		}
+	}
+}
+
+// kill ends the process now.
+func (w *Worker) kill(reason string) {
+	w.mu.Lock()
+	if w.reason == "" {
+		w.reason = reason
+	}
+	w.mu.Unlock()
+	w.proc.Kill()
+}
+
+// stop asks the process to end: it closes its input.
+func (w *Worker) stop() {
+	w.mu.Lock()
+	if w.reason == "" {
+		w.reason = "the server stops"
+	}
+	w.mu.Unlock()
+	w.input.Close()
+}
+
+// asked reports whether we ended it.
+func (w *Worker) asked() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reason != ""
+}
+
+// Gone is closed when the process has ended and was reaped.
+func (w *Worker) Gone() <-chan struct{} { return w.gone }

@@ -1,0 +1,287 @@
+// Package supervise is the keeper's side of workers: it starts them when they
+// are needed, keeps them alive while every key of their domain is leased, and
+// ends them at once when one is denied.
+//
+// A worker belongs to one key domain. What it may live on are leases: that of
+// the service key, and, once the domain is guarded, that of the customer's key.
+// The earliest of them is the worker's deadline, which the kernel enforces even
+// if this process is gone (see worker/deadline). A domain without a valid lease
+// has no worker and can't get one.
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"logkeep/internal/schema"
+	"logkeep/internal/tunnel"
+	"logkeep/internal/worker/wire"
+)
+
+// ErrNoLease is the answer when a domain's keys don't allow it a worker.
+var ErrNoLease = errors.New("the key domain has no valid lease")
+
+// A Host answers what workers ask of the keeper.
+type Host interface {
+	// Accounts lists what the domain's worker has to open.
+	Accounts(ctx context.Context, domain schema.ClusterID) ([]wire.Account, error)
+	// Token gives a token of an identity whose keys the domain needs.
+	Token(ctx context.Context, domain schema.ClusterID, r wire.TokenRequest) (wire.Token, error)
+	// Commit makes a change of an account's manifest durable.
+	Commit(ctx context.Context, domain schema.ClusterID, c wire.Commit) error
+}
+
+// A Config says how workers run.
+type Config struct {
+	Command  []string // that becomes a worker
+	Runtime  string   // folder for sockets, 0700
+	Accounts string   // folder of all accounts' data
+	Service  string   // URI of the service's own vault
+	Roots    []byte   // PEM: authorities of vaults' certificates
+	Memory   wire.Memory
+	Flush    wire.Flush
+	Policy   *tunnel.Policy
+	Host     Host
+	Log      *slog.Logger
+}
+
+// A Supervisor holds the workers. It is safe for concurrent use.
+type Supervisor struct {
+	cfg     Config
+	mu      sync.Mutex
+	domains map[schema.ClusterID]*domain
+	service time.Time // end of the service key's lease
+	sockets int
+	closed  bool
+}
+
+// A domain is a key domain and its worker, if it has one.
+type domain struct {
+	id      schema.ClusterID
+	guarded bool      // a customer's key covers it
+	lease   time.Time // of the customer's key; zero: none
+	worker  *Worker
+	start   chan struct{} // not nil while a worker is being started; closed when that ends
+	crashes int           // workers that ended young, in a row
+	rest    time.Time     // no new start before
+}
+
+// New returns a Supervisor without workers.
+func New(cfg Config) *Supervisor {
+	return &Supervisor{cfg: cfg, domains: map[schema.ClusterID]*domain{}}
+}
+
+func (s *Supervisor) domain(id schema.ClusterID) *domain {
+	d := s.domains[id]
+	if d == nil {
+		d = &domain{id: id}
+		s.domains[id] = d
+	}
+	return d
+}
+
+// Guard says whether a customer's key covers the domain. A guarded domain has
+// no worker until Renew.
+func (s *Supervisor) Guard(id schema.ClusterID, on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.domain(id)
+	if d.guarded == on {
+		return
+	}
+	d.guarded = on
+	if !on {
+		d.lease = time.Time{}
+	}
+	s.move(d)
+}
+
+// Renew extends the lease of a domain's key, or of the service key, to until.
+func (s *Supervisor) Renew(key schema.ClusterID, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key == schema.ServiceCluster {
+		s.service = until
+		for _, d := range s.domains {
+			s.move(d)
+		}
+		return
+	}
+	d := s.domain(key)
+	d.lease = until
+	s.move(d)
+}
+
+// Revoke ends the lease of a domain's key, or of the service key, and kills
+// every worker that lived on it. It returns when they are gone.
+func (s *Supervisor) Revoke(key schema.ClusterID, reason string) {
+	s.mu.Lock()
+	var dying []*Worker
+	for id, d := range s.domains {
+		if id != key && key != schema.ServiceCluster {
+			continue
+		}
+		if id == key {
+			d.lease = time.Time{}
+		}
+		if d.worker != nil {
+			dying = append(dying, d.worker)
+			d.worker = nil
+		}
+	}
+	if key == schema.ServiceCluster {
+		s.service = time.Time{}
+	}
+	s.mu.Unlock()
+	for _, w := range dying {
+		w.kill(reason)
+	}
+	for _, w := range dying {
+		<-w.gone
+	}
+}
+
+// until is when the domain's lease ends; zero if it has none.
+func (s *Supervisor) until(d *domain) time.Time {
+	if d.id == schema.ServiceCluster || !d.guarded {
+		return s.service
+	}
+	if d.lease.Before(s.service) {
+		return d.lease
+	}
+	return s.service
+}
+
+// move tells the domain's worker, if any, its new deadline.
+func (s *Supervisor) move(d *domain) {
+	if d.worker == nil {
+		return
+	}
+	until := s.until(d)
+	if !until.After(time.Now()) {
+		d.worker.kill("its lease has ended")
+		d.worker = nil
+		return
+	}
+	d.worker.renew(until)
+}
+
+// Worker returns the domain's worker and starts one if need be. The error is
+// ErrNoLease if the keys don't allow one.
+func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, error) {
+	for {
+		s.mu.Lock()
+		d := s.domain(id)
+		now := time.Now()
+		switch {
+		case s.closed:
+			s.mu.Unlock()
+			return nil, http.ErrServerClosed
+		case !s.until(d).After(now):
+			s.mu.Unlock()
+			return nil, ErrNoLease
+		case d.worker != nil:
+			w := d.worker
+			s.mu.Unlock()
+			return w, nil
+		case d.start != nil:
+			started := d.start
+			s.mu.Unlock()
+			select {
+			case <-started:
+				continue
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		case now.Before(d.rest):
+			s.mu.Unlock()
+			return nil, fmt.Errorf("the worker of key domain %s ended %d times soon after its start; the next try is in %s", id, d.crashes, time.Until(d.rest).Round(time.Second))
+		}
+		d.start = make(chan struct{})
+		until := s.until(d)
+		s.sockets++
+		n := s.sockets
+		s.mu.Unlock()
+
+		// The start is not the caller's alone: others wait for it.
+		w, err := s.launch(context.WithoutCancel(ctx), d, n, until)
+
+		s.mu.Lock()
+		close(d.start)
+		d.start = nil
+		if err == nil && (s.closed || !s.until(d).After(time.Now())) {
+			w.kill("its lease ended while it started")
+			err = ErrNoLease
+		}
+		if err == nil {
+			d.worker = w
+			w.renew(s.until(d)) // it may have moved meanwhile
+		}
+		s.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		return w, nil
+	}
+}
+
+// Running returns the domain's worker if there is one.
+func (s *Supervisor) Running(id schema.ClusterID) (*Worker, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.domains[id]
+	if d == nil || d.worker == nil {
+		return nil, false
+	}
+	return d.worker, true
+}
+
+// young is how long a worker must live for its end not to count as a failure to start.
+const young = 5 * time.Second
+
+// ended is called when a worker's process is gone.
+func (s *Supervisor) ended(id schema.ClusterID, w *Worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.domain(id)
+	if d.worker == w {
+		d.worker = nil
+	}
+	if w.asked() || time.Since(w.Started) > young {
+		d.crashes, d.rest = 0, time.Time{}
+		return
+	}
+	d.crashes++
+	d.rest = time.Now().Add(min(time.Duration(d.crashes)*time.Second, 10*time.Second))
+}
+
+// Close stops every worker: each flushes nothing, loses nothing (its journal is
+// durable), and is gone when Close returns.
+func (s *Supervisor) Close() {
+	s.mu.Lock()
+	s.closed = true
+	var all []*Worker
+	for _, d := range s.domains {
+		if d.worker != nil {
+			all = append(all, d.worker)
+			d.worker = nil
+		}
+	}
+	s.mu.Unlock()
+	for _, w := range all {
+		w.stop()
+	}
+	for _, w := range all {
+		select {
+		case <-w.gone:
+		case <-time.After(5 * time.Second):
+			w.kill("it did not stop when asked")
+			<-w.gone
+		}
+	}
+}

@@ -1,0 +1,246 @@
+// Package wire is what a keeper and a worker say to each other. Neither side
+// sees the other's code: a keeper holds no key and no row, a worker no catalog.
+//
+//	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
+//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Append, Query, Flush, Status
+//	worker ──HTTP, Host──────▶ keeper     CONNECT to vaults; Token, Commit, Tables
+//
+// Both HTTP directions are POST with JSON bodies over Unix sockets in a folder
+// that only the server's user can enter. Append carries the client's body as
+// it came; Query answers with the body that the client will get.
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"logkeep/internal/fault"
+	"logkeep/internal/kek"
+	"logkeep/internal/schema"
+	"logkeep/internal/worker/deadline"
+	"logkeep/internal/wrap"
+)
+
+// ListenerFD is the file descriptor of the socket that a worker serves.
+const ListenerFD = 3
+
+// A Start is the first line of a worker's standard input.
+type Start struct {
+	Domain   schema.ClusterID  `json:"domain"`
+	Deadline deadline.Boottime `json:"deadline"`
+	Accounts string            `json:"accounts"` // folder below which each account has its own
+	Host     string            `json:"host"`     // path of the keeper's socket for this worker
+	Service  string            `json:"service"`  // URI of the service's own vault
+	Roots    []byte            `json:"roots"`    // PEM: authorities of vaults' certificates
+	Memory   Memory            `json:"memory"`
+	Flush    Flush             `json:"flush"`
+}
+
+// Memory bounds a worker, in bytes.
+type Memory struct {
+	Engine int64 `json:"engine"` // of the query engine's intermediate results
+	Images int64 `json:"images"` // of decrypted columns kept for later queries
+	Tail   int64 `json:"tail"`   // of rows that are only in the journal; beyond it appends are refused
+}
+
+// Flush says when an account's tail becomes segments.
+type Flush struct {
+	Bytes int64         `json:"bytes"`
+	Age   time.Duration `json:"age"`
+}
+
+// A Lease moves the deadline.
+type Lease struct {
+	Deadline deadline.Boottime `json:"deadline"`
+}
+
+// An Account is what a worker must know to open one.
+type Account struct {
+	ID        schema.AccountID   `json:"id"`
+	Tenant    schema.TenantID    `json:"tenant"`
+	Cluster   schema.ClusterID   `json:"cluster"`             // ServiceCluster for a service-key account
+	Workspace schema.WorkspaceID `json:"workspace,omitempty"` // of a service-key account
+	Records   []wrap.Record      `json:"records"`             // every generation, newest last
+	Manifest  Manifest           `json:"manifest"`
+}
+
+// A Manifest is the state of an account's segments as the catalog has it.
+type Manifest struct {
+	Seq      uint64    `json:"seq"`
+	Floor    uint64    `json:"floor"`
+	MAC      []byte    `json:"mac,omitempty"`
+	Segments []Segment `json:"segments,omitempty"`
+}
+
+// A Segment is the catalog's record of one columnar object.
+type Segment struct {
+	ID         schema.SegmentID   `json:"id"`
+	Workspace  schema.WorkspaceID `json:"workspace"`
+	Table      schema.TableName   `json:"table"`
+	Generation uint32             `json:"generation"`
+	Rows       int64              `json:"rows"`
+	Bytes      int64              `json:"bytes"`
+	MinTime    schema.Ticks       `json:"minTime"`
+	MaxTime    schema.Ticks       `json:"maxTime"`
+	Columns    []schema.Column    `json:"columns"`
+	Created    time.Time          `json:"created"`
+}
+
+// Open asks a worker to open accounts that it does not hold yet. Path: /open.
+type Open struct {
+	Accounts []Account `json:"accounts"`
+}
+
+// Generate asks for a new key generation of each account, wrapped under Key.
+// The worker holds it until Adopt; nothing is sealed with it before.
+// Path: /generate. Answer: Generated.
+type Generate struct {
+	Accounts []Account `json:"accounts"` // Records: the generations that there are
+	Key      kek.ID    `json:"key"`
+	Owner    Owner     `json:"owner"`
+	Canary   bool      `json:"canary"` // make a canary under Key as well
+}
+
+// Rewrap asks for the generations that are wrapped under a customer's key to
+// be wrapped under Key as well, tested by unwrapping. Path: /rewrap. Answer: Generated.
+type Rewrap struct {
+	Accounts []Account `json:"accounts"`
+	Key      kek.ID    `json:"key"`
+	Owner    Owner     `json:"owner"`
+	Service  bool      `json:"service"` // generations under the service key, too
+}
+
+// An Owner says whose identity unlocks a key and which cluster's records name.
+type Owner struct {
+	Tenant  schema.TenantID  `json:"tenant"`
+	Cluster schema.ClusterID `json:"cluster"`
+}
+
+// Generated are signed records to be stored, and the canary if one was asked for.
+type Generated struct {
+	Records []wrap.Record `json:"records"`
+	Canary  *wrap.Canary  `json:"canary,omitempty"`
+}
+
+// Adopt tells that records are stored: new generations may be used now.
+// Path: /adopt.
+type Adopt struct {
+	Records []wrap.Record `json:"records"`
+}
+
+// Release asks a worker to flush and close accounts and forget their keys.
+// Path: /release.
+type Release struct {
+	Accounts []schema.AccountID `json:"accounts"`
+}
+
+// An Append says what the rows in the request's body are. It travels in the
+// header AppendHeader as JSON; the body is the client's. Path: /append.
+// Answer: Appended.
+type Append struct {
+	Account   schema.AccountID   `json:"account"`
+	Workspace schema.WorkspaceID `json:"workspace"`
+	Stream    []schema.Column    `json:"stream,omitempty"` // declared by the rule; empty: the table's
+	Table     schema.Table       `json:"table"`
+	Encoding  string             `json:"encoding,omitempty"` // "" or "gzip"
+	MaxBytes  int64              `json:"maxBytes"`           // of the body once it is unpacked
+}
+
+// AppendHeader carries an Append.
+const AppendHeader = "Logkeep-Append"
+
+// Appended counts what was made durable.
+type Appended struct {
+	Rows    int64 `json:"rows"`
+	Bytes   int64 `json:"bytes"`   // of JSON
+	Ignored int64 `json:"ignored"` // fields that the stream does not declare
+	Cut     int64 `json:"cut"`     // strings that were longer than the limit
+}
+
+// A Query is a request of the query API. Path: /query. The answer is the
+// client's body.
+type Query struct {
+	Text       string       `json:"text"`
+	Now        schema.Ticks `json:"now"`
+	From       schema.Ticks `json:"from,omitempty"`
+	To         schema.Ticks `json:"to,omitempty"`
+	Workspace  Workspace    `json:"workspace"`
+	Statistics bool         `json:"statistics,omitempty"`
+	Render     bool         `json:"render,omitempty"`
+	MaxRows    int          `json:"maxRows"`
+	MaxBytes   int64        `json:"maxBytes"`
+}
+
+// A Workspace is what a query may read: its tables and where their rows are.
+type Workspace struct {
+	ID       schema.WorkspaceID `json:"id"`
+	Accounts []schema.AccountID `json:"accounts"`
+	Tables   []schema.Table     `json:"tables"`
+}
+
+// A Flushed tells what a flush did. Path: /flush, without a body.
+type Flushed struct {
+	Segments int `json:"segments"`
+}
+
+// A Status is what a worker tells of itself. Path: /status.
+type Status struct {
+	Accounts []schema.AccountID `json:"accounts"`
+	Keys     []Key              `json:"keys"`
+}
+
+// A Key tells where a key in a worker's memory came from.
+type Key struct {
+	Account    schema.AccountID `json:"account"`
+	Generation uint32           `json:"generation"`
+	KID        kek.ID           `json:"kid"`
+}
+
+// A TokenRequest asks the keeper for a token of an owner's identity, or of the
+// service if Owner is zero, for the vault at Audience. Path: /token. Answer: Token.
+type TokenRequest struct {
+	Owner    Owner  `json:"owner"`
+	Audience string `json:"audience"`
+}
+
+// A Token is a bearer token.
+type Token struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+// A Commit is one change of an account's manifest. Path: /commit.
+type Commit struct {
+	Account schema.AccountID   `json:"account"`
+	Add     []Segment          `json:"add,omitempty"`
+	Remove  []schema.SegmentID `json:"remove,omitempty"`
+	Seq     uint64             `json:"seq"`
+	Floor   uint64             `json:"floor"`
+	MAC     []byte             `json:"mac"`
+}
+
+// A Fault is how a fault.Error crosses a socket whole. It is the body of every
+// answer that is not 200.
+type Fault struct {
+	Error      *fault.Error `json:"error"`
+	RetryAfter int          `json:"retryAfter,omitempty"`
+}
+
+// EncodeFault writes err for the other side. What is not a fault stays here.
+func EncodeFault(err error) (status int, body []byte) {
+	f := fault.Of(err)
+	body, merr := json.Marshal(Fault{f, f.RetryAfter()})
+	if merr != nil {
+		panic("internal error: a fault can't be written: " + merr.Error())
+	}
+	return f.Status(), body
+}
+
+// DecodeFault reads what EncodeFault wrote.
+func DecodeFault(body []byte) error {
+	var f Fault
+	if err := json.Unmarshal(body, &f); err != nil || f.Error == nil {
+		return fault.New(fault.InternalServerError, "A part of the service gave an answer that could not be read. Try again.")
+	}
+	return f.Error.WithRetryAfter(f.RetryAfter)
+}
