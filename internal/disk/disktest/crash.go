@@ -1,0 +1,54 @@
+package disktest
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// Crash returns the disk as it may be found after a crash now; r chooses among
+// what the contract allows. m goes on as if nothing had happened.
+func (m *Memory) Crash(r *rand.Rand) *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := New()
+	for dir := range m.folders {
+		out.folders[dir] = true
+	}
+	entries := map[string]*node{}
+	for name, n := range m.durable {
+		entries[name] = n
+	}
+	// Entries change in order; the crash came after some of the changes.
+	for _, c := range m.pending[:r.IntN(len(m.pending)+1)] {
+		apply(entries, c)
+	}
+	for _, name := range sortedNames(entries) {
+		data := survivor(entries[name], r)
+		n := &node{data: data, synced: slices.Clone(data)}
+		out.files[name], out.durable[name] = n, n
+	}
+	return out
+}
+
+// survivor returns what may be left of a file's bytes.
+func survivor(n *node, r *rand.Rand) []byte {
+	appended := len(n.data) >= len(n.synced) && string(n.data[:len(n.synced)]) == string(n.synced)
+	switch choice := r.IntN(4); {
+	case choice == 0:
+		return slices.Clone(n.synced)
+	case choice == 1 || !appended:
+		return slices.Clone(n.data)
+	default:
+		// Some of the new bytes, and some sectors never written.
+		size := len(n.synced) + r.IntN(len(n.data)-len(n.synced)+1)
+		out := slices.Clone(n.data[:size])
+		for at := len(n.synced); at < size; {
+			end := min((at/512+1)*512, size)
+			if choice == 3 && r.IntN(3) == 0 {
+				clear(out[at:end])
+			}
+			at = end
+		}
+		return out
+	}
+}
