@@ -41,6 +41,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,14 +50,24 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Errors that callers tell apart with errors.Is.
+// Errors that callers tell apart with errors.Is. The first two are also
+// fs.ErrNotExist and fs.ErrExist, for callers that don't know this package.
 var (
-	ErrNotFound = errors.New("no such record")
+	ErrNotFound = error(named{"no such record", fs.ErrNotExist})
+	ErrExists   = error(named{"the record exists already", fs.ErrExist})
 	ErrConflict = errors.New("the record was changed by somebody else")
-	ErrExists   = errors.New("the record exists already")
 	ErrNewer    = errors.New("written by a newer version")
 	ErrDamaged  = errors.New("damaged")
 )
+
+// named is an error that is also another one, without its text.
+type named struct {
+	text string
+	also error
+}
+
+func (n named) Error() string        { return n.text }
+func (n named) Is(target error) bool { return target == n.also }
 
 // A Catalog is an open catalog. It is safe for concurrent use.
 type Catalog struct {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"logkeep/internal/catalog"
+	"logkeep/internal/entra"
 	"logkeep/internal/schema"
 )
 
@@ -251,10 +252,10 @@ func TestOperationsAreFoundAgainAfterARestart(t *testing.T) {
 
 func TestPrincipalsAreUniqueByObjectAppAndResource(t *testing.T) {
 	c, ctx := fresh(t), t.Context()
-	check(t, c.PutTenant(ctx, catalog.Tenant{ID: "t1"}))
-	p := catalog.Principal{ObjectID: "O1", AppID: "A1", Tenant: "T1", Kind: catalog.SystemAssigned, Resource: group + "/c"}
+	check(t, c.PutTenant(ctx, entra.Tenant{ID: "t1"}))
+	p := entra.Principal{ObjectID: "O1", AppID: "A1", Tenant: "T1", Kind: entra.SystemAssigned, Resource: group + "/c"}
 	check(t, c.AddPrincipal(ctx, p))
-	for _, q := range []catalog.Principal{
+	for _, q := range []entra.Principal{
 		{ObjectID: "o1", AppID: "a2", Tenant: "t1"},
 		{ObjectID: "o2", AppID: "a1", Tenant: "t1"},
 		{ObjectID: "o2", AppID: "a2", Tenant: "t1", Resource: strings.ToUpper(group) + "/C"},
@@ -263,10 +264,10 @@ func TestPrincipalsAreUniqueByObjectAppAndResource(t *testing.T) {
 			t.Errorf("AddPrincipal(%+v): %v", q, err)
 		}
 	}
-	if err := c.AddPrincipal(ctx, catalog.Principal{ObjectID: "o3", AppID: "a3", Tenant: "nowhere"}); !errors.Is(err, catalog.ErrNotFound) {
+	if err := c.AddPrincipal(ctx, entra.Principal{ObjectID: "o3", AppID: "a3", Tenant: "nowhere"}); !errors.Is(err, catalog.ErrNotFound) {
 		t.Errorf("principal of no tenant: %v", err)
 	}
-	check(t, c.AddSecret(ctx, "o1", catalog.Secret{ID: "s", Salt: []byte{1}, Hash: []byte{2}}))
+	check(t, c.AddSecret(ctx, "o1", entra.Secret{ID: "s", Salt: []byte{1}, Hash: []byte{2}}))
 	got, err := c.PrincipalOf(ctx, group+"/C")
 	check(t, err)
 	if got.ObjectID != "o1" || got.Tenant != "t1" {

@@ -6,49 +6,15 @@ import (
 	"fmt"
 	"time"
 
+	"logkeep/internal/entra"
 	"logkeep/internal/schema"
 )
 
-// A Kind says what a principal is.
-type Kind string
-
-// The kinds of principals.
-const (
-	Application    Kind = "application"    // signs in with a secret
-	SystemAssigned Kind = "systemAssigned" // a resource's own identity
-	UserAssigned   Kind = "userAssigned"   // a user-assigned managed identity
-	FirstParty     Kind = "firstParty"     // a service's principal, which never signs in here
-)
-
-// A Principal is somebody who can be given rights: a service principal.
-type Principal struct {
-	ObjectID string
-	AppID    string
-	Tenant   schema.TenantID
-	Kind     Kind
-	Name     string
-	Resource string // id of the resource whose identity it is, or empty
-	Created  time.Time
-}
-
-// A Secret is what is kept of a client secret: enough to recognise it.
-type Secret struct {
-	ID      string
-	Salt    []byte
-	Hash    []byte
-	Created time.Time
-	Expires time.Time // zero: never
-}
-
-// A Tenant is a directory.
-type Tenant struct {
-	ID      schema.TenantID
-	Name    string
-	Created time.Time
-}
+// principalsChanged is counted like a resource type in revisions.
+const principalsChanged = "principals"
 
 // PutTenant adds a directory.
-func (r Records) PutTenant(ctx context.Context, t Tenant) error {
+func (r Records) PutTenant(ctx context.Context, t entra.Tenant) error {
 	if t.Created.IsZero() {
 		t.Created = time.Now()
 	}
@@ -59,8 +25,8 @@ func (r Records) PutTenant(ctx context.Context, t Tenant) error {
 }
 
 // Tenants returns the directories, oldest first.
-func (r Records) Tenants(ctx context.Context) ([]Tenant, error) {
-	return query(ctx, r.read(), func(scan func(...any) error) (t Tenant, err error) {
+func (r Records) Tenants(ctx context.Context) ([]entra.Tenant, error) {
+	return query(ctx, r.read(), func(scan func(...any) error) (t entra.Tenant, err error) {
 		var created sql.NullInt64
 		err = scan(&t.ID, &t.Name, &created)
 		t.Created = moment(created)
@@ -70,11 +36,12 @@ func (r Records) Tenants(ctx context.Context) ([]Tenant, error) {
 
 // AddPrincipal adds a principal. Object ids, app ids within a tenant, and
 // resources are unique: ErrExists.
-func (r Records) AddPrincipal(ctx context.Context, p Principal) error {
+func (r Records) AddPrincipal(ctx context.Context, p entra.Principal) error {
 	if p.Created.IsZero() {
 		p.Created = time.Now()
 	}
 	return r.change(ctx, func(tx *Tx) error {
+		tx.touched[principalsChanged] = true
 		_, err := tx.exec(ctx, "INSERT INTO principals (object_id, tenant, app_id, kind, name, resource, key, created) VALUES (?,?,?,?,?,?,?,?)",
 			fold(p.ObjectID), fold(string(p.Tenant)), fold(p.AppID), string(p.Kind), p.Name, p.Resource, fold(p.Resource), stamp(p.Created))
 		if err != nil {
@@ -85,36 +52,37 @@ func (r Records) AddPrincipal(ctx context.Context, p Principal) error {
 }
 
 // Principal returns the principal with the object id.
-func (r Records) Principal(ctx context.Context, objectID string) (Principal, error) {
+func (r Records) Principal(ctx context.Context, objectID string) (entra.Principal, error) {
 	p, err := scanPrincipal(r.read().QueryRowContext(ctx, selectPrincipal+"WHERE object_id = ?", fold(objectID)).Scan)
 	if err != nil {
-		return Principal{}, fmt.Errorf("principal %s: %w", objectID, worded(err))
+		return entra.Principal{}, fmt.Errorf("principal %s: %w", objectID, worded(err))
 	}
 	return p, nil
 }
 
 // PrincipalOf returns the identity of a resource.
-func (r Records) PrincipalOf(ctx context.Context, resource string) (Principal, error) {
+func (r Records) PrincipalOf(ctx context.Context, resource string) (entra.Principal, error) {
 	p, err := scanPrincipal(r.read().QueryRowContext(ctx, selectPrincipal+"WHERE key = ? AND key <> ''", fold(resource)).Scan)
 	if err != nil {
-		return Principal{}, fmt.Errorf("principal of %s: %w", resource, worded(err))
+		return entra.Principal{}, fmt.Errorf("principal of %s: %w", resource, worded(err))
 	}
 	return p, nil
 }
 
 // PrincipalsByApp returns the principals of an app id: one a tenant.
-func (r Records) PrincipalsByApp(ctx context.Context, appID string) ([]Principal, error) {
+func (r Records) PrincipalsByApp(ctx context.Context, appID string) ([]entra.Principal, error) {
 	return query(ctx, r.read(), scanPrincipal, selectPrincipal+"WHERE app_id = ? ORDER BY created, object_id", fold(appID))
 }
 
 // Principals returns the principals of a tenant, oldest first.
-func (r Records) Principals(ctx context.Context, tenant schema.TenantID) ([]Principal, error) {
+func (r Records) Principals(ctx context.Context, tenant schema.TenantID) ([]entra.Principal, error) {
 	return query(ctx, r.read(), scanPrincipal, selectPrincipal+"WHERE tenant = ? ORDER BY created, object_id", fold(string(tenant)))
 }
 
 // RemovePrincipal removes a principal and its secrets.
 func (r Records) RemovePrincipal(ctx context.Context, objectID string) error {
 	return r.change(ctx, func(tx *Tx) error {
+		tx.touched[principalsChanged] = true
 		n, err := tx.exec(ctx, "DELETE FROM principals WHERE object_id = ?", fold(objectID))
 		if err == nil && n == 0 {
 			err = ErrNotFound
@@ -127,7 +95,7 @@ func (r Records) RemovePrincipal(ctx context.Context, objectID string) error {
 }
 
 // AddSecret adds a secret to a principal.
-func (r Records) AddSecret(ctx context.Context, objectID string, s Secret) error {
+func (r Records) AddSecret(ctx context.Context, objectID string, s entra.Secret) error {
 	if s.Created.IsZero() {
 		s.Created = time.Now()
 	}
@@ -139,8 +107,8 @@ func (r Records) AddSecret(ctx context.Context, objectID string, s Secret) error
 }
 
 // Secrets returns what is kept of a principal's secrets, oldest first.
-func (r Records) Secrets(ctx context.Context, objectID string) ([]Secret, error) {
-	return query(ctx, r.read(), func(scan func(...any) error) (s Secret, err error) {
+func (r Records) Secrets(ctx context.Context, objectID string) ([]entra.Secret, error) {
+	return query(ctx, r.read(), func(scan func(...any) error) (s entra.Secret, err error) {
 		var created, expires sql.NullInt64
 		err = scan(&s.ID, &s.Salt, &s.Hash, &created, &expires)
 		s.Created, s.Expires = moment(created), moment(expires)
@@ -161,9 +129,9 @@ func (r Records) RemoveSecret(ctx context.Context, objectID, id string) error {
 
 const selectPrincipal = "SELECT object_id, app_id, tenant, kind, name, resource, created FROM principals "
 
-func scanPrincipal(scan func(...any) error) (Principal, error) {
+func scanPrincipal(scan func(...any) error) (entra.Principal, error) {
 	var (
-		p       Principal
+		p       entra.Principal
 		created sql.NullInt64
 	)
 	err := scan(&p.ObjectID, &p.AppID, &p.Tenant, &p.Kind, &p.Name, &p.Resource, &created)

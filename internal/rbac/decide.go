@@ -66,10 +66,13 @@ func folded(patterns []string) []string {
 
 // allows decides about an action in lower case.
 func (s *state) allows(caller Caller, action string, data bool, scope resource.ID) bool {
-	if !s.inTenant(caller, scope) {
+	who := strings.ToLower(caller.ObjectID)
+	// The token of a principal that was removed is still in time, and its
+	// assignments stay for administrators to see; neither is a right.
+	if !sameTenant(s.roles.Principals[who], caller.Tenant) || !s.inTenant(caller, scope) {
 		return false
 	}
-	for _, g := range s.grants[strings.ToLower(caller.ObjectID)] {
+	for _, g := range s.grants[who] {
 		if !sameTenant(g.tenant, caller.Tenant) || !scope.Within(g.scope) {
 			continue
 		}

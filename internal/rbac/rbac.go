@@ -8,7 +8,7 @@
 // has the action among its actions and not among its notActions. Data actions
 // (reading keys, writing rows) are looked for in dataActions and notDataActions
 // alone: Owner, who has every action, has no data action. Everything else is
-// denied: an unknown caller, role, subscription or tenant, a scope that is no
+// denied: a caller who is not or no longer in the directory, an unknown role, subscription or tenant, a scope that is no
 // resource id, an action with a wildcard in it.
 //
 // A pattern is compared without regard to case; its * stands for any text,
@@ -97,6 +97,7 @@ type Roles struct {
 	Assignments []Assignment
 	Custom      []Definition
 	Tenants     map[string]schema.TenantID // of subscriptions, by lower-case id
+	Principals  map[string]schema.TenantID // of everybody there is, by lower-case object id
 }
 
 // A Book keeps assignments and custom definitions. Writes are durable when

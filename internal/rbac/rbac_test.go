@@ -24,7 +24,7 @@ type page struct {
 }
 
 func (p *page) Roles(context.Context) (Roles, error) {
-	return Roles{slices.Clone(p.roles.Assignments), slices.Clone(p.roles.Custom), maps.Clone(p.roles.Tenants)}, p.broken
+	return Roles{slices.Clone(p.roles.Assignments), slices.Clone(p.roles.Custom), maps.Clone(p.roles.Tenants), maps.Clone(p.roles.Principals)}, p.broken
 }
 func (p *page) RolesRevision() uint64 { return p.revision }
 func (p *page) ChangeRoles(ctx context.Context, f func(Roles) (Change, error)) error {
@@ -60,7 +60,10 @@ const (
 var me = Caller{Tenant: tenant, ObjectID: "cccccccc-0000-0000-0000-000000000001", AppID: "app", Kind: Application}
 
 func book() *page {
-	return &page{roles: Roles{Tenants: map[string]schema.TenantID{subA[15:]: tenant, subB[15:]: other}}}
+	return &page{roles: Roles{
+		Tenants:    map[string]schema.TenantID{subA[15:]: tenant, subB[15:]: other},
+		Principals: map[string]schema.TenantID{me.ObjectID: tenant},
+	}}
 }
 
 func id(t interface{ Fatal(...any) }, s string) resource.ID {
@@ -158,6 +161,11 @@ func TestChangesAreSeenByTheNextDecision(t *testing.T) {
 	may(false)
 	if _, _, err := a.Undefine(ctx, tenant, "ff"); !errors.Is(err, fault.RoleDefinitionHasAssignments) {
 		t.Errorf("an assigned role was removed: %v", err)
+	}
+	delete(p.roles.Principals, me.ObjectID)
+	p.revision++
+	if ok, err := a.Decide(ctx, me, "x/read", false, vault); ok || err != nil {
+		t.Errorf("somebody who is gone may: %v %v", ok, err)
 	}
 	if err := a.UnassignBelow(ctx, id(t, subA)); err != nil || len(p.roles.Assignments) != 0 {
 		t.Errorf("%v %v", p.roles.Assignments, err)

@@ -1,0 +1,157 @@
+package entra
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"logkeep/internal/fault"
+	"logkeep/internal/rbac"
+	"logkeep/internal/schema"
+)
+
+const (
+	// skew is how far the clocks of issuer and verifier may be apart.
+	skew = 5 * time.Minute
+	// keysFor is how long fetched keys are used before they are asked for again.
+	keysFor = 10 * time.Minute
+	// keysAtMost bounds how often a token with an unknown key makes us ask.
+	keysAtMost = 5 * time.Second
+	// longest bounds what is parsed at all.
+	longest = 16 << 10
+)
+
+// Keys fetches the public keys that tokens are signed with.
+type Keys interface {
+	Keys(ctx context.Context) (jose.JSONWebKeySet, error)
+}
+
+// A Verifier reads tokens. It is safe for concurrent use.
+type Verifier struct {
+	source Keys
+
+	mu      sync.Mutex
+	known   jose.JSONWebKeySet
+	fetched time.Time
+}
+
+// NewVerifier returns a verifier of tokens that are signed with one of the
+// source's keys.
+func NewVerifier(source Keys) *Verifier { return &Verifier{source: source} }
+
+// claims are those of a token. Unknown ones are ignored.
+type claims struct {
+	Audience  string      `json:"aud"`
+	Issuer    string      `json:"iss"`
+	IssuedAt  json.Number `json:"iat"`
+	NotBefore json.Number `json:"nbf"`
+	Expires   json.Number `json:"exp"`
+	AppID     string      `json:"appid"`
+	AZP       string      `json:"azp"`
+	IDType    string      `json:"idtyp"`
+	ObjectID  string      `json:"oid"`
+	Subject   string      `json:"sub"`
+	Tenant    string      `json:"tid"`
+	Identity  string      `json:"xms_mirid,omitempty"` // the resource of a managed identity
+	Version   string      `json:"ver"`
+	Unique    string      `json:"uti"`
+}
+
+// Verify returns whom a token speaks for, if it was issued for one of the
+// audiences. Its faults: InvalidAuthenticationToken, ExpiredAuthenticationToken
+// and InvalidAuthenticationTokenAudience. An error that is no fault means that
+// the keys could not be had.
+func (v *Verifier) Verify(token string, audiences []string) (rbac.Caller, error) {
+	if len(token) > longest {
+		return rbac.Caller{}, invalid("it is too long", nil)
+	}
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		return rbac.Caller{}, invalid("it is no token signed with RS256", err)
+	}
+	key, ok, err := v.key(parsed.Headers[0].KeyID)
+	if err != nil {
+		return rbac.Caller{}, err
+	}
+	if !ok {
+		return rbac.Caller{}, invalid("its key is not known here", nil)
+	}
+	var c claims
+	if err := parsed.Claims(key, &c); err != nil {
+		return rbac.Caller{}, invalid("its signature does not match", err)
+	}
+	if err := c.inTime(time.Now()); err != nil {
+		return rbac.Caller{}, err
+	}
+	if !c.ours() {
+		return rbac.Caller{}, invalid("its issuer is not that of its tenant, or it names nobody", nil)
+	}
+	if !slices.ContainsFunc(audiences, func(a string) bool { return sameAudience(a, c.Audience) }) {
+		return rbac.Caller{}, fault.New(fault.InvalidAuthenticationTokenAudience, "The access token has been obtained for wrong audience or resource '%s'. It should exactly match with one of the allowed audiences '%s'.", c.Audience, strings.Join(audiences, "','"))
+	}
+	kind := rbac.Application
+	if c.Identity != "" {
+		kind = rbac.ManagedIdentity
+	}
+	return rbac.Caller{Tenant: schema.TenantID(c.Tenant), ObjectID: c.ObjectID, AppID: c.AppID, Kind: kind}, nil
+}
+
+// ours reports whether the token names somebody, and its own tenant as issuer.
+func (c claims) ours() bool {
+	return c.ObjectID != "" && c.Tenant != "" && strings.HasSuffix(c.Issuer, "/"+c.Tenant+"/v2.0")
+}
+
+func (c claims) inTime(now time.Time) error {
+	until, err1 := c.Expires.Int64()
+	from, err2 := c.NotBefore.Int64()
+	switch {
+	case err1 != nil || err2 != nil:
+		return invalid("it has no times", errors.Join(err1, err2))
+	case !now.Before(time.Unix(until, 0)):
+		return fault.New(fault.ExpiredAuthenticationToken, "The access token expiry UTC time '%s' is earlier than current UTC time '%s'. Get a new token.", stamp(time.Unix(until, 0)), stamp(now))
+	case now.Add(skew).Before(time.Unix(from, 0)):
+		return fault.New(fault.ExpiredAuthenticationToken, "The access token is not valid before UTC time '%s'; the current UTC time is '%s'. Check the clocks.", stamp(time.Unix(from, 0)), stamp(now))
+	}
+	return nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func invalid(why string, cause error) error {
+	return fault.New(fault.InvalidAuthenticationToken, "The access token is invalid: %s. Get a new token from this server.", why).Because(cause)
+}
+
+// key finds a public key by its id. Keys are asked for again when they are old
+// and, at most once in a while, when a token names one that is not known.
+func (v *Verifier) key(id string) (any, bool, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := time.Now()
+	found := v.known.Key(id)
+	if now.Sub(v.fetched) > keysFor || len(found) == 0 && now.Sub(v.fetched) > keysAtMost {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		fresh, err := v.source.Keys(ctx)
+		if err != nil && len(found) == 0 {
+			return nil, false, fmt.Errorf("fetch the keys of tokens: %w", err)
+		}
+		if err == nil {
+			v.known, v.fetched = fresh, now
+			found = fresh.Key(id)
+		}
+	}
+	for _, k := range found {
+		if k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
+			return k.Key, true, nil
+		}
+	}
+	return nil, false, nil
+}
