@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -167,5 +168,41 @@ func TestColumnsSurviveArrow(t *testing.T) {
 	bare := arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int64}}, nil)
 	if _, err := Columns(bare); err == nil {
 		t.Error("a field without a column type was accepted")
+	}
+}
+
+func TestRowsOfSeveralRecordsSortByTime(t *testing.T) {
+	var recs []arrow.RecordBatch
+	for _, rows := range []string{
+		`{"TimeGenerated":"2026-01-01T00:00:03Z","string":"c","long":null,"bool":true}{"TimeGenerated":"2026-01-01T00:00:01Z","string":"a","long":1,"bool":false}`,
+		`[]`,
+		`{"TimeGenerated":"2026-01-01T00:00:01Z","string":"b","real":2.5}{"TimeGenerated":"2026-01-01T00:00:00Z","int":7,"dynamic":[]}`,
+	} {
+		p, err := Parse(strings.NewReader(rows), every(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs = append(recs, p.Record)
+	}
+	refs, err := ByTime(recs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []Ref{{2, 1}, {0, 1}, {2, 0}, {0, 0}}; !slices.Equal(refs, want) {
+		t.Errorf("order %v, want %v", refs, want)
+	}
+	rec, err := Gather(recs, refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for _, ref := range refs {
+		want.WriteString(strings.SplitAfter(show(recs[ref.Record]), "\n")[ref.Row])
+	}
+	if got := show(rec); got != want.String() {
+		t.Errorf("got\n%s\nwant\n%s", got, want.String())
+	}
+	if first, last, err := Span(rec); err != nil || last-first != 3*schema.TicksPerSecond {
+		t.Errorf("span %v to %v, %v", first, last, err)
 	}
 }

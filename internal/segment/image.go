@@ -1,0 +1,224 @@
+package segment
+
+import (
+	"bytes"
+	"cmp"
+	"container/list"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"logkeep/internal/schema"
+)
+
+// piece is how much one goroutine decrypts and copies at a time: a multiple of
+// the seal's chunks, so that pieces of a range do not open a chunk twice.
+const piece = 512 << 10
+
+// An Image is one row group of a segment, decrypted in memory as far as
+// queries have asked for it. It is made by a Cache and usable while pinned.
+type Image struct {
+	segment *Reader
+	group   int
+	file    *os.File
+	path    string
+
+	// The cache's: guarded by its lock.
+	pins    int
+	charged []bool // by column: counted in the cache's use
+	bytes   int64
+	dead    bool // no longer in the cache; closed with the last pin
+	place   *list.Element
+
+	mu      sync.Mutex
+	present []bool // by column
+	footer  int64  // offset of the latest footer
+	tail    int64  // offset of the distance
+}
+
+// Path returns the name by which the engine in this process opens the image.
+func (m *Image) Path() string { return m.path }
+
+// Rows returns the number of rows.
+func (m *Image) Rows() int64 { return m.segment.groups[m.group].Rows }
+
+// Columns returns the columns that the image has at this moment.
+func (m *Image) Columns() []schema.Column {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var columns []schema.Column
+	for i, here := range m.present {
+		if here {
+			columns = append(columns, m.segment.columns[i])
+		}
+	}
+	return columns
+}
+
+func newImage(s *Reader, group int) (*Image, error) {
+	f, err := newMemfd("logkeep-image")
+	if err != nil {
+		return nil, err
+	}
+	m := &Image{
+		segment: s, group: group, file: f, path: path(f),
+		charged: make([]bool, len(s.columns)), present: make([]bool, len(s.columns)),
+	}
+	// Each footer adds at least one column, so there are at most as many
+	// footers as columns, and none is longer than the one with all of them.
+	all := make([]bool, len(s.columns))
+	for i := range all {
+		all[i] = true
+	}
+	longest, err := s.footerOf(group, all)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	m.tail = s.end + int64(len(s.columns))*int64(len(longest))
+	m.footer = m.tail
+	if err := m.write([]byte(magic), 0); err == nil {
+		err = m.write([]byte(magic), m.tail+4)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Image) write(b []byte, off int64) error {
+	if _, err := m.file.WriteAt(b, off); err != nil {
+		return fmt.Errorf("write a file in memory: %w", err)
+	}
+	return nil
+}
+
+// fill decrypts those of the columns that are not present, then publishes a
+// footer that lists them too. slots bounds the goroutines that decrypt.
+func (m *Image) fill(ctx context.Context, columns []int, slots chan struct{}) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	present := slices.Clone(m.present)
+	var missing []span
+	for _, c := range columns {
+		if !present[c] {
+			present[c] = true
+			missing = append(missing, m.segment.chunks[m.group][c])
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	work, stopped := errgroup.WithContext(ctx)
+	for _, part := range pieces(missing) {
+		select {
+		case slots <- struct{}{}:
+			work.Go(func() error {
+				defer func() { <-slots }()
+				return m.decrypt(part)
+			})
+			continue
+		case <-stopped.Done():
+		}
+		break
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return m.publish(present)
+}
+
+// pieces joins spans that touch and cuts them for goroutines.
+func pieces(spans []span) []span {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.off, b.off) })
+	var cut []span
+	for i := 0; i < len(spans); {
+		r := spans[i]
+		for i++; i < len(spans) && spans[i].off <= r.off+r.size; i++ {
+			r.size = max(r.size, spans[i].off+spans[i].size-r.off)
+		}
+		for r.size > 0 {
+			n := min(r.size, piece-r.off%piece)
+			cut = append(cut, span{r.off, n})
+			r.off, r.size = r.off+n, r.size-n
+		}
+	}
+	return cut
+}
+
+// decrypt copies a span of the segment to the same place in the image.
+func (m *Image) decrypt(s span) error {
+	b := make([]byte, s.size)
+	if _, err := m.segment.data.ReadAt(b, s.off); err != nil {
+		return fmt.Errorf("read segment %s: %w", m.segment.id, err)
+	}
+	return m.write(b, s.off)
+}
+
+// publish writes the footer of the columns in present, then makes it the one
+// that readers find.
+func (m *Image) publish(present []bool) error {
+	footer, err := m.segment.footerOf(m.group, present)
+	if err != nil {
+		return err
+	}
+	at := m.footer - int64(len(footer))
+	if at < m.segment.end {
+		return fmt.Errorf("internal error: no room for the footer of an image of segment %s", m.segment.id)
+	}
+	if err := m.write(footer, at); err != nil {
+		return err
+	}
+	var distance [4]byte
+	binary.LittleEndian.PutUint32(distance[:], uint32(m.tail-at))
+	if err := m.write(distance[:], m.tail); err != nil {
+		return err
+	}
+	m.present, m.footer = present, at
+	return nil
+}
+
+// footerOf makes a Parquet footer that lists one row group and the columns in
+// present, where they stand in the segment. Key-value pairs are left out: they
+// tell of all columns.
+func (s *Reader) footerOf(group int, present []bool) ([]byte, error) {
+	subset, err := s.footer.Subset([]int{group})
+	if err != nil {
+		return nil, err
+	}
+	file, row, root := *subset.FileMetaData, *subset.RowGroups[0], *subset.FileMetaData.Schema[0]
+	columns, elements, orders := row.Columns, file.Schema[1:], file.ColumnOrders
+	file.Schema, row.Columns, file.ColumnOrders = append(file.Schema[:0:0], &root), nil, nil
+	row.TotalByteSize = 0
+	var compressed int64
+	for c, here := range present {
+		if !here {
+			continue
+		}
+		file.Schema = append(file.Schema, elements[c])
+		row.Columns = append(row.Columns, columns[c])
+		if len(orders) > 0 {
+			file.ColumnOrders = append(file.ColumnOrders, orders[c])
+		}
+		row.TotalByteSize += columns[c].MetaData.TotalUncompressedSize
+		compressed += columns[c].MetaData.TotalCompressedSize
+	}
+	children := int32(len(row.Columns))
+	root.NumChildren = &children
+	row.TotalCompressedSize = &compressed
+	row.SortingColumns, row.Ordinal, row.FileOffset = nil, nil, nil
+	file.RowGroups, file.KeyValueMetadata = append(file.RowGroups[:0:0], &row), nil
+	subset.FileMetaData = &file
+	var b bytes.Buffer
+	_, err = subset.WriteTo(&b, nil)
+	return b.Bytes(), err
+}

@@ -1,0 +1,148 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow-go/v18/parquet/metadata"
+
+	"logkeep/internal/schema"
+	"logkeep/internal/seal"
+)
+
+const (
+	magic    = "PAR1"
+	tailSize = 8 // distance and magic
+)
+
+// errDamaged reports a segment that opens but does not hold what it should.
+// Its seal is right, so this is our bug or a newer format.
+var errDamaged = errors.New("the segment is not of the format this build knows")
+
+// A Reader gives access to one segment. It is safe for concurrent use.
+type Reader struct {
+	id      schema.SegmentID
+	data    *seal.Reader
+	footer  *metadata.FileMetaData
+	end     int64 // where the chunks end and the footer begins
+	columns []schema.Column
+	index   map[string]int
+	groups  []Group
+	chunks  [][]span // by group and column
+}
+
+// A span is a range of the Parquet file.
+type span struct{ off, size int64 }
+
+// Open opens the sealed segment of size bytes in r. Keys and place are those
+// it was written with; info is what the manifest says of it. r must stay
+// readable as long as the Reader is used.
+func Open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info) (*Reader, error) {
+	data, err := seal.Open(r, size, k, place(account, info.Workspace, info.Table, info.ID))
+	if err != nil {
+		return nil, err
+	}
+	s := &Reader{id: info.ID, data: data}
+	if err := s.readFooter(); err != nil {
+		return nil, fmt.Errorf("open segment %s: %w", info.ID, err)
+	}
+	if err := s.readGroups(); err != nil {
+		return nil, fmt.Errorf("open segment %s: %w", info.ID, err)
+	}
+	return s, nil
+}
+
+func (s *Reader) readFooter() error {
+	size := s.data.Size()
+	if size < int64(len(magic))+tailSize {
+		return errDamaged
+	}
+	var tail [tailSize]byte
+	if _, err := s.data.ReadAt(tail[:], size-tailSize); err != nil {
+		return err
+	}
+	length := int64(binary.LittleEndian.Uint32(tail[:]))
+	if s.end = size - tailSize - length; string(tail[4:]) != magic || s.end < int64(len(magic)) {
+		return errDamaged
+	}
+	b := make([]byte, length)
+	if _, err := s.data.ReadAt(b, s.end); err != nil {
+		return err
+	}
+	var err error
+	if s.footer, err = metadata.NewFileMetaData(b, nil); err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	text := s.footer.KeyValueMetadata().FindValue(columnsKey)
+	if text == nil {
+		return errDamaged
+	}
+	if s.columns, err = decodeColumns(*text); err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	if len(s.columns) != s.footer.Schema.NumColumns() {
+		return errDamaged
+	}
+	s.index = make(map[string]int, len(s.columns))
+	for i, c := range s.columns {
+		if s.footer.Schema.Column(i).Name() != c.Name {
+			return errDamaged
+		}
+		s.index[c.Name] = i
+	}
+	return nil
+}
+
+func (s *Reader) readGroups() error {
+	time, ok := s.index[schema.TimeGenerated]
+	if !ok {
+		return errDamaged
+	}
+	s.groups = make([]Group, s.footer.NumRowGroups())
+	s.chunks = make([][]span, len(s.groups))
+	for g := range s.groups {
+		meta := s.footer.RowGroup(g)
+		if meta.NumColumns() != len(s.columns) {
+			return errDamaged
+		}
+		s.chunks[g] = make([]span, len(s.columns))
+		for c := range s.columns {
+			chunk, err := meta.ColumnChunk(c)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errDamaged, err)
+			}
+			// A chunk begins with its dictionary, if it has one.
+			off := chunk.DataPageOffset()
+			if chunk.HasDictionaryPage() && chunk.DictionaryPageOffset() > 0 {
+				off = min(off, chunk.DictionaryPageOffset())
+			}
+			size := chunk.TotalCompressedSize()
+			if off < int64(len(magic)) || size < 0 || off > s.end-size {
+				return errDamaged
+			}
+			s.chunks[g][c] = span{off, size}
+			if c != time {
+				continue
+			}
+			stats, err := chunk.Statistics()
+			if err != nil || stats == nil {
+				return errDamaged
+			}
+			times, ok := stats.(*metadata.Int64Statistics)
+			if !ok || !times.HasMinMax() {
+				return errDamaged
+			}
+			s.groups[g] = Group{Rows: meta.NumRows(), MinTime: schema.Ticks(times.Min()), MaxTime: schema.Ticks(times.Max())}
+		}
+	}
+	return nil
+}
+
+// Columns returns the segment's columns. The caller must not change them.
+func (s *Reader) Columns() []schema.Column { return s.columns }
+
+// Groups returns the segment's row groups, in order of time. The caller must
+// not change them.
+func (s *Reader) Groups() []Group { return s.groups }
