@@ -1,0 +1,136 @@
+package keyring
+
+import (
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"slices"
+
+	"logkeep/internal/kek"
+	"logkeep/internal/schema"
+	"logkeep/internal/wrap"
+)
+
+// checkPage verifies every record before anything is done with any, and gives
+// what a probe asks about. Nothing is sent to a vault for a page that fails.
+func checkPage(c Cluster, page Page, pub *ecdsa.PublicKey) (kek.Wrapped, error) {
+	seen := map[wrap.Place]bool{}
+	for _, rec := range page.Records {
+		at := wrap.Place{Tenant: c.Tenant, Cluster: c.ID, Account: rec.Account, Generation: rec.Generation}
+		if _, err := rec.Open(pub, at); err != nil {
+			return kek.Wrapped{}, err
+		}
+		if seen[at] {
+			return kek.Wrapped{}, fmt.Errorf("account %s has two wrap records of generation %d", rec.Account, rec.Generation)
+		}
+		seen[at] = true
+	}
+	if page.Setting.IsZero() {
+		return kek.Wrapped{}, nil
+	}
+	wrapped, err := page.Canary.Open(pub, c.Tenant, c.ID)
+	if err != nil {
+		return kek.Wrapped{}, err
+	}
+	if !wrapped.KID.SameKey(page.Setting) || wrapped.KID.Version == "" || (page.Setting.Version != "" && wrapped.KID != page.Setting) {
+		return kek.Wrapped{}, fmt.Errorf("canary of cluster %s is wrapped with %s, but the cluster's key is %s", c.ID, wrapped.KID, page.Setting)
+	}
+	return wrapped, nil
+}
+
+// versions lists the versions that records name, each once.
+func versions(page Page) (out []kek.ID) {
+	for _, rec := range page.Records {
+		if !slices.Contains(out, rec.KID) {
+			out = append(out, rec.KID)
+		}
+	}
+	return out
+}
+
+var errAnswer = errors.New("the worker's answer does not fit what it was asked")
+
+// checkRewrap demands of new records that they are the old keys, each once, under kid.
+func checkRewrap(c Cluster, pub *ecdsa.PublicKey, kid kek.ID, old, fresh []wrap.Record) error {
+	if len(fresh) != len(old) {
+		return fmt.Errorf("%w: %d records, want %d", errAnswer, len(fresh), len(old))
+	}
+	commitment := map[wrap.Place]wrap.Digest{}
+	for _, rec := range old {
+		commitment[rec.Place()] = rec.Commitment
+	}
+	for _, rec := range fresh {
+		want, ok := commitment[rec.Place()]
+		if _, err := rec.Open(pub, rec.Place()); err != nil {
+			return err
+		}
+		if !ok || rec.Commitment != want || rec.KID != kid {
+			return fmt.Errorf("%w: record of account %s, generation %d under %s", errAnswer, rec.Account, rec.Generation, rec.KID)
+		}
+		delete(commitment, rec.Place())
+	}
+	return nil
+}
+
+// checkNew demands of new records that each account has one, of the generation
+// after its last, under kid.
+func checkNew(c Cluster, pub *ecdsa.PublicKey, kid kek.ID, accounts []schema.AccountID, have, fresh []wrap.Record) error {
+	if len(fresh) != len(accounts) {
+		return fmt.Errorf("%w: %d records, want %d", errAnswer, len(fresh), len(accounts))
+	}
+	next := map[schema.AccountID]uint32{}
+	for _, a := range accounts {
+		next[a] = 1
+	}
+	for _, rec := range have {
+		if n, ok := next[rec.Account]; ok {
+			next[rec.Account] = max(n, rec.Generation+1)
+		}
+	}
+	for _, rec := range fresh {
+		at := wrap.Place{Tenant: c.Tenant, Cluster: c.ID, Account: rec.Account, Generation: next[rec.Account]}
+		if _, err := rec.Open(pub, at); err != nil {
+			return err
+		}
+		if rec.KID != kid {
+			return fmt.Errorf("%w: record of account %s under %s", errAnswer, rec.Account, rec.KID)
+		}
+		delete(next, rec.Account)
+	}
+	return nil
+}
+
+// replaced is records with those of fresh in place of theirs.
+func replaced(records, fresh []wrap.Record) []wrap.Record {
+	at := map[wrap.Place]wrap.Record{}
+	for _, rec := range fresh {
+		at[rec.Place()] = rec
+	}
+	out := slices.Clone(records)
+	for i, rec := range out {
+		if f, ok := at[rec.Place()]; ok {
+			out[i] = f
+		}
+	}
+	return out
+}
+
+// under lists the records whose wrap is by any version of key.
+func under(records []wrap.Record, key kek.ID) (out []wrap.Record) {
+	for _, rec := range records {
+		if rec.KID.SameKey(key) {
+			out = append(out, rec)
+		}
+	}
+	return out
+}
+
+// without lists the accounts that have no record at all.
+func without(accounts []schema.AccountID, records []wrap.Record) (out []schema.AccountID) {
+	for _, a := range accounts {
+		if !slices.ContainsFunc(records, func(r wrap.Record) bool { return r.Account == a }) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
