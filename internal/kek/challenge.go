@@ -35,6 +35,12 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = &bounded{r: resp.Body, left: maxAnswer}
+	if req.Header.Get("Authorization") == "" && (resp.StatusCode < 300 || resp.StatusCode == http.StatusBadRequest) {
+		// The SDK asks for a challenge with a request without token and body.
+		// What is said to that is no answer to the question.
+		resp.Body.Close()
+		return nil, fmt.Errorf("the vault answered %d to a request that asked for its challenge", resp.StatusCode)
+	}
 	if resp.StatusCode != http.StatusUnauthorized {
 		return resp, nil
 	}
