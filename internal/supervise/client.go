@@ -39,6 +39,9 @@ func (w *Worker) Release(ctx context.Context, r wire.Release) error {
 	return w.call(ctx, "/release", r, nil)
 }
 
+// Drop has the worker remove rows for good.
+func (w *Worker) Drop(ctx context.Context, r wire.Drop) error { return w.call(ctx, "/drop", r, nil) }
+
 // Flush has the worker turn its accounts' tails into segments.
 func (w *Worker) Flush(ctx context.Context) (f wire.Flushed, err error) {
 	return f, w.call(ctx, "/flush", struct{}{}, &f)

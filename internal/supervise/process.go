@@ -110,7 +110,7 @@ func (s *Supervisor) spawn(w *Worker, hostPath string, until time.Time) error {
 		DisableCompression: true, MaxIdleConnsPerHost: 64,
 	}}
 	first, err := json.Marshal(wire.Start{
-		Domain: w.Domain, Deadline: deadline.After(time.Until(until)), Accounts: s.cfg.Accounts, Host: hostPath,
+		Domain: w.Domain, Deadline: s.deadline(until), Accounts: s.cfg.Accounts, Host: hostPath,
 		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: s.cfg.Memory, Flush: s.cfg.Flush,
 	})
 	if err != nil {
@@ -169,8 +169,7 @@ func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader, hostPath s
 }
 
 // renew hands on a deadline; an older one that was not written yet is dropped.
-func (w *Worker) renew(until time.Time) {
-	at := deadline.After(time.Until(until))
+func (w *Worker) renew(at deadline.Boottime) {
 	for {
 		select {
 		case w.lines <- at:
@@ -189,6 +188,9 @@ func (w *Worker) kill(reason string) {
 	w.mu.Unlock()
 	w.proc.Kill()
 }
+
+// End ends a worker that can't be trusted with its work any more.
+func (w *Worker) End(reason string) { w.kill(reason) }
 
 // stop asks the process to end: it closes its input.
 func (w *Worker) stop() {

@@ -2,11 +2,11 @@
 // are needed, keeps them alive while every key of their domain is leased, and
 // ends them at once when one is denied.
 //
-// A worker belongs to one key domain. What it may live on are leases: that of
-// the service key, and, once the domain is guarded, that of the customer's key.
-// The earliest of them is the worker's deadline, which the kernel enforces even
-// if this process is gone (see worker/deadline). A domain without a valid lease
-// has no worker and can't get one.
+// A worker belongs to one key domain. It lives on two leases: its cluster's and
+// the service key's, since it holds keys under both. The earlier of them is the
+// worker's deadline, which the kernel enforces even if this process is gone (see
+// worker/deadline). A domain without a valid lease has no worker and can't get
+// one.
 package supervise
 
 import (
@@ -20,6 +20,7 @@ import (
 
 	"logkeep/internal/schema"
 	"logkeep/internal/tunnel"
+	"logkeep/internal/worker/deadline"
 	"logkeep/internal/worker/wire"
 )
 
@@ -47,6 +48,7 @@ type Config struct {
 	Flush    wire.Flush
 	Policy   *tunnel.Policy
 	Host     Host
+	Now      func() time.Time // the clock of leases: keyring.BootClock
 	Log      *slog.Logger
 }
 
@@ -63,8 +65,7 @@ type Supervisor struct {
 // A domain is a key domain and its worker, if it has one.
 type domain struct {
 	id      schema.ClusterID
-	guarded bool      // a customer's key covers it
-	lease   time.Time // of the customer's key; zero: none
+	lease   time.Time // of the cluster's key; zero: none
 	worker  *Worker
 	start   chan struct{} // not nil while a worker is being started; closed when that ends
 	crashes int           // workers that ended young, in a row
@@ -85,22 +86,6 @@ func (s *Supervisor) domain(id schema.ClusterID) *domain {
 	return d
 }
 
-// Guard says whether a customer's key covers the domain. A guarded domain has
-// no worker until Renew.
-func (s *Supervisor) Guard(id schema.ClusterID, on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := s.domain(id)
-	if d.guarded == on {
-		return
-	}
-	d.guarded = on
-	if !on {
-		d.lease = time.Time{}
-	}
-	s.move(d)
-}
-
 // Renew extends the lease of a domain's key, or of the service key, to until.
 func (s *Supervisor) Renew(key schema.ClusterID, until time.Time) {
 	s.mu.Lock()
@@ -117,38 +102,27 @@ func (s *Supervisor) Renew(key schema.ClusterID, until time.Time) {
 	s.move(d)
 }
 
-// Revoke ends the lease of a domain's key, or of the service key, and kills
-// every worker that lived on it. It returns when they are gone.
+// Revoke ends the lease of a cluster's key, or of the service key, and kills
+// every worker that lived on it. It does not wait for their end; Gone tells it.
 func (s *Supervisor) Revoke(key schema.ClusterID, reason string) {
 	s.mu.Lock()
-	var dying []*Worker
-	for id, d := range s.domains {
-		if id != key && key != schema.ServiceCluster {
-			continue
-		}
-		if id == key {
-			d.lease = time.Time{}
-		}
-		if d.worker != nil {
-			dying = append(dying, d.worker)
-			d.worker = nil
-		}
-	}
+	defer s.mu.Unlock()
 	if key == schema.ServiceCluster {
 		s.service = time.Time{}
+	} else {
+		s.domain(key).lease = time.Time{}
 	}
-	s.mu.Unlock()
-	for _, w := range dying {
-		w.kill(reason)
-	}
-	for _, w := range dying {
-		<-w.gone
+	for id, d := range s.domains {
+		if d.worker != nil && (id == key || key == schema.ServiceCluster) {
+			d.worker.kill(reason)
+			d.worker = nil
+		}
 	}
 }
 
 // until is when the domain's lease ends; zero if it has none.
 func (s *Supervisor) until(d *domain) time.Time {
-	if d.id == schema.ServiceCluster || !d.guarded {
+	if d.id == schema.ServiceCluster {
 		return s.service
 	}
 	if d.lease.Before(s.service) {
@@ -157,18 +131,23 @@ func (s *Supervisor) until(d *domain) time.Time {
 	return s.service
 }
 
+// deadline says a time of the leases' clock in the words of the kernel.
+func (s *Supervisor) deadline(until time.Time) deadline.Boottime {
+	return deadline.After(until.Sub(s.cfg.Now()))
+}
+
 // move tells the domain's worker, if any, its new deadline.
 func (s *Supervisor) move(d *domain) {
 	if d.worker == nil {
 		return
 	}
 	until := s.until(d)
-	if !until.After(time.Now()) {
+	if !until.After(s.cfg.Now()) {
 		d.worker.kill("its lease has ended")
 		d.worker = nil
 		return
 	}
-	d.worker.renew(until)
+	d.worker.renew(s.deadline(until))
 }
 
 // Worker returns the domain's worker and starts one if need be. The error is
@@ -177,7 +156,7 @@ func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, 
 	for {
 		s.mu.Lock()
 		d := s.domain(id)
-		now := time.Now()
+		now := s.cfg.Now()
 		switch {
 		case s.closed:
 			s.mu.Unlock()
@@ -200,7 +179,7 @@ func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, 
 			}
 		case now.Before(d.rest):
 			s.mu.Unlock()
-			return nil, fmt.Errorf("the worker of key domain %s ended %d times soon after its start; the next try is in %s", id, d.crashes, time.Until(d.rest).Round(time.Second))
+			return nil, fmt.Errorf("the worker of key domain %s ended %d times soon after its start; the next try is at %s", id, d.crashes, d.rest.Format(time.TimeOnly))
 		}
 		d.start = make(chan struct{})
 		until := s.until(d)
@@ -214,13 +193,13 @@ func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, 
 		s.mu.Lock()
 		close(d.start)
 		d.start = nil
-		if err == nil && (s.closed || !s.until(d).After(time.Now())) {
+		if err == nil && (s.closed || !s.until(d).After(s.cfg.Now())) {
 			w.kill("its lease ended while it started")
 			err = ErrNoLease
 		}
 		if err == nil {
 			d.worker = w
-			w.renew(s.until(d)) // it may have moved meanwhile
+			w.renew(s.deadline(s.until(d))) // it may have moved meanwhile
 		}
 		s.mu.Unlock()
 		if err != nil {
@@ -257,7 +236,7 @@ func (s *Supervisor) ended(id schema.ClusterID, w *Worker) {
 		return
 	}
 	d.crashes++
-	d.rest = time.Now().Add(min(time.Duration(d.crashes)*time.Second, 10*time.Second))
+	d.rest = s.cfg.Now().Add(min(time.Duration(d.crashes)*time.Second, 10*time.Second))
 }
 
 // Close stops every worker: each flushes nothing, loses nothing (its journal is

@@ -2,7 +2,7 @@
 // sees the other's code: a keeper holds no key and no row, a worker no catalog.
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
-//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Append, Query, Flush, Status
+//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Append, Query, Flush, Status
 //	worker ──HTTP, Host──────▶ keeper     CONNECT to vaults; Token, Commit, Tables
 //
 // Both HTTP directions are POST with JSON bodies over Unix sockets in a folder
@@ -101,13 +101,13 @@ type Generate struct {
 	Canary   bool      `json:"canary"` // make a canary under Key as well
 }
 
-// Rewrap asks for the generations that are wrapped under a customer's key to
-// be wrapped under Key as well, tested by unwrapping. Path: /rewrap. Answer: Generated.
+// Rewrap asks for the keys of Records to be wrapped under Key as well, tested
+// by unwrapping, and for a canary under it. The worker has the keys in memory.
+// Path: /rewrap. Answer: Generated.
 type Rewrap struct {
-	Accounts []Account `json:"accounts"`
-	Key      kek.ID    `json:"key"`
-	Owner    Owner     `json:"owner"`
-	Service  bool      `json:"service"` // generations under the service key, too
+	Records []wrap.Record `json:"records"`
+	Key     kek.ID        `json:"key"`
+	Owner   Owner         `json:"owner"`
 }
 
 // An Owner says whose identity unlocks a key and which cluster's records name.
@@ -122,8 +122,8 @@ type Generated struct {
 	Canary  *wrap.Canary  `json:"canary,omitempty"`
 }
 
-// Adopt tells that records are stored: new generations may be used now.
-// Path: /adopt.
+// Adopt tells which records are stored now for the accounts that they name: new
+// generations may be used. Path: /adopt.
 type Adopt struct {
 	Records []wrap.Record `json:"records"`
 }
@@ -132,6 +132,13 @@ type Adopt struct {
 // Path: /release.
 type Release struct {
 	Accounts []schema.AccountID `json:"accounts"`
+}
+
+// Drop asks for the rows of a table, or of every table of a workspace, to be
+// gone from all accounts. Path: /drop.
+type Drop struct {
+	Workspace schema.WorkspaceID `json:"workspace"`
+	Table     schema.TableName   `json:"table,omitempty"`
 }
 
 // An Append says what the rows in the request's body are. It travels in the

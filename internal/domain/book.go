@@ -1,0 +1,198 @@
+package domain
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"logkeep/internal/catalog"
+	"logkeep/internal/kek"
+	"logkeep/internal/keyring"
+	"logkeep/internal/schema"
+	"logkeep/internal/wrap"
+)
+
+// leaf is what the catalog keeps of a cluster's key beside its wrap records.
+type leaf struct {
+	Setting kek.ID          `json:"setting,omitzero"`
+	Canary  json.RawMessage `json:"canary,omitempty"`
+	Verdict keyring.Verdict `json:"verdict,omitzero"`
+}
+
+// Load implements keyring.Book.
+func (d *Domains) Load(ctx context.Context, cluster schema.ClusterID) (page keyring.Page, v keyring.Verdict, err error) {
+	err = d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		l, err := readLeaf(ctx, tx, cluster)
+		if err != nil {
+			return err
+		}
+		page.Setting, v = l.Setting, l.Verdict
+		if len(l.Canary) > 0 {
+			if page.Canary, err = wrap.DecodeCanary(l.Canary); err != nil {
+				return err
+			}
+		}
+		accounts, err := ownAccounts(ctx, tx, cluster)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			records, err := readRecords(ctx, tx, a.ID)
+			if err != nil {
+				return err
+			}
+			page.Records = append(page.Records, records...)
+		}
+		return nil
+	})
+	if err != nil {
+		return page, v, fmt.Errorf("read the key records of cluster %s: %w", cluster, err)
+	}
+	return page, v, nil
+}
+
+// Save implements keyring.Book. Wraps that the page lacks are erased from the
+// files as well: who finds one in a freed page could still have it unwrapped.
+func (d *Domains) Save(ctx context.Context, cluster schema.ClusterID, page keyring.Page) error {
+	gone := false
+	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+		l, err := readLeaf(ctx, tx, cluster)
+		if err != nil {
+			return err
+		}
+		l.Setting, l.Canary = page.Setting, nil
+		if !page.Canary.KID.IsZero() {
+			if l.Canary, err = page.Canary.Encode(); err != nil {
+				return err
+			}
+		}
+		if err := writeLeaf(ctx, tx, cluster, l, page.Canary.KID); err != nil {
+			return err
+		}
+		type key struct {
+			account    schema.AccountID
+			generation uint32
+			kid        string
+		}
+		keep := map[key]bool{}
+		for _, r := range page.Records {
+			keep[key{r.Account, r.Generation, r.KID.String()}] = true
+		}
+		rows, err := wraps(page.Records)
+		if err != nil {
+			return err
+		}
+		if err := tx.PutWraps(ctx, rows); err != nil {
+			return err
+		}
+		accounts, err := ownAccounts(ctx, tx, cluster)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			old, err := tx.Wraps(ctx, a.ID)
+			if err != nil {
+				return err
+			}
+			var drop []catalog.Wrap
+			for _, w := range old {
+				if !keep[key{w.Account, w.Generation, w.KID}] {
+					drop = append(drop, w)
+				}
+			}
+			if len(drop) > 0 {
+				gone = true
+			}
+			if err := tx.RemoveWraps(ctx, drop); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("write the key records of cluster %s: %w", cluster, err)
+	}
+	if gone {
+		if err := d.cfg.Catalog.Scrub(ctx); err != nil {
+			d.cfg.Log.Error("erased wrap records may still be in the catalog's files", "cluster", string(cluster), "error", err.Error())
+		}
+	}
+	return nil
+}
+
+// Note implements keyring.Book.
+func (d *Domains) Note(ctx context.Context, cluster schema.ClusterID, v keyring.Verdict) error {
+	return d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+		l, err := readLeaf(ctx, tx, cluster)
+		if err != nil {
+			return err
+		}
+		l.Verdict = v
+		var kid kek.ID
+		if len(l.Canary) > 0 {
+			c, err := wrap.DecodeCanary(l.Canary)
+			if err != nil {
+				return err
+			}
+			kid = c.KID
+		}
+		return writeLeaf(ctx, tx, cluster, l, kid)
+	})
+}
+
+func readLeaf(ctx context.Context, tx *catalog.Tx, cluster schema.ClusterID) (l leaf, err error) {
+	c, err := tx.Canary(ctx, cluster)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return l, nil
+	}
+	if err != nil {
+		return l, err
+	}
+	if err := json.Unmarshal(c.Record, &l); err != nil {
+		return l, fmt.Errorf("%w: key record of cluster %s: %w", catalog.ErrDamaged, cluster, err)
+	}
+	return l, nil
+}
+
+func writeLeaf(ctx context.Context, tx *catalog.Tx, cluster schema.ClusterID, l leaf, kid kek.ID) error {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return tx.PutCanary(ctx, catalog.Canary{Cluster: cluster, KID: kid.String(), Record: text})
+}
+
+// ownAccounts are the accounts whose wraps are a cluster's page. Those of
+// workspaces are the service's, whichever domain holds them.
+func ownAccounts(ctx context.Context, tx *catalog.Tx, cluster schema.ClusterID) ([]catalog.Account, error) {
+	domain, kind := cluster, ofCluster
+	if cluster == schema.ServiceCluster {
+		domain, kind = "", ofService
+	}
+	all, err := tx.Accounts(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	var own []catalog.Account
+	for _, a := range all {
+		if a.Kind == kind {
+			own = append(own, a)
+		}
+	}
+	return own, nil
+}
+
+func readRecords(ctx context.Context, tx *catalog.Tx, account schema.AccountID) ([]wrap.Record, error) {
+	wraps, err := tx.Wraps(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]wrap.Record, len(wraps))
+	for i, w := range wraps {
+		if records[i], err = wrap.DecodeRecord(w.Record); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}

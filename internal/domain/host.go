@@ -1,0 +1,118 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"logkeep/internal/catalog"
+	"logkeep/internal/fault"
+	"logkeep/internal/schema"
+	"logkeep/internal/supervise"
+	"logkeep/internal/worker/wire"
+	"logkeep/internal/wrap"
+)
+
+var _ supervise.Host = (*Domains)(nil)
+
+// Accounts implements supervise.Host.
+func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire.Account, error) {
+	var out []wire.Account
+	err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		accounts, err := tx.Accounts(ctx, domain)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			w, covered, err := describe(ctx, tx, a)
+			if err != nil {
+				return err
+			}
+			if covered {
+				out = append(out, w)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// describe collects what a worker must know of an account. An account that is
+// being made, and has no key yet, is not covered.
+func describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.Account, covered bool, err error) {
+	out = wire.Account{ID: a.ID, Workspace: a.Workspace, Cluster: schema.ServiceCluster}
+	if a.Kind == ofCluster {
+		out.Cluster = a.Domain
+	}
+	if out.Records, err = readRecords(ctx, tx, a.ID); err != nil || len(out.Records) == 0 {
+		return out, false, err
+	}
+	out.Tenant = out.Records[0].Tenant
+	m, err := tx.Manifest(ctx, a.ID)
+	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+		return out, false, err
+	}
+	out.Manifest = wire.Manifest{Seq: m.Seq, Floor: m.Floor, MAC: m.MAC}
+	segments, err := tx.Segments(ctx, a.ID)
+	if err != nil {
+		return out, false, err
+	}
+	for _, s := range segments {
+		out.Manifest.Segments = append(out.Manifest.Segments, wire.Segment{
+			ID: s.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation, Rows: s.Rows, Bytes: s.Bytes,
+			MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
+		})
+	}
+	return out, true, nil
+}
+
+// Token implements supervise.Host: a worker gets tokens of its own cluster's
+// identity and of the service's, and no others.
+func (d *Domains) Token(ctx context.Context, domain schema.ClusterID, r wire.TokenRequest) (wire.Token, error) {
+	principal := d.cfg.Service.Principal
+	if r.Owner != (wire.Owner{}) {
+		if r.Owner.Cluster != domain {
+			return wire.Token{}, fault.New(fault.AuthorizationFailed, "A worker asked for the identity of another cluster.")
+		}
+		if principal = d.holder(domain).Principal; principal == "" {
+			return wire.Token{}, fault.New(fault.IdentityRemoved, "The cluster has no identity.")
+		}
+	}
+	token, expires, err := d.cfg.Tokens.TokenFor(ctx, principal, r.Audience)
+	if err != nil {
+		return wire.Token{}, fmt.Errorf("token for %s: %w", principal, err)
+	}
+	return wire.Token{Token: token, Expires: expires}, nil
+}
+
+// Commit implements supervise.Host.
+func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Commit) error {
+	a, err := d.cfg.Catalog.Account(ctx, c.Account)
+	if err != nil {
+		return err
+	}
+	if a.Domain != domain {
+		return fault.New(fault.Conflict, "The storage account belongs to another key domain now.")
+	}
+	add := make([]catalog.Segment, len(c.Add))
+	for i, s := range c.Add {
+		add[i] = catalog.Segment{
+			ID: s.ID, Account: c.Account, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation, Rows: s.Rows,
+			Bytes: s.Bytes, MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
+		}
+	}
+	return d.cfg.Catalog.CommitSegments(ctx, c.Account, add, c.Remove, catalog.Manifest{Seq: c.Seq, Floor: c.Floor, MAC: c.MAC})
+}
+
+// wraps puts records into the words of the catalog.
+func wraps(records []wrap.Record) ([]catalog.Wrap, error) {
+	out := make([]catalog.Wrap, len(records))
+	for i, r := range records {
+		text, err := r.Encode()
+		if err != nil {
+			return nil, err
+		}
+		out[i] = catalog.Wrap{Account: r.Account, Generation: r.Generation, KID: r.KID.String(), Record: text, Created: r.Created}
+	}
+	return out, nil
+}

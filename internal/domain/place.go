@@ -1,0 +1,237 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"logkeep/internal/catalog"
+	"logkeep/internal/control"
+	"logkeep/internal/fault"
+	"logkeep/internal/schema"
+	"logkeep/internal/supervise"
+	"logkeep/internal/worker/wire"
+)
+
+var _ control.Domains = (*Domains)(nil)
+
+// EnsureCluster implements control.Domains: the cluster has its accounts, each
+// with a key, and is watched.
+func (d *Domains) EnsureCluster(ctx context.Context, c control.Cluster) error {
+	d.placing.Lock()
+	defer d.placing.Unlock()
+	d.mu.Lock()
+	d.names[c.ClusterID] = c.ID.String()
+	d.mu.Unlock()
+	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+		for i := range AccountsPerCluster {
+			if err := ensureAccount(ctx, tx, catalog.Account{ID: clusterAccountAt(c.ClusterID, i), Domain: c.ClusterID, Kind: ofCluster}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	h := control.Holder{Cluster: c.ClusterID, Tenant: c.Tenant, Principal: c.Identity.Principal, Settings: c.Settings}
+	if err := d.watch(ctx, h); err != nil {
+		return err
+	}
+	if err := d.ring.Cover(ctx, c.ClusterID); err != nil {
+		return err
+	}
+	return d.openIn(ctx, c.ClusterID)
+}
+
+// EnsureWorkspace implements control.Domains: the workspace has an account of
+// its own with a key.
+func (d *Domains) EnsureWorkspace(ctx context.Context, w control.Workspace) error {
+	d.placing.Lock()
+	defer d.placing.Unlock()
+	id := serviceAccount(w.CustomerID)
+	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+		return ensureAccount(ctx, tx, catalog.Account{ID: id, Domain: schema.ServiceCluster, Workspace: w.CustomerID, Kind: ofService})
+	})
+	if err != nil {
+		return err
+	}
+	c, err := d.service(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.ring.Watch(ctx, c); err != nil {
+		return err
+	}
+	if err := d.ring.Cover(ctx, c.ID); err != nil {
+		return err
+	}
+	return d.openIn(ctx, schema.ServiceCluster)
+}
+
+func ensureAccount(ctx context.Context, tx *catalog.Tx, a catalog.Account) error {
+	_, err := tx.Account(ctx, a.ID)
+	if errors.Is(err, catalog.ErrNotFound) {
+		a.Created = time.Now()
+		return tx.AddAccount(ctx, a)
+	}
+	return err
+}
+
+// openIn has the domain's worker, if it runs, open what it does not hold yet.
+// One that starts later opens everything.
+func (d *Domains) openIn(ctx context.Context, domain schema.ClusterID) error {
+	w, err := d.sup.Worker(ctx, domain)
+	if errors.Is(err, supervise.ErrNoLease) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	accounts, err := d.Accounts(ctx, domain)
+	if err != nil {
+		return err
+	}
+	return w.Open(ctx, wire.Open{Accounts: accounts})
+}
+
+// Link implements control.Domains: the workspace's own account moves into the
+// cluster's key domain. Appends and queries of the workspace wait meanwhile.
+func (d *Domains) Link(ctx context.Context, w control.Workspace, c control.Cluster) error {
+	d.placing.Lock()
+	defer d.placing.Unlock()
+	a, err := d.cfg.Catalog.Account(ctx, serviceAccount(w.CustomerID))
+	if err != nil {
+		return err
+	}
+	switch a.Domain {
+	case c.ClusterID:
+		return nil
+	case schema.ServiceCluster:
+		return d.move(ctx, a, c.ClusterID)
+	}
+	return fault.New(fault.WorkspaceLinkedToAnotherCluster, "The workspace's earlier data is held by cluster '%s', which it was linked to before. Link it to that cluster, or delete that cluster first: a query over two clusters' keys is not supported.", d.name(a.Domain))
+}
+
+// move gives a workspace's account to another key domain.
+func (d *Domains) move(ctx context.Context, a catalog.Account, to schema.ClusterID) error {
+	g := d.gate(a.Workspace)
+	g.Lock()
+	defer g.Unlock()
+	if from, running := d.sup.Running(a.Domain); running {
+		if err := from.Release(ctx, wire.Release{Accounts: []schema.AccountID{a.ID}}); err != nil {
+			return fmt.Errorf("take account %s from key domain %s: %w", a.ID, a.Domain, err)
+		}
+	}
+	if err := d.cfg.Catalog.MoveAccount(ctx, a.ID, to); err != nil {
+		return err
+	}
+	return d.openIn(ctx, to)
+}
+
+// Unlink implements control.Domains. The workspace's account stays where it
+// is: what the workspace has in the cluster goes on to be part of its history,
+// and the two stay together under the cluster's key.
+func (d *Domains) Unlink(context.Context, control.Workspace, control.Cluster) error { return nil }
+
+// DropCluster implements control.Domains: what the cluster holds is gone;
+// workspaces keep what lies under the service's key.
+func (d *Domains) DropCluster(ctx context.Context, c control.Cluster) error {
+	d.placing.Lock()
+	defer d.placing.Unlock()
+	if err := d.Forget(ctx, c.ClusterID); err != nil {
+		return err
+	}
+	accounts, err := d.cfg.Catalog.Accounts(ctx, c.ClusterID)
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if a.Kind == ofService {
+			if err := d.move(ctx, a, schema.ServiceCluster); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := d.remove(ctx, a.ID); err != nil {
+			return err
+		}
+	}
+	return d.cfg.Catalog.RemoveCanary(ctx, c.ClusterID)
+}
+
+// remove erases an account: first its keys, so that what is left of its files
+// is noise, then the files.
+func (d *Domains) remove(ctx context.Context, id schema.AccountID) error {
+	if err := d.cfg.Catalog.RemoveAccount(ctx, id); err != nil && !errors.Is(err, catalog.ErrNotFound) {
+		return err
+	}
+	if err := d.cfg.Catalog.Scrub(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(d.cfg.Accounts, string(id)))
+}
+
+// DropWorkspace implements control.Domains: every row of the workspace is gone.
+func (d *Domains) DropWorkspace(ctx context.Context, w control.Workspace) error {
+	d.placing.Lock()
+	defer d.placing.Unlock()
+	a, err := d.cfg.Catalog.Account(ctx, serviceAccount(w.CustomerID))
+	if errors.Is(err, catalog.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.drop(ctx, a.Domain, wire.Drop{Workspace: w.CustomerID}); err != nil {
+		return err
+	}
+	g := d.gate(w.CustomerID)
+	g.Lock()
+	defer g.Unlock()
+	if holder, running := d.sup.Running(a.Domain); running {
+		if err := holder.Release(ctx, wire.Release{Accounts: []schema.AccountID{a.ID}}); err != nil {
+			return err
+		}
+	}
+	if err := d.remove(ctx, a.ID); err != nil {
+		return err
+	}
+	c, err := d.service(ctx)
+	if err != nil {
+		return err
+	}
+	return d.ring.Watch(ctx, c)
+}
+
+// DropTable implements control.Domains.
+func (d *Domains) DropTable(ctx context.Context, w control.Workspace, table schema.TableName) error {
+	a, err := d.cfg.Catalog.Account(ctx, serviceAccount(w.CustomerID))
+	if errors.Is(err, catalog.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.drop(ctx, a.Domain, wire.Drop{Workspace: w.CustomerID, Table: table})
+}
+
+func (d *Domains) drop(ctx context.Context, domain schema.ClusterID, r wire.Drop) error {
+	w, err := d.sup.Worker(ctx, domain)
+	if err != nil {
+		return d.keyFault(domain, err)
+	}
+	return w.Drop(ctx, r)
+}
+
+// Worker implements control.Domains.
+func (d *Domains) Worker(cluster schema.ClusterID) (pid int, since time.Time, ok bool) {
+	w, ok := d.sup.Running(cluster)
+	if !ok {
+		return 0, time.Time{}, false
+	}
+	return w.PID, w.Started, true
+}

@@ -1,0 +1,106 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"logkeep/internal/control"
+	"logkeep/internal/fault"
+	"logkeep/internal/keyring"
+	"logkeep/internal/resource"
+	"logkeep/internal/schema"
+	"logkeep/internal/supervise"
+	"logkeep/internal/worker/wire"
+)
+
+// Append brings rows to the worker that holds the workspace's data and returns
+// when they are durable. Faults about keys say what to do.
+func (d *Domains) Append(ctx context.Context, w control.Workspace, r wire.Append, body io.Reader) (wire.Appended, error) {
+	g := d.gate(w.CustomerID)
+	g.RLock()
+	defer g.RUnlock()
+	domain, err := d.domainOf(ctx, w.CustomerID)
+	if err != nil {
+		return wire.Appended{}, err
+	}
+	r.Workspace, r.Account = w.CustomerID, serviceAccount(w.CustomerID)
+	if l := w.Link; l != nil && l.State == resource.Succeeded {
+		r.Account = clusterAccount(l.ClusterID, w.CustomerID, r.Table.Name)
+	}
+	worker, err := d.sup.Worker(ctx, domain)
+	if err != nil {
+		return wire.Appended{}, d.keyFault(domain, err)
+	}
+	done, err := worker.Append(ctx, r, body)
+	return done, d.keyFault(domain, err)
+}
+
+// Query runs a query over a workspace; the answer is the client's body.
+func (d *Domains) Query(ctx context.Context, w control.Workspace, q wire.Query) (io.ReadCloser, error) {
+	g := d.gate(w.CustomerID)
+	g.RLock()
+	defer g.RUnlock()
+	domain, err := d.domainOf(ctx, w.CustomerID)
+	if err != nil {
+		return nil, err
+	}
+	q.Workspace.ID = w.CustomerID
+	q.Workspace.Accounts = []schema.AccountID{serviceAccount(w.CustomerID)}
+	if domain != schema.ServiceCluster {
+		for i := range AccountsPerCluster {
+			q.Workspace.Accounts = append(q.Workspace.Accounts, clusterAccountAt(domain, i))
+		}
+	}
+	worker, err := d.sup.Worker(ctx, domain)
+	if err != nil {
+		return nil, d.keyFault(domain, err)
+	}
+	answer, err := worker.Query(ctx, q)
+	return answer, d.keyFault(domain, err)
+}
+
+// domainOf is the key domain that holds a workspace.
+func (d *Domains) domainOf(ctx context.Context, w schema.WorkspaceID) (schema.ClusterID, error) {
+	a, err := d.cfg.Catalog.Account(ctx, serviceAccount(w))
+	if err != nil {
+		return "", err
+	}
+	return a.Domain, nil
+}
+
+// keyFault words an error for the client if the domain's key is its cause: a
+// worker that was refused, or that ended under a call.
+func (d *Domains) keyFault(domain schema.ClusterID, err error) error {
+	if err == nil {
+		return nil
+	}
+	keys := errors.Is(err, supervise.ErrNoLease) || errors.Is(err, supervise.ErrGone)
+	for _, c := range [...]fault.Code{fault.CustomerManagedKeyRevoked, fault.CustomerManagedKeyUnreachable, fault.CustomerManagedKeyDamaged} {
+		keys = keys || errors.Is(err, c)
+	}
+	if !keys {
+		return err
+	}
+	s := d.ring.Status(domain)
+	if domain == schema.ServiceCluster || s.Setting.IsZero() {
+		if s = d.ring.Status(schema.ServiceCluster); s.State.Serves() && errors.Is(err, supervise.ErrGone) {
+			return err
+		}
+		return fault.New(fault.ServiceUnavailable, "The service's own key can't be used now. Try again; if it stays, the operator finds the cause in the server's log.").WithRetryAfter(5).Because(err)
+	}
+	since := s.Since.UTC().Format(time.RFC3339)
+	switch s.State {
+	case keyring.Revoked:
+		return fault.New(fault.CustomerManagedKeyRevoked, "The customer-managed key of cluster '%s' is revoked since %s: %s. Repair the key '%s': enable or recover it and restore the cluster's permissions; access returns by itself.", d.name(domain), since, s.Reason, s.Setting).Because(err)
+	case keyring.Damaged:
+		return fault.New(fault.CustomerManagedKeyDamaged, "The customer-managed key of cluster '%s' can't be used since %s: %s. Restore the cluster's key records, or the key, from a backup.", d.name(domain), since, s.Reason).Because(err)
+	case keyring.Unreachable:
+		return fault.New(fault.CustomerManagedKeyUnreachable, "The vault of the customer-managed key of cluster '%s' does not answer since %s: %s. Access returns when it answers.", d.name(domain), since, s.Reason).WithRetryAfter(5).Because(err)
+	}
+	if errors.Is(err, supervise.ErrNoLease) {
+		return fault.New(fault.ServiceUnavailable, "Cluster '%s' is about to serve again. Try again.", d.name(domain)).WithRetryAfter(1).Because(err)
+	}
+	return err
+}
