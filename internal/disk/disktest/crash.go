@@ -30,6 +30,38 @@ func (m *Memory) Crash(r *rand.Rand) *Memory {
 	return out
 }
 
+// Restart returns the disk as it is found after everybody who used it was
+// killed while the machine ran on: nothing is lost, and nothing more is durable.
+func (m *Memory) Restart() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := New()
+	for dir := range m.folders {
+		out.folders[dir] = true
+	}
+	copies := map[*node]*node{nil: nil}
+	copyOf := func(n *node) *node {
+		if _, ok := copies[n]; !ok {
+			copies[n] = &node{data: slices.Clone(n.data), synced: slices.Clone(n.synced)}
+		}
+		return copies[n]
+	}
+	for name, n := range m.files {
+		out.files[name] = copyOf(n)
+	}
+	for name, n := range m.durable {
+		out.durable[name] = copyOf(n)
+	}
+	for _, c := range m.pending {
+		d := change{}
+		for name, n := range c {
+			d[name] = copyOf(n)
+		}
+		out.pending = append(out.pending, d)
+	}
+	return out
+}
+
 // survivor returns what may be left of a file's bytes.
 func survivor(n *node, r *rand.Rand) []byte {
 	appended := len(n.data) >= len(n.synced) && string(n.data[:len(n.synced)]) == string(n.synced)

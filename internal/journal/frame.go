@@ -1,0 +1,114 @@
+package journal
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+
+	"logkeep/internal/seal"
+)
+
+// Numbers of the format. They are on disk: never change one.
+const (
+	fileVersion     = 1
+	fileHeaderSize  = 4 + 4 + 8 + 32 + 4
+	frameHeaderSize = 4 + 8 + 4 + 4
+	suffix          = ".journal"
+)
+
+var errVersion = errors.New("the file is of a newer version; use the release that wrote it, or a later one")
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// appendSum appends the checksum of b[from:].
+func appendSum(b []byte, from int) []byte {
+	return binary.BigEndian.AppendUint32(b, checksum(b[from:]))
+}
+
+// checkSum reports whether b ends with the checksum of what is before.
+func checkSum(b []byte) bool {
+	n := len(b) - 4
+	return binary.BigEndian.Uint32(b[n:]) == checksum(b[:n])
+}
+
+func fileName(number uint64) string { return fmt.Sprintf("%016x%s", number, suffix) }
+
+// fileNumber reads a name that fileName made.
+func fileNumber(name string) (uint64, bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	n, err := strconv.ParseUint(digits, 16, 64)
+	return n, ok && err == nil && fileName(n) == name
+}
+
+// A fileHeader says what all frames of a file have in common and where the
+// chain stood when it began.
+type fileHeader struct {
+	generation uint32
+	first      uint64
+	previous   seal.Commitment
+}
+
+func appendFileHeader(b []byte, h fileHeader) []byte {
+	from := len(b)
+	b = append(b, 'L', 'K', 'J', fileVersion)
+	b = binary.BigEndian.AppendUint32(b, h.generation)
+	b = binary.BigEndian.AppendUint64(b, h.first)
+	b = append(b, h.previous[:]...)
+	return appendSum(b, from)
+}
+
+// parseFileHeader reads a header of fileHeaderSize bytes. ok is false if they
+// are none; err says that they are one that this release can't read.
+func parseFileHeader(b []byte) (h fileHeader, ok bool, err error) {
+	if len(b) < fileHeaderSize || string(b[:3]) != "LKJ" || !checkSum(b[:fileHeaderSize]) {
+		return h, false, nil
+	}
+	if b[3] != fileVersion {
+		return h, false, errVersion
+	}
+	h.generation = binary.BigEndian.Uint32(b[4:])
+	h.first = binary.BigEndian.Uint64(b[8:])
+	copy(h.previous[:], b[16:])
+	return h, h.first > 0, nil
+}
+
+func appendFrame(b []byte, first uint64, sealed seal.Sealed) []byte {
+	from := len(b)
+	b = append(b, make([]byte, frameHeaderSize)...)
+	b = sealed.AppendTo(b)
+	head, body := b[from:from:from+frameHeaderSize], b[from+frameHeaderSize:]
+	head = binary.BigEndian.AppendUint32(head, uint32(len(body)))
+	head = binary.BigEndian.AppendUint64(head, first)
+	head = binary.BigEndian.AppendUint32(head, checksum(body))
+	appendSum(head, 0)
+	return b
+}
+
+// A frameHeader is the clear part of a frame.
+type frameHeader struct {
+	length  uint32
+	first   uint64
+	bodySum uint32
+}
+
+// parseFrameHeader reads the first frameHeaderSize bytes of b, if they are a header.
+func parseFrameHeader(b []byte) (frameHeader, bool) {
+	if len(b) < frameHeaderSize || !checkSum(b[:frameHeaderSize]) {
+		return frameHeader{}, false
+	}
+	return frameHeader{
+		length:  binary.BigEndian.Uint32(b),
+		first:   binary.BigEndian.Uint64(b[4:]),
+		bodySum: binary.BigEndian.Uint32(b[12:]),
+	}, true
+}
+
+// framePlace binds a frame to its journal, its number and all frames before it.
+func framePlace(p seal.Place, first uint64, previous seal.Commitment) seal.Place {
+	p.Object = fmt.Sprintf("%s/%016x/%s", p.Object, first, hex.EncodeToString(previous[:]))
+	return p
+}

@@ -1,0 +1,65 @@
+package journal
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"logkeep/internal/schema"
+)
+
+func TestGroupRoundTrip(t *testing.T) {
+	entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Entry {
+		e := Entry{
+			Workspace: schema.WorkspaceID(rapid.String().Draw(t, "workspace")),
+			Table:     schema.TableName(rapid.String().Draw(t, "table")),
+			Payload:   rapid.SliceOf(rapid.Byte()).Draw(t, "payload"),
+		}
+		copy(e.Batch[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "batch"))
+		return e
+	}), 1, 5)
+	rapid.Check(t, func(t *rapid.T) {
+		var group []*request
+		var want [][]Entry
+		size := groupOverhead
+		for _, unit := range rapid.SliceOfN(entries, 1, 5).Draw(t, "units") {
+			group = append(group, &request{entries: unit})
+			want = append(want, unit)
+			size += unitSize(unit)
+		}
+		b := appendGroup(nil, group)
+		if len(b) != size {
+			t.Fatalf("%d bytes, %d were foreseen", len(b), size)
+		}
+		got, err := parseGroup(b)
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("read %v, %v, want %v", got, err, want)
+		}
+		for n := range b {
+			if _, err := parseGroup(b[:n]); err == nil {
+				t.Fatalf("read a group cut at %d of %d", n, len(b))
+			}
+		}
+	})
+}
+
+func FuzzParseGroup(f *testing.F) {
+	f.Add(appendGroup(nil, []*request{{entries: []Entry{{Workspace: "w", Table: "t", Payload: []byte("p")}}}}))
+	f.Add([]byte{1, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		units, err := parseGroup(b)
+		if err != nil {
+			return
+		}
+		var group []*request
+		for _, u := range units {
+			group = append(group, &request{entries: u})
+		}
+		if !bytes.Equal(appendGroup(nil, group), b) {
+			t.Fatal("reads as what would be written otherwise")
+		}
+	})
+}

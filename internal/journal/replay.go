@@ -1,0 +1,272 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+
+	"logkeep/internal/disk"
+	"logkeep/internal/seal"
+)
+
+// A replayer reads the files of a journal, from old to new.
+type replayer struct {
+	cfg  Config
+	keys map[uint32]seal.Keys
+
+	number   uint64 // of the newest file
+	files    []fileInfo
+	next     uint64 // the number that must come next
+	previous seal.Commitment
+	body     []byte // buffer, kept
+}
+
+// A found file is one whose header is whole.
+type found struct {
+	name string
+	size int64
+	fileHeader
+}
+
+func (r *replayer) run() error {
+	list, err := r.list()
+	if err != nil {
+		return err
+	}
+	// What lies wholly below the floor was released, if not removed.
+	for len(list) > 1 && list[1].first <= r.cfg.Floor {
+		r.files = append(r.files, fileInfo{list[0].name, list[0].first})
+		list = list[1:]
+	}
+	r.next = 1
+	for i, f := range list {
+		if f.first != r.next || f.previous != r.previous {
+			// The chain may begin anew only where nothing that is wanted is missing.
+			if f.first < r.next || f.first > max(r.cfg.Floor, 1) {
+				return &DamageError{f.name, 0, fmt.Errorf("it begins with entry %d, where entry %d must follow", f.first, r.next)}
+			}
+			r.next, r.previous = f.first, f.previous
+		}
+		limit := uint64(0)
+		if i+1 < len(list) {
+			limit = list[i+1].first
+		}
+		if err := r.file(f, limit); err != nil {
+			return err
+		}
+		r.files = append(r.files, fileInfo{f.name, f.first})
+	}
+	r.next = max(r.next, r.cfg.Floor)
+	return r.settle(list)
+}
+
+// settle makes durable what was replayed. A process that was killed leaves
+// frames that can be read and were never synced; the next frame must not build
+// on something that the next loss of power takes away.
+func (r *replayer) settle(list []found) error {
+	if len(list) == 0 {
+		return nil
+	}
+	newest := list[len(list)-1]
+	if newest.generation > r.cfg.Current {
+		return fmt.Errorf("journal file %s is of generation %d, the current one is said to be %d", newest.name, newest.generation, r.cfg.Current)
+	}
+	f, err := r.cfg.FS.Open(path.Join(r.cfg.Dir, newest.name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close(), r.cfg.FS.SyncDir(r.cfg.Dir))
+}
+
+// list returns the files by number. It removes those that a crash or a failure
+// left without a header, if nothing in them looks as if it had been acknowledged.
+func (r *replayer) list() ([]found, error) {
+	infos, err := r.cfg.FS.List(r.cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []found
+	for _, info := range infos { // 16 digits: sorted by name is sorted by number
+		number, ok := fileNumber(info.Name)
+		if !ok {
+			continue
+		}
+		r.number = number
+		h, whole, err := r.header(info)
+		if err != nil {
+			return nil, err
+		}
+		if !whole {
+			r.cfg.Report(Cut{info.Name, 0, info.Size, "the file was not begun to the end"})
+			if err := r.cfg.FS.Remove(path.Join(r.cfg.Dir, info.Name)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		out = append(out, found{info.Name, info.Size, h})
+	}
+	return out, nil
+}
+
+func (r *replayer) header(info disk.Info) (fileHeader, bool, error) {
+	f, err := r.cfg.FS.Open(path.Join(r.cfg.Dir, info.Name))
+	if err != nil {
+		return fileHeader{}, false, err
+	}
+	defer f.Close()
+	b := make([]byte, min(info.Size, fileHeaderSize))
+	if err := readFull(f, b, 0); err != nil {
+		return fileHeader{}, false, err
+	}
+	h, ok, err := parseFileHeader(b)
+	if err != nil {
+		return h, false, &DamageError{info.Name, 0, err}
+	}
+	if !ok {
+		// The header and the first frame's header are written at once and lie
+		// in one sector: if a frame is to be seen, the header was damaged later.
+		at, err := scan(f, 0, info.Size, 1, math.MaxUint64)
+		if err != nil {
+			return h, false, err
+		}
+		if at >= 0 {
+			return h, false, &DamageError{info.Name, 0, errors.New("its header can't be read")}
+		}
+	}
+	return h, ok, nil
+}
+
+// file replays the frames of f whose numbers are below limit, 0 for the newest file.
+func (r *replayer) file(f found, limit uint64) error {
+	keys, ok := r.keys[f.generation]
+	if !ok {
+		var err error
+		if keys, err = keysOf(r.cfg, f.generation); err != nil {
+			return fmt.Errorf("journal file %s: %w", f.name, err)
+		}
+		r.keys[f.generation] = keys
+	}
+	h, err := r.cfg.FS.Open(path.Join(r.cfg.Dir, f.name))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+
+	at := int64(fileHeaderSize)
+	for at < f.size {
+		if limit > 0 && r.next >= limit {
+			r.cfg.Report(Cut{f.name, at, f.size - at, "the write failed and was not acknowledged"})
+			break
+		}
+		length, torn, err := r.frame(h, f, at, keys)
+		if err != nil {
+			return err
+		}
+		if torn != "" {
+			return r.cut(h, f, at, limit, torn)
+		}
+		at += length
+	}
+	if limit > 0 && r.next != limit {
+		return &DamageError{f.name, at, fmt.Errorf("entries %d to %d are missing", r.next, limit-1)}
+	}
+	return nil
+}
+
+// frame replays the frame at offset at and returns its length. torn says why
+// the bytes there are no whole frame.
+func (r *replayer) frame(h disk.File, f found, at int64, keys seal.Keys) (length int64, torn string, err error) {
+	head := make([]byte, min(frameHeaderSize, f.size-at))
+	if err := readFull(h, head, at); err != nil {
+		return 0, "", err
+	}
+	fh, ok := parseFrameHeader(head)
+	switch {
+	case !ok:
+		return 0, "the frame's header is torn", nil
+	case fh.first != r.next:
+		return 0, "", &DamageError{f.name, at, fmt.Errorf("entry %d stands where entry %d must", fh.first, r.next)}
+	case int64(fh.length) > f.size-at-frameHeaderSize: // so the file bounds what is allocated
+		return 0, "the frame is not whole", nil
+	}
+	r.body = sized(r.body, int(fh.length))[:fh.length]
+	if err := readFull(h, r.body, at+frameHeaderSize); err != nil {
+		return 0, "", err
+	}
+	if checksum(r.body) != fh.bodySum {
+		return 0, "the frame is torn", nil
+	}
+	plain, commitment, err := seal.OpenMessage(keys, framePlace(r.cfg.Place, r.next, r.previous), r.body)
+	if errors.Is(err, seal.ErrTampered) {
+		return 0, "", &DamageError{f.name, at, err}
+	}
+	if err != nil {
+		return 0, "", fmt.Errorf("journal file %s: %w", f.name, err)
+	}
+	units, err := parseGroup(plain)
+	if err != nil {
+		return 0, "", &DamageError{f.name, at, err}
+	}
+	for _, unit := range units {
+		for _, e := range unit {
+			if r.next < r.cfg.Floor {
+				continue
+			}
+			if err := r.cfg.Replay(r.next, e); err != nil {
+				return 0, "", fmt.Errorf("replay entry %d: %w", r.next, err)
+			}
+		}
+		r.next++
+	}
+	r.previous = commitment
+	return frameHeaderSize + int64(fh.length), "", nil
+}
+
+// cut cuts a torn end off f. It is the end only if no file and no frame follows.
+func (r *replayer) cut(h disk.File, f found, at int64, limit uint64, reason string) error {
+	damage := &DamageError{f.name, at, errors.New(reason + ", and more follows it")}
+	if limit > 0 {
+		return damage
+	}
+	// A group has fewer than 2^32 units.
+	later, err := scan(h, at+1, f.size, r.next+1, r.next+1<<32)
+	if err != nil {
+		return err
+	}
+	if later >= 0 {
+		return damage
+	}
+	r.cfg.Report(Cut{f.name, at, f.size - at, reason})
+	return errors.Join(h.Truncate(at), h.Sync())
+}
+
+// scan returns where the first frame header with a number from first to last
+// is, in the bytes from from to to, or -1. Bytes that are no header hardly ever
+// pass for one; if they do, a cut becomes an error, never the other way round.
+func scan(f disk.File, from, to int64, first, last uint64) (int64, error) {
+	const window = 1 << 20
+	buf := make([]byte, min(window, to-from))
+	for len(buf) >= frameHeaderSize && from+frameHeaderSize <= to {
+		b := buf[:min(int64(len(buf)), to-from)]
+		if err := readFull(f, b, from); err != nil {
+			return 0, err
+		}
+		for i := 0; i+frameHeaderSize <= len(b); i++ {
+			if h, ok := parseFrameHeader(b[i:]); ok && h.first >= first && h.first <= last {
+				return from + int64(i), nil
+			}
+		}
+		from += int64(len(b) - frameHeaderSize + 1)
+	}
+	return -1, nil
+}
+
+func readFull(r io.ReaderAt, b []byte, off int64) error {
+	n, err := r.ReadAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	return fmt.Errorf("read %d bytes at %d: %w", len(b), off, err)
+}

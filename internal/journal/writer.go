@@ -1,0 +1,121 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"logkeep/internal/disk"
+	"logkeep/internal/seal"
+)
+
+// A writer writes groups to the newest file. It is used with the turn only.
+type writer struct {
+	cfg      Config
+	keys     seal.Keys
+	number   uint64          // of the newest file there ever was
+	next     uint64          // number of the next unit
+	previous seal.Commitment // of the last durable frame
+
+	file  disk.File // nil: the next write begins a file
+	name  string    // of file
+	size  int64     // durable bytes of file
+	plain []byte    // buffers, kept
+	out   []byte
+}
+
+// write seals group and makes it durable. If it began a file it returns its
+// name. If it fails nothing has changed but that the file may have been left.
+func (w *writer) write(group []*request, size int) (begun string, err error) {
+	w.plain = appendGroup(sized(w.plain, groupOverhead+size), group)
+	defer func() { clear(w.plain) }()
+	sealed, commitment, err := seal.SealMessage(w.keys, framePlace(w.cfg.Place, w.next, w.previous), w.plain)
+	if err != nil {
+		return "", err
+	}
+
+	w.out = sized(w.out, fileHeaderSize+frameHeaderSize+sealed.Len())
+	if w.file == nil {
+		if err := w.begin(); err != nil {
+			return "", err
+		}
+		begun = w.name
+		w.out = appendFileHeader(w.out, fileHeader{w.keys.Generation, w.next, w.previous})
+	}
+	w.out = appendFrame(w.out, w.next, sealed)
+
+	n, err := w.file.Write(w.out)
+	if err == nil && n != len(w.out) {
+		err = errors.New("short write")
+	}
+	if err != nil {
+		return "", w.undo(err, false)
+	}
+	if err := w.file.Sync(); err != nil {
+		return "", w.undo(err, true)
+	}
+	if begun != "" {
+		if err := w.cfg.FS.SyncDir(w.cfg.Dir); err != nil {
+			return "", w.undo(err, true)
+		}
+	}
+	w.size += int64(len(w.out))
+	w.next += uint64(len(group))
+	w.previous = commitment
+	return begun, nil
+}
+
+func (w *writer) begin() error {
+	w.number++ // even if it fails: the name may be taken by what a failure left
+	name := fileName(w.number)
+	f, err := w.cfg.FS.Create(path.Join(w.cfg.Dir, name))
+	if err != nil {
+		return err
+	}
+	w.file, w.name, w.size = f, name, 0
+	return nil
+}
+
+// undo takes back what a failed write may have left in the file. After a
+// failed sync the file is left as well: what the disk has of it is unknown, and
+// a later sync would not tell. What can't be taken back is void once the next
+// file begins with the same number.
+func (w *writer) undo(cause error, syncFailed bool) error {
+	if w.size == 0 { // this write began it
+		f, name := w.file, w.name
+		w.file = nil
+		return errors.Join(cause, quiet(f.Close()), quiet(w.cfg.FS.Remove(path.Join(w.cfg.Dir, name))))
+	}
+	if err := w.file.Truncate(w.size); err != nil || syncFailed {
+		w.leave()
+	}
+	return cause
+}
+
+// quiet keeps the text of a follow-up error, but not its identity: callers act
+// on what failed first.
+func quiet(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("then: %v", err)
+}
+
+// leave closes the file; the next write begins a new one.
+func (w *writer) leave() error {
+	if w.file == nil {
+		return nil
+	}
+	f := w.file
+	w.file, w.size = nil, 0
+	return f.Close()
+}
+
+// sized returns an empty buffer with room for n bytes, b's if it is large
+// enough and not far too large.
+func sized(b []byte, n int) []byte {
+	if cap(b) < n || cap(b) > 4*maxGroup && n < maxGroup {
+		return make([]byte, 0, n)
+	}
+	return b[:0]
+}
