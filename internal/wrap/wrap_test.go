@@ -1,0 +1,259 @@
+package wrap_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"os"
+	"reflect"
+	"testing"
+	"time"
+
+	"logkeep/internal/kek"
+	"logkeep/internal/kek/kektest"
+	"logkeep/internal/wrap"
+)
+
+type signer struct{ key *ecdsa.PrivateKey }
+
+func newSigner(t testing.TB) signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer{key}
+}
+
+func (s signer) Sign(_ context.Context, digest [32]byte) ([]byte, error) {
+	r, v, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 64)
+	r.FillBytes(out[:32])
+	v.FillBytes(out[32:])
+	return out, nil
+}
+
+var place = wrap.Place{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 3}
+
+func record(t testing.TB, s signer) (wrap.Record, *kektest.Vault) {
+	t.Helper()
+	v := kektest.New()
+	r, err := wrap.New(t.Context(), v, s, place, v.NewKey("k"), make([]byte, 32), [32]byte{1, 2, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, v
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	s := newSigner(t)
+	r, v := record(t, s)
+	b, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := wrap.DecodeRecord(b)
+	if err != nil || !reflect.DeepEqual(back, r) {
+		t.Fatalf("%+v\n%+v\n%v", back, r, err)
+	}
+	w, err := back.Open(&s.key.PublicKey, place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := v.Unwrap(t.Context(), w); err != nil || len(key) != 32 {
+		t.Fatal(err)
+	}
+}
+
+// Every field is signed: whatever is changed, the record is refused.
+func TestEveryFieldIsSigned(t *testing.T) {
+	s := newSigner(t)
+	r, v := record(t, s)
+	c, err := wrap.NewCanary(t.Context(), v, s, "t", "c", r.KID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range reflect.TypeFor[wrap.Record]().NumField() {
+		bad := r
+		spoil(reflect.ValueOf(&bad).Elem().Field(i))
+		if err := bad.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+			t.Errorf("record with another %s: %v", reflect.TypeFor[wrap.Record]().Field(i).Name, err)
+		}
+	}
+	for i := range reflect.TypeFor[wrap.Canary]().NumField() {
+		bad := c
+		spoil(reflect.ValueOf(&bad).Elem().Field(i))
+		if err := bad.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+			t.Errorf("canary with another %s: %v", reflect.TypeFor[wrap.Canary]().Field(i).Name, err)
+		}
+	}
+}
+
+func spoil(f reflect.Value) {
+	switch v := f.Addr().Interface().(type) {
+	case *kek.ID:
+		v.Version += "0"
+	case *[]byte:
+		*v = append([]byte{(*v)[0] ^ 1}, (*v)[1:]...)
+	case *wrap.Digest:
+		v[31] ^= 1
+	case *time.Time:
+		*v = v.Add(time.Second)
+	case *uint32:
+		*v++
+	default:
+		f.SetString(f.String() + "x")
+	}
+}
+
+// The lengths are signed too, so a letter can't move from one field to the next.
+func TestFieldsDoNotRunTogether(t *testing.T) {
+	s := newSigner(t)
+	r, _ := record(t, s)
+	r.Cluster, r.Account = r.Cluster+"c", r.Account[1:]
+	if err := r.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+		t.Error(err)
+	}
+}
+
+func TestForeignAndMisplacedRecordsAreRefused(t *testing.T) {
+	s := newSigner(t)
+	r, _ := record(t, s)
+	if _, err := r.Open(&newSigner(t).key.PublicKey, place); !errors.Is(err, wrap.ErrUnsigned) {
+		t.Errorf("foreign: %v", err)
+	}
+	if _, err := r.Open(nil, place); !errors.Is(err, wrap.ErrUnsigned) {
+		t.Errorf("no key to verify with: %v", err)
+	}
+	for _, at := range []wrap.Place{
+		{"u", "c", "c-0", 3}, {"t", "d", "c-0", 3}, {"t", "c", "c-1", 3}, {"t", "c", "c-0", 2}, {},
+	} {
+		if _, err := r.Open(&s.key.PublicKey, at); !errors.Is(err, wrap.ErrMisplaced) {
+			t.Errorf("at %+v: %v", at, err)
+		}
+	}
+}
+
+func TestCanary(t *testing.T) {
+	s, v := newSigner(t), kektest.New()
+	c, err := wrap.NewCanary(t.Context(), v, s, "t", "c", v.NewKey("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := c.Encode()
+	back, err := wrap.DecodeCanary(b)
+	if err != nil || !reflect.DeepEqual(back, c) {
+		t.Fatal(err)
+	}
+	w, err := back.Open(&s.key.PublicKey, "t", "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := v.Unwrap(t.Context(), w)
+	if err != nil || !c.Matches(value) {
+		t.Errorf("it does not match itself: %v", err)
+	}
+	value[5] ^= 1
+	if c.Matches(value) || c.Matches(nil) {
+		t.Error("it matches something else")
+	}
+	if _, err := c.Open(&s.key.PublicKey, "t", "d"); !errors.Is(err, wrap.ErrMisplaced) {
+		t.Error(err)
+	}
+}
+
+// A disabled key may still wrap: such a wrap must never become a record.
+func TestAWrapThatCanNotBeUndoneIsNoRecord(t *testing.T) {
+	s, v := newSigner(t), kektest.New()
+	id := v.NewKey("k")
+	v.Enable(id, false)
+	_, err := wrap.New(t.Context(), v, s, place, id, make([]byte, 32), [32]byte{})
+	if _, ok := errors.AsType[*kek.Denied](err); !ok {
+		t.Error(err)
+	}
+	v.Enable(id, true)
+	v.Quirks(false, 0, true)
+	_, err = wrap.NewCanary(t.Context(), v, s, "t", "c", id)
+	if _, ok := errors.AsType[*kek.Damaged](err); !ok {
+		t.Error(err)
+	}
+}
+
+var rewrite = flag.Bool("rewrite", false, "make testdata anew; the files of a released form are never rewritten")
+
+// Records that were written before stay readable and verify.
+func TestRecordsOfForm1(t *testing.T) {
+	if *rewrite {
+		s := newSigner(t)
+		r, v := record(t, s)
+		c, err := wrap.NewCanary(t.Context(), v, s, "t", "c", r.KID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub, _ := s.key.PublicKey.Bytes()
+		rb, _ := r.Encode()
+		cb, _ := c.Encode()
+		for name, b := range map[string][]byte{"integrity.pub": pub, "record-1.json": rb, "canary-1.json": cb} {
+			if err := os.WriteFile("testdata/"+name, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	read := func(name string) []byte {
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), read("integrity.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := wrap.DecodeRecord(read("record-1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Open(pub, place); err != nil {
+		t.Error(err)
+	}
+	c, err := wrap.DecodeCanary(read("canary-1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Open(pub, "t", "c"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadingIsStrict(t *testing.T) {
+	s := newSigner(t)
+	r, _ := record(t, s)
+	b, _ := r.Encode()
+	for _, bad := range []string{"", "null x", "[]", string(b) + "{}", string(b[:len(b)-1]) + `,"more":1}`, `{"commitment":"00"}`, `{"kid":"x"}`, `{"generation":-1}`} {
+		if _, err := wrap.DecodeRecord([]byte(bad)); err == nil {
+			t.Errorf("%s was read", bad)
+		}
+	}
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	s := newSigner(f)
+	b, _ := os.ReadFile("testdata/record-1.json")
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := wrap.DecodeRecord(b)
+		if err != nil {
+			return
+		}
+		if r.Verify(&s.key.PublicKey) == nil {
+			t.Error("bytes that nobody signed verify")
+		}
+	})
+}
