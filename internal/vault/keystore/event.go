@@ -20,7 +20,8 @@ type Entry struct {
 	Event admin.Event
 }
 
-// AppendEvents writes audit records, all in one transaction. Each log is cut to
+// AppendEvents writes audit records, all in one transaction. Those of a vault
+// that was purged meanwhile go with it. Each log is cut to
 // its newest ten thousand.
 func (s *Store) AppendEvents(ctx context.Context, entries []Entry) error {
 	return s.Update(ctx, func(t *Tx) error {
@@ -29,7 +30,7 @@ func (s *Store) AppendEvents(ctx context.Context, entries []Entry) error {
 			if err != nil {
 				return err
 			}
-			r, err := t.tx.ExecContext(t.ctx, "INSERT INTO events (vault, event) VALUES (?, ?)", string(e.Vault), b)
+			r, err := t.tx.ExecContext(t.ctx, "INSERT INTO events (vault, event) SELECT uid, ? FROM vaults WHERE uid = ?", b, string(e.Vault))
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +38,16 @@ type Vault struct {
 
 // Service tells whether v is the service's own vault.
 func (v Vault) Service() bool { return v.ID.IsZero() }
+
+// URI is the vault's address on a server of the domain and port, without the
+// slash that resources show at its end.
+func (v Vault) URI(domain string, port int) string {
+	uri := "https://" + v.Name.fold() + ".vault." + domain
+	if port != 443 {
+		uri += ":" + strconv.Itoa(port)
+	}
+	return uri
+}
 
 // Retention is for how long a deleted vault or key can be recovered.
 func (v Vault) Retention() time.Duration {
