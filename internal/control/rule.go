@@ -1,0 +1,246 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"logkeep/internal/catalog"
+	"logkeep/internal/fault"
+	"logkeep/internal/resource"
+	"logkeep/internal/schema"
+)
+
+// A Rule is a data collection rule: which streams of rows go to which tables.
+type Rule struct {
+	ID       resource.ID       `json:"-"`
+	Tenant   schema.TenantID   `json:"-"`
+	Location string            `json:"-"`
+	Tags     map[string]string `json:"-"`
+	ETag     resource.ETag     `json:"-"`
+	Created  time.Time         `json:"-"`
+	Modified time.Time         `json:"-"`
+
+	ImmutableID  string                     `json:"immutableId"` // dcr- and 32 hex digits
+	Kind         string                     `json:"kind,omitempty"`
+	Label        string                     `json:"label,omitempty"` // host label of a rule of kind Direct
+	Description  string                     `json:"description,omitempty"`
+	Endpoint     resource.ID                `json:"endpoint"`
+	Streams      map[string][]schema.Column `json:"streams"`
+	Destinations []Destination              `json:"destinations"`
+	Flows        []Flow                     `json:"flows"`
+}
+
+// A Destination is a workspace, by the name that flows use.
+type Destination struct {
+	Name      string      `json:"name"`
+	Workspace resource.ID `json:"workspace"`
+}
+
+// A Flow takes the rows of streams to one table in each of its destinations.
+type Flow struct {
+	Streams      []string `json:"streams"`
+	Destinations []string `json:"destinations"`
+	Transform    string   `json:"transform,omitempty"` // as given: "" or source
+	Output       string   `json:"output,omitempty"`    // as given: "" for the stream's own name
+}
+
+// A Route is where rows of a stream go.
+type Route struct {
+	Workspace resource.ID
+	Table     schema.TableName
+}
+
+// direct is the kind of rules that have a host of their own.
+const direct = "Direct"
+
+// Stream finds a declared stream without regard to case.
+func (r Rule) Stream(name string) (declared string, columns []schema.Column, ok bool) {
+	for s, c := range r.Streams {
+		if strings.EqualFold(s, name) {
+			return s, c, true
+		}
+	}
+	return "", nil, false
+}
+
+// Routes are the tables to which rows of a declared stream go.
+func (r Rule) Routes(stream string) []Route {
+	var all []Route
+	for _, f := range r.Flows {
+		if !slices.Contains(f.Streams, stream) {
+			continue
+		}
+		for _, d := range r.Destinations {
+			route := Route{d.Workspace, f.table(stream)}
+			if slices.Contains(f.Destinations, d.Name) && !slices.Contains(all, route) {
+				all = append(all, route)
+			}
+		}
+	}
+	return all
+}
+
+func (f Flow) table(stream string) schema.TableName {
+	if f.Output != "" {
+		stream = f.Output
+	}
+	return schema.TableName(strings.TrimPrefix(stream, customPrefix))
+}
+
+const customPrefix = "Custom-"
+
+func ruleOf(res catalog.Resource) (Rule, error) {
+	var r Rule
+	if err := decode(res, &r); err != nil {
+		return Rule{}, err
+	}
+	id, err := idOf(res)
+	r.ID, r.Tenant, r.Location, r.Tags, r.ETag = id, res.Tenant, res.Location, res.Tags, resource.ETag(res.ETag)
+	r.Created, r.Modified = res.Created, res.Modified
+	return r, err
+}
+
+// Rule returns a data collection rule.
+func (s *Service) Rule(ctx context.Context, id resource.ID) (Rule, error) {
+	return get(ctx, s.cat.Records, id, ruleOf)
+}
+
+// Rules returns the rules within a scope, in the order of their ids.
+func (s *Service) Rules(ctx context.Context, scope resource.ID) ([]Rule, error) {
+	return list(ctx, s.cat.Records, scope, resource.Rule, ruleOf)
+}
+
+// RuleAt finds the rule that the host label takes rows for: every rule by its
+// immutable id at its endpoint, a rule of kind Direct at its own.
+func (s *Service) RuleAt(ctx context.Context, label, immutableID string) (Rule, error) {
+	rules, err := s.Rules(ctx, resource.Root())
+	if err != nil {
+		return Rule{}, err
+	}
+	i := slices.IndexFunc(rules, func(r Rule) bool { return strings.EqualFold(r.ImmutableID, immutableID) })
+	if i < 0 {
+		return Rule{}, fault.New(fault.RuleNotFound, "Data collection rule with immutable Id '%.60s' not found. Take the id from properties.immutableId of the rule.", immutableID)
+	}
+	r := rules[i]
+	if r.Label != "" && r.Label == label {
+		return r, nil
+	}
+	endpoints, err := s.Endpoints(ctx, resource.Root())
+	if err != nil {
+		return Rule{}, err
+	}
+	for _, e := range endpoints {
+		if e.Label == label && e.Tenant == r.Tenant && e.Location == r.Location {
+			return r, nil
+		}
+	}
+	return Rule{}, fault.New(fault.EndpointMismatch, "The host is no data collection endpoint in the rule's tenant and region. Take it from properties.logsIngestion.endpoint of the endpoint.")
+}
+
+// Hosts returns the labels of all hosts that take rows.
+func (s *Service) Hosts(ctx context.Context) ([]string, error) {
+	endpoints, err := s.Endpoints(ctx, resource.Root())
+	if err != nil {
+		return nil, err
+	}
+	rules, err := s.Rules(ctx, resource.Root())
+	if err != nil {
+		return nil, err
+	}
+	labels := map[string]bool{}
+	for _, e := range endpoints {
+		labels[e.Label] = true
+	}
+	for _, r := range rules {
+		labels[r.Label] = true
+	}
+	delete(labels, "")
+	return slices.Sorted(maps.Keys(labels)), nil
+}
+
+// A RuleChange is what a PUT asks for: the whole rule, as ARM has it. A PATCH
+// changes tags alone.
+type RuleChange struct {
+	Location     *string
+	Tags         map[string]string
+	Kind         string
+	Description  string
+	Endpoint     string
+	Streams      map[string][]Column // Type is Invalid where the type's name was unknown
+	Destinations []DestinationChange
+	Flows        []Flow
+	Others       []string // names of parts that are not supported: dataSources, other destinations
+}
+
+// A DestinationChange is a workspace by its id, as a client writes it.
+type DestinationChange struct {
+	Name, Workspace string
+}
+
+// PutRule creates or replaces a rule.
+func (s *Service) PutRule(ctx context.Context, id resource.ID, ch RuleChange) (r Rule, created bool, err error) {
+	err = s.cat.Tx(ctx, func(tx *catalog.Tx) error {
+		r, err = get(ctx, tx.Records, id, ruleOf)
+		if created = errors.Is(err, fault.ResourceNotFound); created {
+			r, err = Rule{ID: id, ImmutableID: "dcr-" + randomHex()}, nil
+			if !collectionName.MatchString(id.Name()) {
+				return fault.New(fault.InvalidResourceName, "The name '%.80s' isn't valid. It has 2 to 64 letters, digits, hyphens, underscores and dots and begins with a letter or digit.", id.Name()).WithTarget("name")
+			}
+			if r.Tenant, err = s.place(ctx, tx.Records, id); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if r, err = s.applyRule(ctx, tx, r, ch); err != nil {
+			return err
+		}
+		if strings.EqualFold(r.Kind, direct) && r.Label == "" {
+			if r.Label, err = s.label(ctx, tx, id.Name()); err != nil {
+				return err
+			}
+		}
+		r, err = putRule(ctx, tx, r)
+		return err
+	})
+	return r, created, err
+}
+
+func putRule(ctx context.Context, tx *catalog.Tx, r Rule) (Rule, error) {
+	res, err := record(r.ID, r.Location, r.Tags, r)
+	if err != nil {
+		return Rule{}, err
+	}
+	if res, err = tx.Put(ctx, res, catalog.Always()); err != nil {
+		return Rule{}, err
+	}
+	return ruleOf(res)
+}
+
+// TagRule replaces a rule's tags.
+func (s *Service) TagRule(ctx context.Context, id resource.ID, tags map[string]string) (r Rule, err error) {
+	err = s.cat.Tx(ctx, func(tx *catalog.Tx) error {
+		if r, err = get(ctx, tx.Records, id, ruleOf); err != nil {
+			return err
+		}
+		if f := applyTags(tags); f != nil {
+			return f
+		}
+		if tags != nil {
+			r.Tags = tags
+		}
+		r, err = putRule(ctx, tx, r)
+		return err
+	})
+	return r, err
+}
+
+// DeleteRule deletes a rule. found is false if there is none.
+func (s *Service) DeleteRule(ctx context.Context, id resource.ID) (found bool, err error) {
+	return s.remove(ctx, id, func(*catalog.Tx) error { return nil })
+}
