@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -39,7 +40,11 @@ func sample(t testing.TB, r ring) (m *disktest.Memory, payloads []string) {
 func check(t *testing.T, what string, m *disktest.Memory, r ring, payloads []string, mayCut int) {
 	t.Helper()
 	p := &tape{}
+	was := contents(m)
 	j, err := journal.Open(config(m, r, p))
+	if err != nil && !maps.Equal(contents(m), was) {
+		t.Errorf("%s: refused, but changed", what)
+	}
 	if got := p.payloads(); len(got) > len(payloads) || !slices.Equal(got, payloads[:len(got)]) {
 		t.Errorf("%s: replayed %q", what, got)
 	}
@@ -53,6 +58,14 @@ func check(t *testing.T, what string, m *disktest.Memory, r ring, payloads []str
 	if damage, ok := errors.AsType[*journal.DamageError](err); !ok || damage.File == "" {
 		t.Errorf("%s: %v", what, err)
 	}
+}
+
+func contents(m *disktest.Memory) map[string]string {
+	out := map[string]string{}
+	for _, name := range m.Names() {
+		out[name] = string(m.Bytes(name))
+	}
+	return out
 }
 
 func TestEveryFlippedByte(t *testing.T) {

@@ -533,6 +533,31 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
+// TestFailedSyncEndsFile: after a failed sync nobody knows what the disk has of
+// the file, so nothing more goes into it.
+func TestFailedSyncEndsFile(t *testing.T) {
+	m, r := disktest.New(), newRing(t, 1)
+	j, _ := open(t, m, r)
+	defer j.Close()
+	add(t, j, "a")
+	name := m.Names()[0]
+	was := bytes.Clone(m.Bytes(name))
+	m.OnOp(func(op disktest.Op) error {
+		if op.Kind == "sync" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if _, err := j.Append(t.Context(), entry("lost")); !errors.Is(err, syscall.EIO) {
+		t.Errorf("append: %v", err)
+	}
+	m.OnOp(nil)
+	add(t, j, "b")
+	if !bytes.Equal(m.Bytes(name), was) || len(m.Names()) != 2 {
+		t.Errorf("files %v", m)
+	}
+}
+
 // TestUnreadableDisk: a disk that can't be read is no reason to cut.
 func TestUnreadableDisk(t *testing.T) {
 	m, r := disktest.New(), newRing(t, 1)

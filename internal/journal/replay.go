@@ -20,7 +20,8 @@ type replayer struct {
 	files    []fileInfo
 	next     uint64 // the number that must come next
 	previous seal.Commitment
-	body     []byte // buffer, kept
+	body     []byte      // buffer, kept
+	void     []disk.Info // files that hold nothing
 }
 
 // A found file is one whose header is whole.
@@ -66,6 +67,12 @@ func (r *replayer) run() error {
 // frames that can be read and were never synced; the next frame must not build
 // on something that the next loss of power takes away.
 func (r *replayer) settle(list []found) error {
+	for _, info := range r.void { // only now that all else is known to be right
+		r.cfg.Report(Cut{info.Name, 0, info.Size, "the file was not begun to the end"})
+		if err := r.cfg.FS.Remove(path.Join(r.cfg.Dir, info.Name)); err != nil {
+			return err
+		}
+	}
 	if len(list) == 0 {
 		return nil
 	}
@@ -80,8 +87,8 @@ func (r *replayer) settle(list []found) error {
 	return errors.Join(f.Sync(), f.Close(), r.cfg.FS.SyncDir(r.cfg.Dir))
 }
 
-// list returns the files by number. It removes those that a crash or a failure
-// left without a header, if nothing in them looks as if it had been acknowledged.
+// list returns the files by number. Those that a crash or a failure left without
+// a header are void, if nothing in them looks as if it had been acknowledged.
 func (r *replayer) list() ([]found, error) {
 	infos, err := r.cfg.FS.List(r.cfg.Dir)
 	if err != nil {
@@ -99,10 +106,7 @@ func (r *replayer) list() ([]found, error) {
 			return nil, err
 		}
 		if !whole {
-			r.cfg.Report(Cut{info.Name, 0, info.Size, "the file was not begun to the end"})
-			if err := r.cfg.FS.Remove(path.Join(r.cfg.Dir, info.Name)); err != nil {
-				return nil, err
-			}
+			r.void = append(r.void, info)
 			continue
 		}
 		out = append(out, found{info.Name, info.Size, h})
@@ -168,9 +172,6 @@ func (r *replayer) file(f found, limit uint64) error {
 			return r.cut(h, f, at, limit, torn)
 		}
 		at += length
-	}
-	if limit > 0 && r.next != limit {
-		return &DamageError{f.name, at, fmt.Errorf("entries %d to %d are missing", r.next, limit-1)}
 	}
 	return nil
 }
