@@ -44,6 +44,8 @@ type Deps struct {
 	Log    *slog.Logger
 	Tokens Verifier
 	Access Authorizer
+
+	Identity Identity // without an Issuer its faces are not served
 }
 
 // server holds the dependencies; its methods are the handlers.
@@ -65,7 +67,11 @@ func New(d Deps) http.Handler {
 // routes of both are served; the first face's dialect answers what no route
 // matches.
 func (s *server) faces() []*face {
-	return []*face{}
+	var all []*face
+	if s.Identity.Issuer != nil {
+		all = append(all, s.identityFaces()...)
+	}
+	return all
 }
 
 // mainHost matches the hosts of ARM, Entra and Graph: all that are not

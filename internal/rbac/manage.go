@@ -232,3 +232,19 @@ func (d Definition) Valid() error {
 	}
 	return nil
 }
+
+// Sees reports whether a caller has a role at a scope, above it or below it:
+// whether the scope exists as far as the caller is concerned.
+func (a *Authority) Sees(ctx context.Context, caller Caller, scope resource.ID) (bool, error) {
+	s, err := a.current(ctx)
+	if err != nil {
+		return false, err
+	}
+	who := strings.ToLower(caller.ObjectID)
+	if !sameTenant(s.roles.Principals[who], caller.Tenant) || !s.inTenant(caller, scope) {
+		return false, nil
+	}
+	return slices.ContainsFunc(s.grants[who], func(g grant) bool {
+		return sameTenant(g.tenant, caller.Tenant) && (scope.Within(g.scope) || g.scope.Within(scope))
+	}), nil
+}
