@@ -22,7 +22,7 @@ import (
 	"logkeep/internal/kek"
 )
 
-// URI is the address of every fake vault.
+// URI is the address of a fake vault that was not given another.
 const URI = "https://kv.example.com"
 
 // A Fault is how the service behaves instead of answering.
@@ -38,6 +38,7 @@ type Fault struct {
 
 // Vault is a fake Key Vault. Its methods are safe for concurrent use.
 type Vault struct {
+	uri      string
 	mu       sync.Mutex
 	keys     map[string]*key
 	may      map[string]bool // operations that the caller is permitted
@@ -78,9 +79,12 @@ type Answer struct {
 }
 
 // New makes an empty vault in which everything is permitted.
-func New() *Vault {
+func New() *Vault { return NewAt(URI) }
+
+// NewAt is New for a vault at another address. It can't be served.
+func NewAt(uri string) *Vault {
 	return &Vault{
-		keys: map[string]*key{}, calls: map[string]int{}, valid: map[string]bool{},
+		uri: uri, keys: map[string]*key{}, calls: map[string]int{}, valid: map[string]bool{},
 		may: map[string]bool{"get": true, "wrap": true, "unwrap": true},
 	}
 }
@@ -98,7 +102,7 @@ func (v *Vault) NewKey(name string) kek.ID {
 	ver := &version{id: fmt.Sprintf("%032x", v.serial), enabled: true}
 	rand.Read(ver.secret[:])
 	k.versions = append(k.versions, ver)
-	return kek.ID{VaultURI: URI, Name: name, Version: ver.id}
+	return kek.ID{VaultURI: v.uri, Name: name, Version: ver.id}
 }
 
 // Enable enables or disables a version.
@@ -264,7 +268,7 @@ func (v *Vault) ask(ctx context.Context, op string, id kek.ID, alg string, value
 	silent := func(status int, after time.Duration, err error) (reply, error) {
 		return reply{}, &kek.Silent{Op: op, Key: id, Status: status, RetryAfter: after, Err: err}
 	}
-	if id.VaultURI != URI {
+	if id.VaultURI != v.uri {
 		return reply{}, fmt.Errorf("internal error: %s is another vault", id)
 	}
 	v.mu.Lock()
@@ -344,7 +348,7 @@ func (v *Vault) serve(ctx context.Context, op string, id kek.ID, alg string, val
 	defer v.mu.Unlock()
 	r := v.answer(op, id, alg, value)
 	if op == "unwrap" && ctx.Err() == nil {
-		v.answered = append(v.answered, Answer{asked, time.Now(), kek.ID{VaultURI: URI, Name: id.Name, Version: id.Version}, r.status == 200})
+		v.answered = append(v.answered, Answer{asked, time.Now(), kek.ID{VaultURI: v.uri, Name: id.Name, Version: id.Version}, r.status == 200})
 	}
 	return r
 }
@@ -371,7 +375,7 @@ func (v *Vault) answer(op string, id kek.ID, alg string, value []byte) reply {
 		return missing
 	}
 	k, now := v.keys[id.Name], time.Now()
-	r := reply{status: 200, kid: kek.ID{VaultURI: URI, Name: id.Name, Version: ver.id}}
+	r := reply{status: 200, kid: kek.ID{VaultURI: v.uri, Name: id.Name, Version: ver.id}}
 	switch op {
 	case "get":
 		r.key = kek.Key{ID: r.kid, Type: k.kind, Bits: k.bits, Ops: k.ops, Enabled: ver.enabled, NotBefore: ver.from, Expires: ver.to, RecoveryLevel: k.level}
