@@ -166,10 +166,9 @@ func (i *Issuer) TokenFor(ctx context.Context, objectID, audience string) (Token
 
 func (i *Issuer) issue(ctx context.Context, p Principal, base, audience string) (Token, error) {
 	now := time.Now().Truncate(time.Second)
-	number := func(t time.Time) json.Number { return json.Number(strconv.FormatInt(t.Unix(), 10)) }
 	c := claims{
 		Audience: audience, Issuer: IssuerURL(base, p.Tenant),
-		IssuedAt: number(now), NotBefore: number(now), Expires: number(now.Add(Lifetime)),
+		IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(Lifetime).Unix(),
 		AppID: p.AppID, AZP: p.AppID, IDType: "app", ObjectID: p.ObjectID, Subject: p.ObjectID, Tenant: string(p.Tenant),
 		Version: "2.0", Unique: uuid.NewString(),
 	}

@@ -3,7 +3,6 @@ package entra
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 
 	"logkeep/internal/fault"
 	"logkeep/internal/rbac"
@@ -49,20 +47,20 @@ func NewVerifier(source Keys) *Verifier { return &Verifier{source: source} }
 
 // claims are those of a token. Unknown ones are ignored.
 type claims struct {
-	Audience  string      `json:"aud"`
-	Issuer    string      `json:"iss"`
-	IssuedAt  json.Number `json:"iat"`
-	NotBefore json.Number `json:"nbf"`
-	Expires   json.Number `json:"exp"`
-	AppID     string      `json:"appid"`
-	AZP       string      `json:"azp"`
-	IDType    string      `json:"idtyp"`
-	ObjectID  string      `json:"oid"`
-	Subject   string      `json:"sub"`
-	Tenant    string      `json:"tid"`
-	Identity  string      `json:"xms_mirid,omitempty"` // the resource of a managed identity
-	Version   string      `json:"ver"`
-	Unique    string      `json:"uti"`
+	Audience  string `json:"aud"`
+	Issuer    string `json:"iss"`
+	IssuedAt  int64  `json:"iat"`
+	NotBefore int64  `json:"nbf"`
+	Expires   int64  `json:"exp"`
+	AppID     string `json:"appid"`
+	AZP       string `json:"azp"`
+	IDType    string `json:"idtyp"`
+	ObjectID  string `json:"oid"`
+	Subject   string `json:"sub"`
+	Tenant    string `json:"tid"`
+	Identity  string `json:"xms_mirid,omitempty"` // the resource of a managed identity
+	Version   string `json:"ver"`
+	Unique    string `json:"uti"`
 }
 
 // Verify returns whom a token speaks for, if it was issued for one of the
@@ -73,20 +71,24 @@ func (v *Verifier) Verify(token string, audiences []string) (rbac.Caller, error)
 	if len(token) > longest {
 		return rbac.Caller{}, invalid("it is too long", nil)
 	}
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		return rbac.Caller{}, invalid("it is no token signed with RS256", err)
 	}
-	key, ok, err := v.key(parsed.Headers[0].KeyID)
+	key, ok, err := v.key(parsed.Signatures[0].Header.KeyID)
 	if err != nil {
 		return rbac.Caller{}, err
 	}
 	if !ok {
 		return rbac.Caller{}, invalid("its key is not known here", nil)
 	}
-	var c claims
-	if err := parsed.Claims(key, &c); err != nil {
+	payload, err := parsed.Verify(key)
+	if err != nil {
 		return rbac.Caller{}, invalid("its signature does not match", err)
+	}
+	var c claims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return rbac.Caller{}, invalid("its claims are not those of an access token", err)
 	}
 	if err := c.inTime(time.Now()); err != nil {
 		return rbac.Caller{}, err
@@ -110,15 +112,14 @@ func (c claims) ours() bool {
 }
 
 func (c claims) inTime(now time.Time) error {
-	until, err1 := c.Expires.Int64()
-	from, err2 := c.NotBefore.Int64()
+	until, from := time.Unix(c.Expires, 0), time.Unix(c.NotBefore, 0)
 	switch {
-	case err1 != nil || err2 != nil:
-		return invalid("it has no times", errors.Join(err1, err2))
-	case !now.Before(time.Unix(until, 0)):
-		return fault.New(fault.ExpiredAuthenticationToken, "The access token expiry UTC time '%s' is earlier than current UTC time '%s'. Get a new token.", stamp(time.Unix(until, 0)), stamp(now))
-	case now.Add(skew).Before(time.Unix(from, 0)):
-		return fault.New(fault.ExpiredAuthenticationToken, "The access token is not valid before UTC time '%s'; the current UTC time is '%s'. Check the clocks.", stamp(time.Unix(from, 0)), stamp(now))
+	case c.Expires == 0 || c.NotBefore == 0:
+		return invalid("it has no times", nil)
+	case !now.Before(until):
+		return fault.New(fault.ExpiredAuthenticationToken, "The access token expiry UTC time '%s' is earlier than current UTC time '%s'. Get a new token.", stamp(until), stamp(now))
+	case now.Add(skew).Before(from):
+		return fault.New(fault.ExpiredAuthenticationToken, "The access token is not valid before UTC time '%s'; the current UTC time is '%s'. Check the clocks.", stamp(from), stamp(now))
 	}
 	return nil
 }
