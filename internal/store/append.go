@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"logkeep/internal/batch"
+	"logkeep/internal/journal"
+	"logkeep/internal/schema"
+)
+
+// behind is how many times FlushBytes may wait before appends are refused.
+const behind = 4
+
+// Rows are rows of one table, as package batch makes them.
+type Rows struct {
+	Workspace schema.WorkspaceID
+	Table     schema.TableName
+	Record    arrow.RecordBatch
+}
+
+// checked is rows with what the tail must know of them.
+type checked struct {
+	Rows
+	columns     []schema.Column
+	first, last schema.Ticks
+	bytes       int64
+}
+
+func newRows(r Rows, bytes int64) (checked, error) {
+	columns, err := batch.Columns(r.Record.Schema())
+	if err != nil {
+		return checked{}, fmt.Errorf("rows for table %s: %w", r.Table, err)
+	}
+	c := checked{Rows: r, columns: columns, bytes: bytes}
+	if r.Record.NumRows() > 0 {
+		if c.first, c.last, err = batch.Span(r.Record); err != nil {
+			return checked{}, fmt.Errorf("rows for table %s: %w", r.Table, err)
+		}
+	}
+	return c, nil
+}
+
+// Append makes rows durable and visible: all of them or, after an error, none.
+// The store keeps the records; they must not change. If ctx ends before the
+// write has begun nothing is written; afterwards Append waits for the outcome.
+func (s *Store) Append(ctx context.Context, rows ...Rows) error {
+	var entries []journal.Entry
+	var all []checked
+	for _, r := range rows {
+		if r.Record.NumRows() == 0 {
+			continue
+		}
+		payload, err := batch.Encode(r.Record)
+		if err != nil {
+			return err
+		}
+		c, err := newRows(r, int64(len(payload)))
+		if err != nil {
+			return err
+		}
+		e := journal.Entry{Workspace: r.Workspace, Table: r.Table, Payload: payload}
+		rand.Read(e.Batch[:]) // crypto/rand never fails
+		entries, all = append(entries, e), append(all, c)
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	if err := s.admit(); err != nil {
+		return err
+	}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if _, err := s.journal.Append(ctx, entries...); err != nil {
+		return fmt.Errorf("account %s: %w", s.cfg.Account, err)
+	}
+	s.take(all...)
+	return nil
+}
+
+func (s *Store) admit() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if s.tail.bytes > behind*s.cfg.FlushBytes {
+		return ErrBehind
+	}
+	return nil
+}
+
+// take puts rows that are in the journal into the tail, at once for snapshots.
+func (s *Store) take(rows ...checked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range rows {
+		if r.Record.NumRows() == 0 {
+			continue
+		}
+		t := s.table(tableKey{r.Workspace, r.Table})
+		if n := len(t.chunks); n == 0 || !t.chunks[n-1].fits(r) {
+			t.chunks = append(t.chunks, newChunk(r))
+		} else {
+			t.chunks[n-1].add(r)
+		}
+		s.tail.rows += r.Record.NumRows()
+		s.tail.bytes += r.bytes
+		if s.oldest.IsZero() {
+			s.oldest = time.Now()
+		}
+	}
+	if s.tail.bytes >= s.cfg.FlushBytes {
+		s.wake()
+	}
+}
+
+// wake tells the background that much waits.
+func (s *Store) wake() {
+	select {
+	case s.full <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,302 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"logkeep/internal/disk/disktest"
+	"logkeep/internal/schema"
+	"logkeep/internal/store"
+)
+
+var errDown = errors.New("the machine is down")
+
+// A model is what must be true of a table, whatever happened to the store.
+type model struct {
+	acknowledged map[int]bool
+	doubtful     [][]int // appends that failed: all of it or nothing
+	next         int
+}
+
+// check holds rows to the model and makes up its mind about doubtful ones.
+func (m *model) check(t *testing.T, got map[int]int) {
+	t.Helper()
+	for id, n := range got {
+		if n != 1 {
+			t.Errorf("row %d is there %d times", id, n)
+		}
+	}
+	for id := range m.acknowledged {
+		if got[id] != 1 {
+			t.Errorf("acknowledged row %d is there %d times", id, got[id])
+		}
+	}
+	for _, unit := range m.doubtful {
+		n := 0
+		for _, id := range unit {
+			n += got[id]
+		}
+		if n != 0 && n != len(unit) {
+			t.Errorf("%d of %d rows of one append are there", n, len(unit))
+		}
+		for _, id := range unit {
+			if n > 0 {
+				m.acknowledged[id] = true
+			}
+		}
+	}
+	m.doubtful = nil
+	if len(got) != len(m.acknowledged) {
+		t.Errorf("%d rows, %d expected", len(got), len(m.acknowledged))
+	}
+}
+
+// TestCrashes runs random operations and lets the machine crash before a
+// random operation of the disk or around a commit, again and again.
+func TestCrashes(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { crashes(t, seed) })
+	}
+}
+
+func crashes(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	fs, c := disktest.New(), &catalog{}
+	m := &model{acknowledged: map[int]bool{}}
+	generation := uint32(1)
+	for life := range 6 {
+		var after *disktest.Memory // the disk as the crash leaves it
+		countdown := r.IntN(120)
+		if life == 5 {
+			countdown = 1 << 30 // the last life is a good one
+		}
+		step := func() error {
+			if after == nil {
+				if countdown--; countdown >= 0 {
+					return nil
+				}
+				after = fs.Crash(r)
+			}
+			return errDown
+		}
+		fs.OnOp(func(disktest.Op) error { return step() })
+		// The catalog may lose a commit, or store it and lose the answer.
+		c.around = func(commit func() error) error {
+			if err := step(); err != nil {
+				return err
+			}
+			switch r.IntN(5) {
+			case 0:
+				return errors.New("the catalog is busy")
+			case 1:
+				return errors.Join(commit(), errors.New("the answer is lost"))
+			}
+			return commit()
+		}
+		cfg := config(t, fs, c)
+		cfg.Current = generation
+		s, err := store.Open(context.Background(), cfg)
+		if err != nil {
+			if after == nil {
+				t.Fatalf("life %d: %v\n%v", life, err, fs)
+			}
+			fs = after
+			continue
+		}
+		if got, ok := quietly(s); ok && after == nil {
+			m.check(t, got)
+		}
+		generation = m.live(t, r, s, generation, func() bool { return after != nil })
+		s.Close()
+		if after == nil {
+			after = fs.Crash(r) // a kill without a clean end
+		}
+		fs = after
+		if t.Failed() {
+			t.Fatalf("seed %d, life %d", seed, life)
+		}
+	}
+	fs.OnOp(nil)
+	c.around = nil
+	cfg := config(t, fs, c)
+	cfg.Current = generation
+	s := open(t, cfg)
+	m.check(t, whole(t, s))
+	flush(t, s)
+	appendRows(t, s, rows(narrow, m.next))
+	m.acknowledged[m.next] = true
+	flush(t, s)
+	m.check(t, whole(t, s))
+	// Nothing is left over: an object for each segment of the manifest.
+	objects, _ := fs.List("accounts/c-0/objects")
+	var have, want []string
+	for _, o := range objects {
+		have = append(have, o.Name)
+	}
+	for _, info := range c.manifest().Segments {
+		want = append(want, string(info.ID))
+	}
+	if slices.Sort(want); !slices.Equal(have, want) {
+		t.Errorf("objects %v, segments %v", have, want)
+	}
+}
+
+// live does random things until the machine goes down or it has done enough.
+func (m *model) live(t *testing.T, r *rand.Rand, s *store.Store, generation uint32, down func() bool) uint32 {
+	for range 12 {
+		switch r.IntN(8) {
+		case 0, 1:
+			s.Flush(context.Background()) // may fail as it likes
+		case 2:
+			if generation < 7 && s.Use(generation+1) == nil {
+				generation++
+			}
+		case 3:
+			if got, ok := quietly(s); ok && !down() {
+				for id := range m.acknowledged {
+					if got[id] != 1 {
+						t.Errorf("acknowledged row %d is there %d times", id, got[id])
+					}
+				}
+			}
+		default:
+			var unit []int
+			for range 1 + r.IntN(4) {
+				unit = append(unit, m.next)
+				m.next++
+			}
+			table := []schema.Table{narrow, wide}[r.IntN(2)]
+			if err := s.Append(context.Background(), rows(table, unit...)); err != nil {
+				m.doubtful = append(m.doubtful, unit)
+				continue
+			}
+			for _, id := range unit {
+				m.acknowledged[id] = true
+			}
+		}
+	}
+	return generation
+}
+
+// quietly counts the rows by id, unless the disk fails.
+func quietly(s *store.Store) (map[int]int, bool) {
+	p := s.Snapshot("w", "T_CL", 0, 0)
+	defer p.Release()
+	found := map[int]int{}
+	files, err := p.Files(context.Background(), []string{"Id"})
+	if err != nil {
+		return nil, false
+	}
+	for _, f := range files {
+		for id, n := range idsOf(f.Path) {
+			found[id] += n
+		}
+	}
+	return found, true
+}
+
+// An object of an interrupted flush stays until a commit of the store that
+// found it makes sure that nobody will name it any more.
+func TestOrphansGoAfterACommit(t *testing.T) {
+	fs, c := disktest.New(), &catalog{}
+	s := open(t, config(t, fs, c))
+	appendRows(t, s, rows(narrow, 1))
+	var late func() error
+	c.around = func(commit func() error) error { late = commit; return errDown }
+	if err := s.Flush(t.Context()); !errors.Is(err, errDown) {
+		t.Fatal(err)
+	}
+	expect(t, whole(t, s), 1)
+	s.Close()
+	c.around = nil
+	objects := func() int { l, _ := fs.List("accounts/c-0/objects"); return len(l) }
+
+	// The commit arrives after another store has opened the account.
+	s = open(t, config(t, fs, c))
+	if objects() != 1 {
+		t.Fatalf("%d objects", objects())
+	}
+	if err := late(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Flush(t.Context()); err == nil {
+		t.Error("a store went on although the manifest had moved")
+	}
+	s.Close()
+	s = open(t, config(t, fs, c))
+	expect(t, whole(t, s), 1)
+
+	// The commit never arrives.
+	appendRows(t, s, rows(narrow, 2))
+	c.around = func(func() error) error { return errDown }
+	s.Flush(t.Context())
+	s.Close()
+	c.around = nil
+	s = open(t, config(t, fs, c))
+	before := objects()
+	flush(t, s)
+	if objects() >= before+1 || objects() != len(c.manifest().Segments) {
+		t.Errorf("%d objects before, %d after, for %d segments", before, objects(), len(c.manifest().Segments))
+	}
+	expect(t, whole(t, s), 1, 2)
+}
+
+// A commit whose answer was lost is asked for again, and the rows do not double.
+func TestLostAnswerOfACommit(t *testing.T) {
+	fs, c := disktest.New(), &catalog{}
+	s := open(t, config(t, fs, c))
+	appendRows(t, s, rows(narrow, 1))
+	c.around = func(commit func() error) error { return errors.Join(commit(), errDown) }
+	if err := s.Flush(t.Context()); !errors.Is(err, errDown) {
+		t.Fatal(err)
+	}
+	appendRows(t, s, rows(narrow, 2))
+	expect(t, whole(t, s), 1, 2)
+	c.around = nil
+	flush(t, s)
+	expect(t, whole(t, s), 1, 2)
+	if st := s.Stats(); st.TailRows != 0 || st.SegmentRows != 2 || c.commits != 2 {
+		t.Errorf("%+v, %d commits", st, c.commits)
+	}
+}
+
+// A disk that fills up while segments are written fails the flush and no more.
+func TestFullDiskFailsTheFlushOnly(t *testing.T) {
+	fs, c := disktest.New(), &catalog{}
+	s := open(t, config(t, fs, c))
+	appendRows(t, s, rows(narrow, 1, 2), rows(wide, 3))
+	for n := range 8 {
+		writes := 0
+		fs.OnOp(func(op disktest.Op) error {
+			if op.Kind == "write" || op.Kind == "sync" || op.Kind == "rename" || op.Kind == "create" {
+				if writes++; writes > n {
+					return errDown
+				}
+			}
+			return nil
+		})
+		err := s.Flush(t.Context())
+		fs.OnOp(nil)
+		expect(t, whole(t, s), 1, 2, 3)
+		if err == nil {
+			if n < 5 {
+				t.Errorf("only %d operations for two segments", n)
+			}
+			break
+		}
+		if l, _ := fs.List("accounts/c-0/objects"); len(l) != 0 {
+			t.Errorf("after %d operations: %d objects left", n, len(l))
+		}
+		appendRows(t, s, rows(narrow, 100+n)) // the journal is another file
+		flush(t, s)
+		expect(t, whole(t, s), 1, 2, 3, 100+n)
+		s.Close()
+		fs, c = disktest.New(), &catalog{}
+		s = open(t, config(t, fs, c))
+		appendRows(t, s, rows(narrow, 1, 2), rows(wide, 3))
+	}
+}

@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"logkeep/internal/schema"
+	"logkeep/internal/segment"
+)
+
+// A flush is rows on their way from the tail into segments.
+type flush struct {
+	rows   map[tableKey][]*chunk
+	size   size
+	floor  uint64 // one past the last journal number that it holds
+	change Change
+	head   head // of the manifest after the change
+}
+
+// Flush writes the tail into segments. When it returns nil every row that was
+// acknowledged before the call is in a segment. Appends and queries go on
+// meanwhile. After an error the rows are where they were.
+func (s *Store) Flush(ctx context.Context) error {
+	select {
+	case s.flushing <- struct{}{}:
+		defer func() { <-s.flushing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := s.flush(ctx); err != nil {
+		return fmt.Errorf("flush account %s: %w", s.cfg.Account, err)
+	}
+	return nil
+}
+
+func (s *Store) flush(ctx context.Context) error {
+	if s.pending != nil {
+		// Nobody knows whether this one was stored. Until it is known nothing
+		// else may be: a second segment with the same rows would double them.
+		if err := s.commit(ctx, s.pending); err != nil {
+			return err
+		}
+	}
+	f, err := s.cut()
+	if f == nil || err != nil {
+		return err
+	}
+	if err := s.write(ctx, f); err != nil {
+		s.putBack(ctx, f)
+		return err
+	}
+	return s.commit(ctx, f)
+}
+
+// cut takes all rows out of the growing tail. They stay visible.
+func (s *Store) cut() (*flush, error) {
+	s.gate.Lock() // no append is between the journal and the tail
+	defer s.gate.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	f := &flush{rows: make(map[tableKey][]*chunk), floor: s.journal.Last() + 1}
+	for key, t := range s.tables {
+		if len(t.chunks) == 0 {
+			continue
+		}
+		f.rows[key] = t.chunks
+		t.leaving, t.chunks = t.chunks, nil
+		for _, c := range t.leaving {
+			f.size.rows += c.rows
+			f.size.bytes += c.bytes
+		}
+	}
+	s.oldest = time.Time{}
+	if len(f.rows) == 0 {
+		return nil, nil
+	}
+	return f, nil
+}
+
+// write writes one durable segment for each table and set of columns, and
+// prepares the change that names them.
+func (s *Store) write(ctx context.Context, f *flush) error {
+	s.mu.Lock()
+	generation := s.current
+	s.mu.Unlock()
+	k, err := s.cfg.Keys(generation)
+	if err != nil {
+		return fmt.Errorf("keys of generation %d: %w", generation, err)
+	}
+	f.change = Change{Account: s.cfg.Account}
+	for key, chunks := range f.rows {
+		for _, recs := range byColumns(chunks) {
+			info := segment.Info{
+				ID: newSegmentID(), Account: s.cfg.Account, Workspace: key.workspace, Table: key.table,
+				Created: schema.TicksOf(time.Now()),
+			}
+			w, err := s.objects.Create(ctx, string(info.ID))
+			if err != nil {
+				return err
+			}
+			// Named before it is durable: putBack removes what is named.
+			f.change.Add = append(f.change.Add, info)
+			if info, err = segment.Write(ctx, w, k, s.cfg.Place, info, recs); err != nil {
+				return errors.Join(err, w.Abort())
+			}
+			if err := w.Commit(ctx); err != nil {
+				return err
+			}
+			f.change.Add[len(f.change.Add)-1] = info
+		}
+	}
+	segments := slices.Clone(f.change.Add)
+	s.mu.Lock()
+	for _, t := range s.tables {
+		for _, g := range t.segments {
+			segments = append(segments, g.info)
+		}
+	}
+	h := s.manifest
+	s.mu.Unlock()
+	if f.head, err = h.next(s.cfg, k, f.floor, segments); err != nil {
+		return err
+	}
+	f.change.Seq, f.change.Floor, f.change.MAC = f.head.seq, f.head.floor, f.head.mac
+	return nil
+}
+
+// byColumns gathers the records of chunks that have the same columns.
+func byColumns(chunks []*chunk) [][]arrow.RecordBatch {
+	var sets [][]schema.Column
+	var recs [][]arrow.RecordBatch
+	for _, c := range chunks {
+		at := slices.IndexFunc(sets, func(set []schema.Column) bool { return slices.Equal(set, c.columns) })
+		if at < 0 {
+			at = len(sets)
+			sets, recs = append(sets, c.columns), append(recs, nil)
+		}
+		recs[at] = append(recs[at], c.current.recs...)
+	}
+	return recs
+}
+
+// putBack undoes a cut whose change was never handed to the committer: its
+// objects are orphans for sure.
+func (s *Store) putBack(ctx context.Context, f *flush) {
+	s.mu.Lock()
+	for key, chunks := range f.rows {
+		t := s.table(key)
+		t.leaving, t.chunks = nil, append(chunks, t.chunks...)
+	}
+	s.oldest = time.Now() // try again, but not at once
+	s.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	for _, info := range f.change.Add {
+		if err := s.objects.Remove(ctx, string(info.ID)); err != nil {
+			s.orphans = append(s.orphans, string(info.ID))
+		}
+	}
+}
+
+// commit makes the change, moves the rows and lets the journal go.
+func (s *Store) commit(ctx context.Context, f *flush) error {
+	s.pending = f
+	if err := s.cfg.Commit.Commit(ctx, f.change); err != nil {
+		return fmt.Errorf("commit change %d: %w", f.change.Seq, err)
+	}
+	s.pending = nil
+	s.mu.Lock()
+	s.manifest = f.head
+	for _, info := range f.change.Add {
+		t := s.table(tableKey{info.Workspace, info.Table})
+		t.segments = append(t.segments, s.stored(info))
+	}
+	for key, chunks := range f.rows {
+		s.table(key).leaving = nil
+		for _, c := range chunks {
+			c.current.unpin()
+		}
+	}
+	s.tail.rows -= f.size.rows
+	s.tail.bytes -= f.size.bytes
+	s.mu.Unlock()
+
+	// The rest is housekeeping: what fails here is done after the next flush.
+	if err := s.journal.Release(f.floor); err != nil {
+		s.log.Warn("journal files not released", "error", err)
+	}
+	s.orphans = slices.DeleteFunc(s.orphans, func(name string) bool {
+		err := s.objects.Remove(ctx, name)
+		if err != nil {
+			s.log.Warn("orphan not removed", "segment", name, "error", err)
+		}
+		return err == nil
+	})
+	return nil
+}
+
+func newSegmentID() schema.SegmentID {
+	var b [16]byte
+	rand.Read(b[:]) // crypto/rand never fails
+	return schema.SegmentID(hex.EncodeToString(b[:]))
+}

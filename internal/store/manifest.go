@@ -1,0 +1,171 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"logkeep/internal/schema"
+	"logkeep/internal/seal"
+	"logkeep/internal/segment"
+)
+
+// These numbers and names are on disk.
+const (
+	manifestKind    = "manifest"
+	manifestVersion = 1
+	macSize         = 1 + 4 + sha256.Size + sha256.Size
+)
+
+// ErrForged reports a manifest that the account's key did not make.
+var ErrForged = errors.New("the manifest was changed outside of this account's key; restore the catalog from a backup")
+
+// A Manifest is what the catalog says of an account: its segments and the head
+// of the chain of changes. The zero Manifest is that of a new account.
+type Manifest struct {
+	Segments []segment.Info
+	Seq      uint64 // number of the last change
+	Floor    uint64 // journal numbers below it are in segments
+	MAC      []byte // over all of it, as Change gave it
+}
+
+// A Change is one step of a manifest.
+type Change struct {
+	Account schema.AccountID
+	Add     []segment.Info
+	Remove  []schema.SegmentID
+	Seq     uint64
+	Floor   uint64
+	MAC     []byte
+}
+
+// A Committer stores changes durably.
+//
+// Commit stores a change whole or not at all: segments added and removed, and
+// Seq, Floor and MAC replaced. It refuses a change whose Seq is not the stored
+// one plus one, so that of two stores of one account one fails. But a change
+// whose Seq and MAC are the stored ones has been committed before: then it
+// returns nil and does nothing. After any other error the store does not know
+// whether the change was stored, and commits the same one again.
+type Committer interface {
+	Commit(ctx context.Context, c Change) error
+}
+
+// head is the verified head of the chain.
+type head struct {
+	seq   uint64
+	floor uint64
+	mac   []byte
+}
+
+// verify checks the manifest in cfg.
+//
+// MAC = version(1) generation(4) previous(32) mac(32), where previous is the
+// SHA-256 of the MAC before, and mac is under the key of that generation, over
+// version seq floor previous and the digest of the segments.
+func verify(cfg Config) (head, error) {
+	m := cfg.Manifest
+	if m.Seq == 0 {
+		if len(m.Segments) > 0 || m.Floor > 0 || len(m.MAC) > 0 {
+			return head{}, ErrForged
+		}
+		return head{floor: 1}, nil
+	}
+	if len(m.MAC) != macSize || m.MAC[0] != manifestVersion {
+		return head{}, fmt.Errorf("%w: it has no MAC that this build knows", ErrForged)
+	}
+	for _, info := range m.Segments {
+		if info.Account != cfg.Account {
+			return head{}, fmt.Errorf("%w: segment %s is of another account", ErrForged, info.ID)
+		}
+	}
+	generation := binary.BigEndian.Uint32(m.MAC[1:])
+	previous := m.MAC[5 : 5+sha256.Size]
+	k, err := cfg.Keys(generation)
+	if err != nil {
+		return head{}, fmt.Errorf("keys of generation %d, for the manifest: %w", generation, err)
+	}
+	data, err := manifestData(m.Seq, m.Floor, previous, m.Segments)
+	if err != nil {
+		return head{}, err
+	}
+	if err := k.VerifyMAC(manifestPlace(cfg), data, m.MAC[5+sha256.Size:]); err != nil {
+		if errors.Is(err, seal.ErrTampered) {
+			return head{}, ErrForged
+		}
+		return head{}, err
+	}
+	return head{m.Seq, m.Floor, bytes.Clone(m.MAC)}, nil
+}
+
+// next makes the change that follows h: the segments that will be there after
+// it, and the floor.
+func (h head) next(cfg Config, k seal.Keys, floor uint64, segments []segment.Info) (head, error) {
+	n := head{seq: h.seq + 1, floor: floor}
+	previous := sha256.Sum256(h.mac)
+	data, err := manifestData(n.seq, floor, previous[:], segments)
+	if err != nil {
+		return head{}, err
+	}
+	mac, err := k.MAC(manifestPlace(cfg), data)
+	if err != nil {
+		return head{}, err
+	}
+	n.mac = append(n.mac, manifestVersion)
+	n.mac = binary.BigEndian.AppendUint32(n.mac, k.Generation)
+	n.mac = append(n.mac, previous[:]...)
+	n.mac = append(n.mac, mac[:]...)
+	return n, nil
+}
+
+func manifestPlace(cfg Config) seal.Place {
+	p := cfg.Place
+	p.Workspace, p.Table, p.Kind, p.Object = "", "", manifestKind, string(cfg.Account)
+	return p
+}
+
+func manifestData(seq, floor uint64, previous []byte, segments []segment.Info) ([]byte, error) {
+	b := []byte{manifestVersion}
+	b = binary.BigEndian.AppendUint64(b, seq)
+	b = binary.BigEndian.AppendUint64(b, floor)
+	b = append(b, previous...)
+	sorted := slices.Clone(segments)
+	slices.SortFunc(sorted, func(x, y segment.Info) int { return bytes.Compare([]byte(x.ID), []byte(y.ID)) })
+	digest := sha256.New()
+	var one []byte
+	for i, info := range sorted {
+		if i > 0 && info.ID == sorted[i-1].ID {
+			return nil, fmt.Errorf("%w: segment %s is there twice", ErrForged, info.ID)
+		}
+		one = appendInfo(one[:0], info)
+		digest.Write(one)
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(len(sorted)))
+	return digest.Sum(b), nil
+}
+
+// appendInfo writes what the MAC covers of a segment: all that decides which
+// rows a query sees. When it was created does not.
+func appendInfo(b []byte, info segment.Info) []byte {
+	for _, s := range [...]string{string(info.ID), string(info.Account), string(info.Workspace), string(info.Table)} {
+		b = appendText(b, s)
+	}
+	b = binary.BigEndian.AppendUint32(b, info.Generation)
+	for _, n := range [...]int64{info.Rows, info.Bytes, int64(info.MinTime), int64(info.MaxTime)} {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(info.Columns)))
+	for _, c := range info.Columns {
+		b = append(appendText(b, c.Name), byte(c.Type))
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}

@@ -1,0 +1,51 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// A pace says when to flush: as soon as full is signalled, and when old says
+// so. A flush that fails is tried again after an age, not at once.
+type pace struct {
+	age   time.Duration
+	full  <-chan struct{}
+	old   func() bool
+	flush func(context.Context) error
+	log   *slog.Logger
+}
+
+// run keeps the pace until ctx ends.
+func (p pace) run(ctx context.Context) {
+	tick := time.NewTicker(max(p.age/4, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.full:
+		case <-tick.C:
+			if !p.old() {
+				continue
+			}
+		}
+		if err := p.flush(ctx); err != nil && ctx.Err() == nil {
+			p.log.Error("rows stay in the journal", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(p.age):
+			}
+		}
+	}
+}
+
+// old reports whether rows wait too long, or a commit for its outcome.
+func (s *Store) old() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.oldest.IsZero() && time.Since(s.oldest) >= s.cfg.FlushAge {
+		return true
+	}
+	return s.oldest.IsZero() && s.tail.rows > 0 // all that is there is leaving
+}

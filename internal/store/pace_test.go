@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The times in seconds at which a store is flushed, for what happens to it.
+func TestPace(t *testing.T) {
+	down := errors.New("down")
+	for name, c := range map[string]struct {
+		arrive  time.Duration // when rows come; 0 is never
+		full    time.Duration // when much waits; 0 is never
+		failing int           // so many flushes fail
+		want    []int
+	}{
+		"nothing waits":        {want: nil},
+		"rows get old":         {arrive: 20 * time.Second, want: []int{90}},
+		"much waits":           {arrive: 20 * time.Second, full: 21 * time.Second, want: []int{21}},
+		"a flush fails, twice": {arrive: 20 * time.Second, full: 21 * time.Second, failing: 2, want: []int{21, 81, 141}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				full := make(chan struct{}, 1)
+				var got []int
+				waiting := false
+				p := pace{
+					age: time.Minute, full: full, log: slog.New(slog.DiscardHandler),
+					old: func() bool { return waiting && time.Since(begin) >= c.arrive+time.Minute },
+					flush: func(context.Context) error {
+						got = append(got, int(time.Since(begin).Seconds()))
+						if len(got) <= c.failing {
+							return down
+						}
+						waiting = false
+						return nil
+					},
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				go p.run(ctx)
+				if c.arrive > 0 {
+					time.AfterFunc(c.arrive, func() { waiting = true })
+				}
+				if c.full > 0 {
+					time.AfterFunc(c.full, func() { full <- struct{}{} })
+				}
+				time.Sleep(10 * time.Minute)
+				cancel()
+				synctest.Wait()
+				if !slices.Equal(got, c.want) {
+					t.Errorf("flushed at %v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,175 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"logkeep/internal/blob"
+	"logkeep/internal/schema"
+	"logkeep/internal/segment"
+)
+
+// A stored is a segment that the manifest names, opened when it is first read.
+type stored struct {
+	s    *Store
+	info segment.Info
+
+	mu     sync.Mutex
+	reader *segment.Reader
+}
+
+func (s *Store) stored(info segment.Info) *stored { return &stored{s: s, info: info} }
+
+// open returns the segment's reader. An error is not kept.
+func (g *stored) open(ctx context.Context) (*segment.Reader, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.reader != nil {
+		return g.reader, nil
+	}
+	k, err := g.s.cfg.Keys(g.info.Generation)
+	if err != nil {
+		return nil, fmt.Errorf("keys of generation %d, for segment %s: %w", g.info.Generation, g.info.ID, err)
+	}
+	at := &object{objects: g.s.objects, name: string(g.info.ID)}
+	g.reader, err = segment.Open(at, g.info.Bytes, k, g.s.cfg.Place, g.info)
+	return g.reader, err
+}
+
+// An object reads a blob and keeps no descriptor: an account has more segments
+// than a process may have files open. Opening costs little beside decrypting
+// what is read at a time.
+type object struct {
+	objects *blob.Store
+	name    string
+}
+
+// ReadAt implements io.ReaderAt.
+func (o *object) ReadAt(p []byte, off int64) (n int, err error) {
+	b, err := o.objects.Open(context.Background(), o.name)
+	if err != nil {
+		return 0, err
+	}
+	defer b.Close()
+	return b.ReadAt(p, off)
+}
+
+// A File is a Parquet file in memory with some of a snapshot's rows.
+type File struct {
+	Path    string // openable by this process until the snapshot's Release
+	Columns []schema.Column
+	Rows    int64
+}
+
+// A Snapshot is a table at one moment: every row that was acknowledged before,
+// exactly once, as far as it may lie in the time range.
+type Snapshot struct {
+	s        *Store
+	from, to schema.Ticks
+	segments []*stored
+	views    []*view
+	images   []*segment.Image
+	released bool
+}
+
+// Snapshot returns the rows of a table from from to to, both included; 0 is an
+// open end. It skips only what lies outside as a whole, so it may hold rows
+// outside of the range too. The caller must Release it.
+func (s *Store) Snapshot(workspace schema.WorkspaceID, table schema.TableName, from, to schema.Ticks) *Snapshot {
+	p := &Snapshot{s: s, from: from, to: to}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tables[tableKey{workspace, table}]
+	if t == nil {
+		return p
+	}
+	for _, g := range t.segments {
+		if segment.Overlaps(g.info.MinTime, g.info.MaxTime, from, to) {
+			p.segments = append(p.segments, g)
+		}
+	}
+	for _, chunks := range [...][]*chunk{t.leaving, t.chunks} {
+		for _, c := range chunks {
+			if segment.Overlaps(c.current.first, c.current.last, from, to) {
+				c.current.pins++
+				p.views = append(p.views, c.current)
+			}
+		}
+	}
+	return p
+}
+
+// Segments returns what the manifest says of the snapshot's segments.
+func (p *Snapshot) Segments() []segment.Info {
+	infos := make([]segment.Info, len(p.segments))
+	for i, g := range p.segments {
+		infos[i] = g.info
+	}
+	return infos
+}
+
+// Tail returns the rows that are not in segments. The caller must not change them.
+func (p *Snapshot) Tail() []arrow.RecordBatch {
+	var recs []arrow.RecordBatch
+	for _, v := range p.views {
+		recs = append(recs, v.recs...)
+	}
+	return recs
+}
+
+// Files returns the snapshot's rows as files for the engine, with at least the
+// named columns, as far as the rows have them, and TimeGenerated. Rows written
+// before a table got a column lie in files that lack it. Files may be called
+// more than once, not concurrently.
+func (p *Snapshot) Files(ctx context.Context, columns []string) ([]File, error) {
+	var wants []segment.Want
+	for _, g := range p.segments {
+		r, err := g.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for i, group := range r.Groups() {
+			if segment.Overlaps(group.MinTime, group.MaxTime, p.from, p.to) {
+				wants = append(wants, segment.Want{Segment: r, Group: i, Columns: columns})
+			}
+		}
+	}
+	images, err := p.s.cfg.Cache.Acquire(ctx, wants)
+	if err != nil {
+		return nil, err
+	}
+	p.images = append(p.images, images...)
+	var files []File
+	for _, m := range images {
+		files = append(files, File{m.Path(), m.Columns(), m.Rows()})
+	}
+	for _, v := range p.views {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		f, err := v.tail()
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, File{f.Path(), f.Columns(), f.Rows()})
+	}
+	return files, nil
+}
+
+// Release gives back what the snapshot holds. Its files must not be opened
+// afterwards; those that are open stay readable. Only the first call counts.
+func (p *Snapshot) Release() {
+	if p.released {
+		return
+	}
+	p.released = true
+	p.s.cfg.Cache.Release(p.images)
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	for _, v := range p.views {
+		v.unpin()
+	}
+}
