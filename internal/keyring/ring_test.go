@@ -235,7 +235,7 @@ func TestVaultCallsStayWithinBudget(t *testing.T) {
 					select {
 					case <-stop:
 						return
-					case <-time.After(100 * time.Millisecond):
+					case <-time.After(2 * time.Second):
 						w.ring.Status("c")
 						w.ring.Lease("c")
 					}

@@ -35,6 +35,7 @@ type world struct {
 	workers   *workers
 	ring      *Ring
 	jitter    func() float64
+	opened    func(*kektest.Vault) kek.Vault // what the ring gets
 }
 
 var (
@@ -49,6 +50,7 @@ func newWorld(t testing.TB) *world {
 	w.book = &book{pages: map[schema.ClusterID]Page{}, verdicts: map[schema.ClusterID]Verdict{}}
 	w.workers = &workers{w: w, keys: map[wrap.Place][]byte{}, until: map[schema.ClusterID]time.Time{}, revoked: map[schema.ClusterID][]Status{}, tenant: map[schema.ClusterID]schema.TenantID{}}
 	w.jitter = func() float64 { return 0.5 }
+	w.opened = func(v *kektest.Vault) kek.Vault { return v }
 	w.start()
 	return w
 }
@@ -60,9 +62,9 @@ func (w *world) start() {
 		Open: func(_ Cluster, uri string) (kek.Vault, error) {
 			switch uri {
 			case kektest.URI:
-				return w.customer, nil
+				return w.opened(w.customer), nil
 			case serviceURI:
-				return w.service, nil
+				return w.opened(w.service), nil
 			}
 			return nil, errors.New("no such vault")
 		},
@@ -71,6 +73,7 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.ring = ring
+	w.t.Cleanup(ring.Close)
 	w.workers.reset()
 }
 
@@ -144,11 +147,7 @@ func (w *world) whole() {
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			vault := w.customer
-			if opened.KID.VaultURI == serviceURI {
-				vault = w.service
-			}
-			key, err := vault.Truth(opened)
+			key, err := w.vaultOf(opened.KID).Truth(opened)
 			if err != nil || !bytes.Equal(key, w.workers.key(rec.Place())) {
 				w.t.Fatalf("record %+v does not hold its key: %v", rec.Place(), err)
 			}
@@ -160,6 +159,13 @@ func (w *world) whole() {
 			w.t.Fatalf("the key of %+v is lost", place)
 		}
 	}
+}
+
+func (w *world) vaultOf(id kek.ID) *kektest.Vault {
+	if id.VaultURI == serviceURI {
+		return w.service
+	}
+	return w.customer
 }
 
 // book is a Book in memory.
@@ -225,6 +231,7 @@ type workers struct {
 	fail    error // of NewGeneration and Rewrap
 	twist   func([]wrap.Record) []wrap.Record
 	onEvent func(schema.ClusterID)
+	onRenew func(schema.ClusterID, time.Time)
 }
 
 // reset is the death of all processes.
@@ -268,8 +275,11 @@ func (k *workers) revocations(id schema.ClusterID) []Status {
 func (k *workers) Renew(id schema.ClusterID, until time.Time) {
 	k.mu.Lock()
 	k.until[id] = until
-	f := k.onEvent
+	f, check := k.onEvent, k.onRenew
 	k.mu.Unlock()
+	if check != nil {
+		check(id, until)
+	}
 	if f != nil {
 		f(id)
 	}
@@ -327,10 +337,7 @@ func (k *workers) wrapped(ctx context.Context, id schema.ClusterID, kid kek.ID, 
 	if fail != nil {
 		return nil, wrap.Canary{}, fail
 	}
-	vault := k.w.customer
-	if kid.VaultURI == serviceURI {
-		vault = k.w.service
-	}
+	vault := k.w.vaultOf(kid)
 	var out []wrap.Record
 	for _, at := range places {
 		rec, err := wrap.New(ctx, vault, k, at, kid, k.key(at), commitment(k.key(at)))

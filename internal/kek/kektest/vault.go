@@ -108,6 +108,28 @@ func (v *Vault) NewKey(name string) kek.ID {
 // Enable enables or disables a version.
 func (v *Vault) Enable(id kek.ID, on bool) { v.edit(id, func(ver *version) { ver.enabled = on }) }
 
+// EnableAll enables or disables every version of every key.
+func (v *Vault) EnableAll(on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, k := range v.keys {
+		for _, ver := range k.versions {
+			ver.enabled = on
+		}
+	}
+}
+
+// Newest names the newest version of a key.
+func (v *Vault) Newest(name string) (kek.ID, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k := v.keys[name]
+	if k == nil {
+		return kek.ID{}, false
+	}
+	return kek.ID{VaultURI: v.uri, Name: name, Version: k.versions[len(k.versions)-1].id}, true
+}
+
 // Valid bounds the time of a version; zero times don't.
 func (v *Vault) Valid(id kek.ID, from, to time.Time) {
 	v.edit(id, func(ver *version) { ver.from, ver.to = from, to })
