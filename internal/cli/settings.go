@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+)
+
+// Settings are what `logkeep serve` can be told. A flag wins over its LOGKEEP_
+// variable (--data-dir: LOGKEEP_DATA_DIR), that over the YAML file of --config,
+// that over the default. The file has the flags' names; an unknown one is an error.
+type Settings struct {
+	DataDir       string        `yaml:"data-dir"`
+	Listen        string        `yaml:"listen"`
+	Domain        string        `yaml:"domain"`
+	RootKey       string        `yaml:"root-key"` // file; "" means the data directory's name with .rootkey behind
+	IMDS          string        `yaml:"imds"`     // HOST:PORT of the managed-identity endpoint, or "off"
+	ProbeInterval time.Duration `yaml:"probe-interval"`
+	ProbeTimeout  time.Duration `yaml:"probe-timeout"`
+	Lease         time.Duration `yaml:"lease"`
+	OutageGrace   time.Duration `yaml:"outage-grace"`
+}
+
+// DefaultSettings is a server that was told nothing.
+func DefaultSettings() Settings {
+	return Settings{
+		DataDir: ".logkeep", Listen: "127.0.0.1:8443", Domain: "logkeep.test", IMDS: "127.0.0.1:8480",
+		ProbeInterval: 10 * time.Second, ProbeTimeout: 5 * time.Second, Lease: 30 * time.Second, OutageGrace: time.Hour,
+	}
+}
+
+func (s *Settings) flags(f *pflag.FlagSet) {
+	d := DefaultSettings()
+	f.StringVar(&s.DataDir, "data-dir", d.DataDir, "where everything is kept; made if missing")
+	f.StringVar(&s.Listen, "listen", d.Listen, "address for HTTPS")
+	f.StringVar(&s.Domain, "domain", d.Domain, "domain of all host names, such as {vault}.vault.DOMAIN")
+	f.StringVar(&s.RootKey, "root-key", d.RootKey, "file with the key that opens the built-in vault; made if missing; not inside the data directory (default DATA-DIR.rootkey)")
+	f.StringVar(&s.IMDS, "imds", d.IMDS, "address of the managed-identity endpoint (http), or off")
+	f.DurationVar(&s.ProbeInterval, "probe-interval", d.ProbeInterval, "how often a customer's key is asked for, 6s to 60s")
+	f.DurationVar(&s.ProbeTimeout, "probe-timeout", d.ProbeTimeout, "how long a vault may take to answer")
+	f.DurationVar(&s.Lease, "lease", d.Lease, "how long a worker lives after a good answer; at least twice the probe interval plus the timeout")
+	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
+}
+
+var domainForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$`)
+
+// check refuses what can't be meant. What depends on more than the words is the
+// server's to refuse.
+func (s *Settings) check() error {
+	var wrong []error
+	if s.DataDir == "" {
+		wrong = append(wrong, errors.New("data-dir is empty"))
+	}
+	for name, address := range map[string]string{"listen": s.Listen, "imds": s.IMDS} {
+		if _, _, err := net.SplitHostPort(address); err != nil && !(name == "imds" && address == "off") {
+			wrong = append(wrong, fmt.Errorf("%s %q is no HOST:PORT", name, address))
+		}
+	}
+	if !domainForm.MatchString(s.Domain) || len(s.Domain) > 200 {
+		wrong = append(wrong, fmt.Errorf("domain %q is no lower-case domain of two parts or more, such as logkeep.test", s.Domain))
+	}
+	for name, d := range map[string]time.Duration{"probe-interval": s.ProbeInterval, "probe-timeout": s.ProbeTimeout, "lease": s.Lease} {
+		if d <= 0 {
+			wrong = append(wrong, fmt.Errorf("%s %s is not positive", name, d))
+		}
+	}
+	if s.OutageGrace < 0 {
+		wrong = append(wrong, fmt.Errorf("outage-grace %s is negative", s.OutageGrace))
+	}
+	return errors.Join(wrong...)
+}
+
+// read fills s, whose flags have been parsed, from all four places.
+func (s *Settings) read(f *pflag.FlagSet, configFile string) error {
+	given := map[string]string{}
+	f.Visit(func(flag *pflag.Flag) { given[flag.Name] = flag.Value.String() })
+	*s = DefaultSettings()
+	if configFile == "" {
+		configFile = os.Getenv("LOGKEEP_CONFIG")
+	}
+	if configFile != "" {
+		if err := s.readFile(configFile); err != nil {
+			return usageError{err}
+		}
+	}
+	var wrong error
+	f.VisitAll(func(flag *pflag.Flag) {
+		if flag.Name == "config" || flag.Name == "help" {
+			return
+		}
+		variable := "LOGKEEP_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		if value, ok := given[flag.Name]; ok {
+			wrong = errors.Join(wrong, f.Set(flag.Name, value))
+		} else if value := os.Getenv(variable); value != "" {
+			// LOGKEEP_IMDS is also what `logkeep env` exports, as a URL.
+			if err := f.Set(flag.Name, strings.TrimPrefix(value, "http://")); err != nil {
+				wrong = errors.Join(wrong, fmt.Errorf("%s: %w", variable, err))
+			}
+		}
+	})
+	if err := errors.Join(wrong, s.check()); err != nil {
+		return usageError{err}
+	}
+	if s.RootKey == "" {
+		s.RootKey = strings.TrimRight(s.DataDir, "/") + ".rootkey"
+	}
+	return nil
+}
+
+func (s *Settings) readFile(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(s); err != nil && err != io.EOF {
+		return fmt.Errorf("settings in %s: %w", path, err)
+	}
+	return nil
+}
+
+func addServing(root *cobra.Command, commands Commands, t terminal) {
+	if commands.Serve != nil {
+		var settings Settings
+		var configFile string
+		serve := &cobra.Command{
+			Use: "serve", Short: "Run the server", Args: noArgs,
+			Long: "Run the server until it is told to stop (Ctrl-C or SIGTERM).\n\nEvery flag can also be a variable (--data-dir: LOGKEEP_DATA_DIR) or a line of the YAML file\nthat --config names (data-dir: …); flag over variable over file.",
+			RunE: func(c *cobra.Command, _ []string) error {
+				if err := settings.read(c.Flags(), configFile); err != nil {
+					return err
+				}
+				return commands.Serve(c.Context(), settings, t.out)
+			},
+		}
+		settings.flags(serve.Flags())
+		serve.Flags().StringVar(&configFile, "config", "", "YAML file with these settings (LOGKEEP_CONFIG)")
+		root.AddCommand(serve)
+	}
+	child := func(name, short string, run func(ctx context.Context, args []string) error) {
+		if run != nil {
+			root.AddCommand(&cobra.Command{
+				Use: name, Short: short, Hidden: true, DisableFlagParsing: true,
+				RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), args) },
+			})
+		}
+	}
+	child("vault", "The process that holds keys; started by serve", commands.Vault)
+	child("worker", "The process that opens data; started by serve", commands.Worker)
+	if commands.Score != nil {
+		verbose := false
+		score := &cobra.Command{
+			Use: "score DIR", Short: "Measure the query language against a folder of cases", Hidden: true,
+			Args: func(c *cobra.Command, args []string) error { return exactly(c, args, 1, "a folder") },
+			RunE: func(_ *cobra.Command, args []string) error { return commands.Score(args[0], t.out, verbose) },
+		}
+		score.Flags().BoolVarP(&verbose, "verbose", "v", false, "show every case that failed")
+		kql := &cobra.Command{Use: "kql", Short: "Work on the query language", Hidden: true, Args: noArgs}
+		kql.AddCommand(score)
+		root.AddCommand(kql)
+	}
+}
