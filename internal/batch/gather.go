@@ -93,6 +93,7 @@ func gather(t schema.Type, from []arrow.Array, refs []Ref) (arrow.Array, error) 
 		err = pick(&c, t, from, refs, func(a *array.Float64, row int) error { c.putReal(a.Value(row)); return nil })
 	default:
 		c.ends = make([]int32, 0, len(refs)+1)
+		c.text = make([]byte, 0, textSize(from, refs))
 		err = pick(&c, t, from, refs, func(a *array.String, row int) error {
 			c.text = append(c.text, a.Value(row)...)
 			return c.endText()
@@ -102,6 +103,16 @@ func gather(t schema.Type, from []arrow.Array, refs []Ref) (arrow.Array, error) 
 		return nil, err
 	}
 	return c.array(t)
+}
+
+// textSize counts the bytes of the named cells, so that they are copied once.
+func textSize(from []arrow.Array, refs []Ref) (n int) {
+	for _, ref := range refs {
+		if a, ok := from[ref.Record].(*array.String); ok && a.IsValid(int(ref.Row)) {
+			n += a.ValueLen(int(ref.Row))
+		}
+	}
+	return n
 }
 
 // pick appends the named cells with put, and nulls itself.

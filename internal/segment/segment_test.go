@@ -259,6 +259,28 @@ func TestImageGrowsUnderItsReaders(t *testing.T) {
 	}
 }
 
+// Columns of nothing but nulls or empty text, and segments of one row, have
+// chunks like any other.
+func TestColumnsWithoutValues(t *testing.T) {
+	for _, n := range []int{1, 3, 5000} {
+		p, err := batch.Parse(strings.NewReader(strings.Repeat("{}", n)), schema.Table{Name: "T_CL", Columns: columns}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, in := written(t, p.Record)
+		s := opened(t, o, in)
+		c := NewCache(1 << 30)
+		images, err := c.Acquire(t.Context(), []Want{{s, 0, names(columns)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs, _ := batch.ByTime([]arrow.RecordBatch{p.Record})
+		holds(t, read(t, images[0].Path()), names(columns), p.Record, refs)
+		c.Release(images)
+		c.Close()
+	}
+}
+
 func TestTailIsReadable(t *testing.T) {
 	rec := rows(t, 500, func(i int) int { return -i })
 	tail, err := NewTail([]arrow.RecordBatch{rec.NewSlice(0, 200), rec.NewSlice(200, 500)})

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
@@ -76,6 +77,9 @@ func (s *Store) Append(ctx context.Context, rows ...Rows) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	if _, err := s.journal.Append(ctx, entries...); err != nil {
+		if errors.Is(err, journal.ErrClosed) {
+			return ErrClosed
+		}
 		return fmt.Errorf("account %s: %w", s.cfg.Account, err)
 	}
 	s.take(all...)

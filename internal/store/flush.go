@@ -177,6 +177,9 @@ func (s *Store) commit(ctx context.Context, f *flush) error {
 	s.pending = nil
 	s.mu.Lock()
 	s.manifest = f.head
+	if len(f.change.Remove) > 0 {
+		s.forget(f.change.Remove)
+	}
 	for _, info := range f.change.Add {
 		t := s.table(tableKey{info.Workspace, info.Table})
 		t.segments = append(t.segments, s.stored(info))

@@ -72,6 +72,7 @@ type Snapshot struct {
 	segments []*stored
 	views    []*view
 	images   []*segment.Image
+	closed   bool // the store was, so nothing is known of the rows
 	released bool
 }
 
@@ -82,6 +83,7 @@ func (s *Store) Snapshot(workspace schema.WorkspaceID, table schema.TableName, f
 	p := &Snapshot{s: s, from: from, to: to}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	p.closed = s.closed
 	t := s.tables[tableKey{workspace, table}]
 	if t == nil {
 		return p
@@ -125,6 +127,9 @@ func (p *Snapshot) Tail() []arrow.RecordBatch {
 // before a table got a column lie in files that lack it. Files may be called
 // more than once, not concurrently.
 func (p *Snapshot) Files(ctx context.Context, columns []string) ([]File, error) {
+	if p.closed {
+		return nil, ErrClosed
+	}
 	var wants []segment.Want
 	for _, g := range p.segments {
 		r, err := g.open(ctx)

@@ -394,6 +394,11 @@ func TestClosedStoreRefuses(t *testing.T) {
 	if err := s.Close(); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("close: %v", err)
 	}
+	p := s.Snapshot("w", "T_CL", 0, 0)
+	defer p.Release()
+	if _, err := p.Files(t.Context(), nil); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("query: %v", err)
+	}
 }
 
 func TestOneStoreOpensAnAccount(t *testing.T) {
