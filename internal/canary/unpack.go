@@ -15,11 +15,11 @@ import (
 
 const (
 	maxDepth    = 4
-	maxUnpacked = 1 << 28 // bytes of one unpacked stream; more is an error, not a pass
+	maxUnpacked = 1 << 26 // bytes of one unpacked stream; more is an error, not a pass
 	maxEnds     = 16      // Parquet ends tried for one beginning
 )
 
-var errTooLong = errors.New("a packed stream has more than 256 MiB inside: cannot tell whether a canary is in it")
+var errTooLong = errors.New("a packed stream has more than 64 MiB inside: cannot tell whether a canary is in it")
 
 // unpack tries every place where something packed may begin. Most are accidents
 // in sealed bytes: what cannot be unpacked holds nothing readable.
