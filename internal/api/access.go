@@ -76,6 +76,19 @@ func idOf(r *http.Request) (resource.ID, error) {
 	return id, nil
 }
 
+// holderOf is the resource whose collection, or whose action, r's path names.
+func holderOf(r *http.Request) (resource.ID, error) {
+	path, err := segments(r.URL)
+	if err != nil || len(path) == 0 {
+		return resource.ID{}, err
+	}
+	id, err := resource.Parse("/" + strings.Join(path[:len(path)-1], "/"))
+	if err != nil {
+		return resource.ID{}, fault.New(fault.BadRequest, "The path is no resource id. %s", sentence(err))
+	}
+	return id, nil
+}
+
 // sentence makes a sentence for callers of an error text of ours.
 func sentence(err error) string {
 	s := err.Error()

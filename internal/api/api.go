@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"strings"
 
+	"logkeep/internal/control"
 	"logkeep/internal/rbac"
 )
 
@@ -46,6 +47,11 @@ type Deps struct {
 	Access Authorizer
 
 	Identity Identity // without an Issuer its faces are not served
+
+	Control *control.Service // nil: its faces are not served
+	Vaults  Vaults           // nil: no vault resources
+	Ingest  Ingester         // nil: no rows are taken
+	Query   Querier          // nil: no queries
 }
 
 // server holds the dependencies; its methods are the handlers.
@@ -71,6 +77,26 @@ func (s *server) faces() []*face {
 	if s.Identity.Issuer != nil {
 		all = append(all, s.identityFaces()...)
 	}
+	if s.Control != nil {
+		all = append(all, s.controlFaces()...)
+	}
+	return all
+}
+
+// controlFaces are the faces of clusters, workspaces and vaults, and those
+// that take rows and answer queries.
+func (s *server) controlFaces() []*face {
+	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.collectionRoutes())
+	if s.Vaults != nil {
+		arm = append(arm, s.vaultRoutes()...)
+	}
+	all := []*face{{name: "arm", hosts: s.mainHost, audiences: s.armAudiences(), dialect: armDialect, routes: arm}}
+	if s.Ingest != nil {
+		all = append(all, s.ingestFace())
+	}
+	if s.Query != nil {
+		all = append(all, s.queryFaces()...)
+	}
 	return all
 }
 
@@ -80,8 +106,7 @@ func (s *server) mainHost(host string) bool {
 	return !strings.HasSuffix(host, "."+s.Domain)
 }
 
-// below matches one label below {what}.NAME and puts it into the path value
-// "label".
+// below matches one label below {what}.NAME.
 func (s *server) below(what string) func(string) bool {
 	suffix := "." + what + "." + s.Domain
 	return func(host string) bool {

@@ -23,6 +23,18 @@ type dialect struct {
 	challenge   func(r *http.Request) string
 }
 
+// answer is the status and the Retry-After of a fault.
+func (d dialect) answer(f *fault.Error) (status, retry int) {
+	status, retry = f.Status(), f.RetryAfter()
+	if v, ok := d.status[f.Code]; ok {
+		status = v
+	}
+	if v, ok := d.retry[f.Code]; ok {
+		retry = v
+	}
+	return status, retry
+}
+
 // answer is the ResponseWriter of one request. It knows whether the answer
 // has begun: then a fault can only cut it off.
 type answer struct {
@@ -72,13 +84,7 @@ func (s *server) fail(a *answer, r *http.Request, err error) {
 	if a.face != nil {
 		d = a.face.dialect
 	}
-	status, retry := f.Status(), f.RetryAfter()
-	if v, ok := d.status[f.Code]; ok {
-		status = v
-	}
-	if v, ok := d.retry[f.Code]; ok {
-		retry = v
-	}
+	status, retry := d.answer(f)
 	attrs := []any{"method", r.Method, "path", r.URL.Path, "status", status, "code", f.Innermost(), "correlation", a.correlation}
 	if status >= 500 {
 		s.Log.Error("request failed", append(attrs, "cause", f.Cause())...)
@@ -182,6 +188,9 @@ func decodeBytes(b []byte, v any) error {
 			return fault.New(fault.InvalidRequestContent, "The body of the request is null or in bad format. Send a JSON object.")
 		}
 		return nil
+	}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return e // a value that knows what is wrong with it
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fault.New(fault.InvalidRequestContent, "The body of the request is null or in bad format: property '%s' can't be a JSON %s.", e.Field, e.Value).WithTarget(e.Field)

@@ -15,7 +15,7 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // A route is one row of a face's table.
 type route struct {
 	method  string
-	pattern string // "/a/{name}/b"; "{scope...}" first stands for any id, the empty one included
+	pattern string // "/a/{name}/b"; one "{scope...}" stands for any id, the empty one included
 	action  string // what the caller must be allowed; "" any caller with a token
 	data    bool   // action is a data action
 	public  bool   // no token is asked for
@@ -40,9 +40,10 @@ type face struct {
 
 type compiled struct {
 	*route
-	face  *face
-	scope bool     // starts with {scope...}
-	parts []string // "{name}" or lower-case literal
+	face   *face
+	scope  bool     // has {scope...}, after prefix
+	prefix []string // lower-case literals
+	parts  []string // "{name}" or lower-case literal
 }
 
 type router struct {
@@ -55,8 +56,8 @@ func newRouter(s *server, faces []*face) *router {
 		for i := range f.routes {
 			c := compiled{route: &f.routes[i], face: f}
 			parts := split(c.pattern)
-			if len(parts) > 0 && parts[0] == "{scope...}" {
-				c.scope, parts = true, parts[1:]
+			if i := slices.Index(parts, "{scope...}"); i >= 0 {
+				c.scope, c.prefix, parts = true, parts[:i], parts[i+1:]
 			}
 			for j, p := range parts {
 				if !strings.HasPrefix(p, "{") {
@@ -80,11 +81,17 @@ func split(path string) []string {
 func (c *compiled) match(path []string) (values [][2]string, literal int, ok bool) {
 	start := 0
 	if c.scope {
+		first := len(c.prefix)
 		start = len(path) - len(c.parts)
-		if start < 0 || start%2 != 0 { // ids have pairs of segments
+		if start < first || (start-first)%2 != 0 { // ids have pairs of segments
 			return nil, 0, false
 		}
-		values = append(values, [2]string{"scope", "/" + strings.Join(path[:start], "/")})
+		for i, p := range c.prefix {
+			if !strings.EqualFold(p, path[i]) {
+				return nil, 0, false
+			}
+		}
+		values = append(values, [2]string{"scope", "/" + strings.Join(path[first:start], "/")})
 	} else if len(path) != len(c.parts) {
 		return nil, 0, false
 	}

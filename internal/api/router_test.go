@@ -74,6 +74,7 @@ func testRouter(t *testing.T) (http.Handler, *asked) {
 	}}
 	query := &face{hosts: s.below("loganalytics"), audiences: []string{"query"}, dialect: queryDialect, routes: []route{
 		{method: "POST", pattern: "/workspaces/{name}/query", handle: say("query")},
+		{method: "POST", pattern: "/v1/{scope...}/query", handle: say("centric")},
 	}}
 	return newRouter(s, []*face{arm, query}), access
 }
@@ -100,6 +101,7 @@ func TestRouting(t *testing.T) {
 		{"a token for another service", "GET", group + "/providers/A.B/things/t?api-version=2023-01-01", "", "other", 401, "InvalidAuthenticationTokenAudience", ""},
 		{"the query API says 403", "POST", "/workspaces/w/query", "api.loganalytics.x.test:8443", "good", 403, "correlationId", ""},
 		{"another face, no api-version", "POST", "/workspaces/w/query", "api.loganalytics.x.test:8443", "other", 200, `"route":"query"`, ""},
+		{"an id after a prefix", "POST", "/v1//subscriptions/s/resourceGroups/g/query", "api.loganalytics.x.test", "other", 200, `"scope":"/subscriptions/s/resourceGroups/g"`, ""},
 		{"no api-version", "GET", group + "/providers/A.B/things/t", "", "good", 400, "InvalidApiVersionParameter", ""},
 		{"a malformed api-version", "GET", group + "/providers/A.B/things/t?api-version=v1", "", "good", 400, "InvalidApiVersionParameter", ""},
 		{"a wrong method", "DELETE", group + "/providers/A.B/things/t?api-version=2023-01-01", "", "good", 405, "MethodNotAllowed", ""},

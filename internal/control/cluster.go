@@ -120,7 +120,7 @@ func (s *Service) clusters(ctx context.Context, r catalog.Records, scope resourc
 
 // ClusterByID returns the cluster with the immutable id.
 func (s *Service) ClusterByID(ctx context.Context, id schema.ClusterID) (Cluster, error) {
-	all, err := s.Clusters(ctx, resource.Root())
+	all, err := s.allClusters.get(ctx, s.cat, resource.Cluster, clusterOf)
 	if err != nil {
 		return Cluster{}, err
 	}

@@ -115,9 +115,10 @@ func (s *Service) Rules(ctx context.Context, scope resource.ID) ([]Rule, error) 
 }
 
 // RuleAt finds the rule that the host label takes rows for: every rule by its
-// immutable id at its endpoint, a rule of kind Direct at its own.
+// immutable id at its endpoint, a rule of kind Direct at its own. What it
+// returns is shared: read only.
 func (s *Service) RuleAt(ctx context.Context, label, immutableID string) (Rule, error) {
-	rules, err := s.Rules(ctx, resource.Root())
+	rules, err := s.allRules.get(ctx, s.cat, resource.Rule, ruleOf)
 	if err != nil {
 		return Rule{}, err
 	}
@@ -129,7 +130,7 @@ func (s *Service) RuleAt(ctx context.Context, label, immutableID string) (Rule, 
 	if r.Label != "" && r.Label == label {
 		return r, nil
 	}
-	endpoints, err := s.Endpoints(ctx, resource.Root())
+	endpoints, err := s.allEndpoints.get(ctx, s.cat, resource.Endpoint, endpointOf)
 	if err != nil {
 		return Rule{}, err
 	}

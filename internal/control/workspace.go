@@ -114,9 +114,10 @@ func (s *Service) Workspaces(ctx context.Context, scope resource.ID) ([]Workspac
 	return list(ctx, s.cat.Records, scope, resource.Workspace, workspaceOf)
 }
 
-// WorkspaceByID returns the workspace with the customer id.
+// WorkspaceByID returns the workspace with the customer id. It is shared: read
+// only.
 func (s *Service) WorkspaceByID(ctx context.Context, id schema.WorkspaceID) (Workspace, error) {
-	all, err := s.Workspaces(ctx, resource.Root())
+	all, err := s.allWorkspaces.get(ctx, s.cat, resource.Workspace, workspaceOf)
 	if err != nil {
 		return Workspace{}, err
 	}

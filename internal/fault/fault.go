@@ -32,6 +32,7 @@ type Error struct {
 	Inner   *Error   `json:"innererror,omitempty"`
 	*Place           // where in a query text; inner errors of the query API only
 
+	status     int   // of a refusal passed on; 0: the table's
 	retryAfter int   // seconds; 0 says nothing
 	cause      error // for the operator's log; never rendered
 }
@@ -46,6 +47,12 @@ type Place struct {
 // New returns an Error whose message the caller will read.
 func New(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Passed is a refusal of another service whose own words the caller reads:
+// the one kind of fault that brings its status with it.
+func Passed(status int, code Code, message string) *Error {
+	return &Error{Code: code, Message: message, status: status}
 }
 
 // Because returns a copy of e that remembers err for the log.
@@ -83,6 +90,9 @@ func (e *Error) Cause() error { return e.cause }
 // Status is the HTTP status of e's code. A code outside the table is our bug
 // and answers 500.
 func (e *Error) Status() int {
+	if e.status != 0 {
+		return e.status
+	}
 	if m, ok := meanings[e.Code]; ok {
 		return m.Status
 	}

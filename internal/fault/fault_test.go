@@ -92,3 +92,9 @@ func TestPlacesAreRendered(t *testing.T) {
 		t.Errorf("%s %v", b, err)
 	}
 }
+
+func TestARefusalPassedOnKeepsItsStatus(t *testing.T) {
+	if e := Of(fmt.Errorf("x: %w", Passed(405, "MethodNotAllowed", "Not so."))); e.Status() != 405 || e.Because(fs.ErrExist).Status() != 405 {
+		t.Errorf("%+v", e)
+	}
+}

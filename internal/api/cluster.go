@@ -1,0 +1,356 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"logkeep/internal/control"
+	"logkeep/internal/fault"
+	"logkeep/internal/resource"
+)
+
+func (s *server) clusterRoutes() []route {
+	const (
+		in   = "/providers/Microsoft.OperationalInsights/clusters"
+		all  = "/subscriptions/{subscription}/resourceGroups/{group}" + in
+		one  = all + "/{name}"
+		read = "Microsoft.OperationalInsights/clusters/read"
+		put  = "Microsoft.OperationalInsights/clusters/write"
+	)
+	return []route{
+		{method: "GET", pattern: "/subscriptions/{subscription}" + in, action: read, handle: s.listClusters},
+		{method: "GET", pattern: all, action: read, handle: s.listClusters},
+		{method: "GET", pattern: one, action: read, handle: s.getCluster},
+		{method: "PUT", pattern: one, action: put, handle: s.putCluster},
+		{method: "PATCH", pattern: one, action: put, handle: s.patchCluster},
+		{method: "DELETE", pattern: one, action: "Microsoft.OperationalInsights/clusters/delete", handle: s.deleteCluster},
+	}
+}
+
+// clusterBody is what clients send. They send back what they have read, so
+// read-only parts are ignored unless sending them means something.
+type clusterBody struct {
+	Location *string            `json:"location"`
+	Tags     *map[string]string `json:"tags"`
+	Identity *struct {
+		Type     string         `json:"type"`
+		Assigned map[string]any `json:"userAssignedIdentities"`
+	} `json:"identity"`
+	Sku *struct {
+		Name     *string `json:"name"`
+		Capacity *int64  `json:"capacity"`
+	} `json:"sku"`
+	Properties struct {
+		KeyVault *struct {
+			URI     *string `json:"keyVaultUri"`
+			Name    *string `json:"keyName"`
+			Version *string `json:"keyVersion"`
+			Size    *int32  `json:"keyRsaSize"`
+		} `json:"keyVaultProperties"`
+		BillingType      *string `json:"billingType"`
+		DoubleEncryption *bool   `json:"isDoubleEncryptionEnabled"`
+		Zones            *bool   `json:"isAvailabilityZonesEnabled"`
+		Associated       []struct {
+			ResourceID string `json:"resourceId"`
+		} `json:"associatedWorkspaces"`
+		Replication *struct {
+			Enabled bool `json:"enabled"`
+		} `json:"replication"`
+		Logkeep struct {
+			Ingestion     *string   `json:"ingestionWhenRevoked"`
+			OutageGrace   *duration `json:"outageGrace"`
+			ProbeInterval *duration `json:"probeInterval"`
+			Lease         *duration `json:"lease"`
+			CoverExisting *bool     `json:"coverExistingData"`
+		} `json:"logkeep"`
+	} `json:"properties"`
+}
+
+func (b clusterBody) change() (control.ClusterChange, error) {
+	p := b.Properties
+	ch := control.ClusterChange{Location: b.Location, BillingType: p.BillingType, DoubleEncryption: p.DoubleEncryption, Zones: p.Zones,
+		Settings: control.SettingsChange{IngestionWhenRevoked: p.Logkeep.Ingestion, OutageGrace: p.Logkeep.OutageGrace.time(),
+			ProbeInterval: p.Logkeep.ProbeInterval.time(), Lease: p.Logkeep.Lease.time(), CoverExistingData: p.Logkeep.CoverExisting}}
+	if b.Tags != nil {
+		ch.Tags = *b.Tags
+	}
+	if b.Identity != nil {
+		ch.Identity = &control.IdentityChange{Type: b.Identity.Type}
+		for id := range b.Identity.Assigned {
+			ch.Identity.Assigned = append(ch.Identity.Assigned, id)
+		}
+	}
+	if b.Sku != nil {
+		ch.SkuName, ch.Capacity = b.Sku.Name, b.Sku.Capacity
+	}
+	if k := p.KeyVault; k != nil {
+		ch.Key = &control.KeyChange{VaultURI: k.URI, Name: k.Name, Version: k.Version, RSASize: k.Size}
+	}
+	for _, a := range p.Associated {
+		ch.Associated = append(ch.Associated, a.ResourceID)
+	}
+	if p.Replication != nil && p.Replication.Enabled {
+		return ch, fault.New(fault.InvalidParameter, "Replication of clusters is not supported; leave properties.replication out.").WithTarget("properties.replication.enabled")
+	}
+	return ch, nil
+}
+
+type clusterView struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Type       resource.Type     `json:"type"`
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Identity   *identityView     `json:"identity,omitempty"`
+	Sku        clusterSku        `json:"sku"`
+	Properties clusterProperties `json:"properties"`
+}
+
+type identityView struct {
+	Type      string                      `json:"type"`
+	Principal string                      `json:"principalId,omitempty"`
+	Tenant    string                      `json:"tenantId,omitempty"`
+	Assigned  map[string]assignedIdentity `json:"userAssignedIdentities,omitempty"`
+}
+
+type assignedIdentity struct {
+	Principal string `json:"principalId"`
+	Client    string `json:"clientId"`
+}
+
+type clusterSku struct {
+	Name     string `json:"name"`
+	Capacity int64  `json:"capacity"`
+}
+
+type clusterProperties struct {
+	ClusterID           string            `json:"clusterId"`
+	ProvisioningState   resource.State    `json:"provisioningState"`
+	DoubleEncryption    bool              `json:"isDoubleEncryptionEnabled"`
+	Zones               bool              `json:"isAvailabilityZonesEnabled"`
+	BillingType         string            `json:"billingType"`
+	KeyVault            *keyView          `json:"keyVaultProperties,omitempty"`
+	LastModified        string            `json:"lastModifiedDate"`
+	Created             string            `json:"createdDate"`
+	Associated          []associatedView  `json:"associatedWorkspaces"`
+	CapacityReservation capacityView      `json:"capacityReservationProperties"`
+	Logkeep             clusterExtensions `json:"logkeep"`
+}
+
+type keyView struct {
+	URI     string `json:"keyVaultUri"`
+	Name    string `json:"keyName"`
+	Version string `json:"keyVersion"`
+	Size    int32  `json:"keyRsaSize,omitempty"`
+}
+
+type associatedView struct {
+	WorkspaceID string `json:"workspaceId"`
+	Name        string `json:"workspaceName"`
+	ResourceID  string `json:"resourceId"`
+	Date        string `json:"associateDate"`
+}
+
+type capacityView struct {
+	LastSkuUpdate string `json:"lastSkuUpdate"`
+	MinCapacity   int64  `json:"minCapacity"`
+}
+
+// clusterExtensions are what only this service has.
+type clusterExtensions struct {
+	KeyState      *keyStateView `json:"keyState,omitempty"`
+	Worker        *workerView   `json:"worker,omitempty"`
+	Ingestion     string        `json:"ingestionWhenRevoked"`
+	OutageGrace   string        `json:"outageGrace"`
+	ProbeInterval string        `json:"probeInterval"`
+	Lease         string        `json:"lease"`
+	CoverExisting bool          `json:"coverExistingData,omitempty"`
+}
+
+type keyStateView struct {
+	State      string `json:"state"`
+	Since      string `json:"since,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	LastUnwrap string `json:"lastUnwrap,omitempty"`
+	NextProbe  string `json:"nextProbe,omitempty"`
+	Version    string `json:"keyVersion,omitempty"`
+}
+
+type workerView struct {
+	PID   int    `json:"pid"`
+	Since string `json:"since"`
+}
+
+func (s *server) viewCluster(ctx context.Context, c control.Cluster) (clusterView, error) {
+	linked, err := s.Control.Associated(ctx, c)
+	if err != nil {
+		return clusterView{}, err
+	}
+	return s.renderCluster(c, linked), nil
+}
+
+func (s *server) renderCluster(c control.Cluster, linked []control.Workspace) clusterView {
+	v := clusterView{ID: c.ID.String(), Name: c.ID.Name(), Type: c.ID.Type(), Location: c.Location, Tags: c.Tags,
+		Sku: clusterSku{"capacityreservation", c.Capacity}, // lower case, as clients know it
+		Properties: clusterProperties{ClusterID: string(c.ClusterID), ProvisioningState: c.State, DoubleEncryption: c.DoubleEncryption, Zones: c.Zones,
+			BillingType: c.BillingType, LastModified: httpTime(c.Modified), Created: httpTime(c.Created), Associated: []associatedView{},
+			CapacityReservation: capacityView{httpTime(c.LastSku), s.Control.Limits().MinCapacity},
+			Logkeep: clusterExtensions{Ingestion: c.Settings.IngestionWhenRevoked, OutageGrace: formatDuration(c.Settings.OutageGrace),
+				ProbeInterval: formatDuration(c.Settings.ProbeInterval), Lease: formatDuration(c.Settings.Lease), CoverExisting: c.Settings.CoverExistingData}}}
+	switch c.Identity.Type {
+	case control.SystemAssigned:
+		v.Identity = &identityView{Type: c.Identity.Type, Principal: c.Identity.Principal, Tenant: string(c.Tenant)}
+	case control.UserAssigned:
+		v.Identity = &identityView{Type: c.Identity.Type, Assigned: map[string]assignedIdentity{c.Identity.Assigned.String(): {c.Identity.Principal, c.Identity.AppID}}}
+	case control.NoIdentity:
+		v.Identity = &identityView{Type: c.Identity.Type}
+	}
+	if !c.Key.ID.IsZero() {
+		v.Properties.KeyVault = &keyView{c.Key.ID.VaultURI, c.Key.ID.Name, c.Key.ID.Version, c.Key.RSASize}
+	}
+	for _, w := range linked {
+		if w.Link.Since.IsZero() {
+			continue // being linked
+		}
+		v.Properties.Associated = append(v.Properties.Associated, associatedView{string(w.CustomerID), w.ID.Name(), w.ID.String(), httpTime(w.Link.Since)})
+	}
+	if k, ok := s.Control.KeyStatus(c); ok {
+		v.Properties.Logkeep.KeyState = &keyStateView{k.State, optional(k.Since), k.Reason, optional(k.LastUnwrap), optional(k.NextProbe), k.Version}
+	}
+	if pid, since, ok := s.Control.Worker(c); ok {
+		v.Properties.Logkeep.Worker = &workerView{pid, stamp(since)}
+	}
+	return v
+}
+
+func optional(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}
+
+func (s *server) getCluster(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	c, err := s.Control.Cluster(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	v, err := s.viewCluster(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, v)
+}
+
+func (s *server) listClusters(w http.ResponseWriter, r *http.Request) error {
+	scope, err := s.listScope(r)
+	if err != nil {
+		return err
+	}
+	all, err := s.Control.Clusters(r.Context(), scope)
+	if err != nil {
+		return err
+	}
+	workspaces, err := s.Control.Workspaces(r.Context(), resource.Root())
+	if err != nil {
+		return err
+	}
+	linked := map[string][]control.Workspace{}
+	for _, v := range workspaces {
+		if v.Link != nil {
+			linked[v.Link.Cluster.Key()] = append(linked[v.Link.Cluster.Key()], v)
+		}
+	}
+	var views []clusterView
+	for _, c := range all {
+		views = append(views, s.renderCluster(c, linked[c.ID.Key()]))
+	}
+	return writeJSON(w, http.StatusOK, page(views))
+}
+
+// listScope is the subscription or the group of a list, which must be there.
+func (s *server) listScope(r *http.Request) (resource.ID, error) {
+	if r.PathValue("group") == "" {
+		return resource.SubscriptionID(r.PathValue("subscription")), nil
+	}
+	_, err := s.group(r)
+	return groupOf(r), err
+}
+
+func (s *server) putCluster(w http.ResponseWriter, r *http.Request) error {
+	return s.writeCluster(w, r, s.Control.PutCluster)
+}
+
+func (s *server) patchCluster(w http.ResponseWriter, r *http.Request) error {
+	return s.writeCluster(w, r, s.Control.PatchCluster)
+}
+
+func (s *server) writeCluster(w http.ResponseWriter, r *http.Request, write func(context.Context, resource.ID, string, control.ClusterChange) (control.Cluster, control.Operation, error)) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	var body clusterBody
+	if err := decode(r, &body); err != nil {
+		return err
+	}
+	ch, err := body.change()
+	if err != nil {
+		return err
+	}
+	if ch.Identity != nil {
+		for _, text := range ch.Identity.Assigned {
+			if assigned, err := resource.Parse(text); err == nil {
+				if err := s.allow(r, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", false, assigned); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	c, o, err := write(r.Context(), id, callerOf(r).ObjectID, ch)
+	if err != nil {
+		return err
+	}
+	v, err := s.viewCluster(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	return begun(w, r, o, v)
+}
+
+func (s *server) deleteCluster(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	o, found, err := s.Control.DeleteCluster(r.Context(), id, callerOf(r).ObjectID)
+	if err != nil {
+		return err
+	}
+	return s.deleted(w, r, o, found)
+}
+
+// deleted answers a deletion: 204 if there was nothing, 200 if it was done at
+// once, 202 if it is still going on.
+func (s *server) deleted(w http.ResponseWriter, r *http.Request, o control.Operation, found bool) error {
+	if !found {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	over, err := s.settled(r, o)
+	if err != nil {
+		return err
+	}
+	if over {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	operationHeaders(w, r, o)
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}

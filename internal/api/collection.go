@@ -1,0 +1,384 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"logkeep/internal/control"
+	"logkeep/internal/resource"
+	"logkeep/internal/schema"
+)
+
+// collectionRoutes serve data collection endpoints and rules.
+func (s *server) collectionRoutes() []route {
+	const (
+		sub       = "/subscriptions/{subscription}/providers/Microsoft.Insights/"
+		rg        = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/"
+		endpoints = "dataCollectionEndpoints"
+		rules     = "dataCollectionRules"
+		ns        = "Microsoft.Insights/"
+	)
+	return []route{
+		{method: "GET", pattern: sub + endpoints, action: ns + endpoints + "/read", handle: s.listEndpoints},
+		{method: "GET", pattern: rg + endpoints, action: ns + endpoints + "/read", handle: s.listEndpoints},
+		{method: "GET", pattern: rg + endpoints + "/{name}", action: ns + endpoints + "/read", handle: s.getEndpoint},
+		{method: "PUT", pattern: rg + endpoints + "/{name}", action: ns + endpoints + "/write", handle: s.putEndpoint},
+		{method: "PATCH", pattern: rg + endpoints + "/{name}", action: ns + endpoints + "/write", handle: s.patchEndpoint},
+		{method: "DELETE", pattern: rg + endpoints + "/{name}", action: ns + endpoints + "/delete", handle: s.deleteEndpoint},
+		{method: "GET", pattern: sub + rules, action: ns + rules + "/read", handle: s.listRules},
+		{method: "GET", pattern: rg + rules, action: ns + rules + "/read", handle: s.listRules},
+		{method: "GET", pattern: rg + rules + "/{name}", action: ns + rules + "/read", handle: s.getRule},
+		{method: "PUT", pattern: rg + rules + "/{name}", action: ns + rules + "/write", handle: s.putRule},
+		{method: "PATCH", pattern: rg + rules + "/{name}", action: ns + rules + "/write", handle: s.patchRule},
+		{method: "DELETE", pattern: rg + rules + "/{name}", action: ns + rules + "/delete", handle: s.deleteRule},
+	}
+}
+
+type endpointBody struct {
+	Location   *string            `json:"location"`
+	Tags       *map[string]string `json:"tags"`
+	Kind       *string            `json:"kind"`
+	Properties struct {
+		Description *string `json:"description"`
+		Network     struct {
+			Public *string `json:"publicNetworkAccess"`
+		} `json:"networkAcls"`
+	} `json:"properties"`
+}
+
+type endpointView struct {
+	ID         string             `json:"id"`
+	Name       string             `json:"name"`
+	Type       resource.Type      `json:"type"`
+	Location   string             `json:"location"`
+	Tags       map[string]string  `json:"tags,omitempty"`
+	Kind       string             `json:"kind,omitempty"`
+	ETag       string             `json:"etag"`
+	Properties endpointProperties `json:"properties"`
+}
+
+type endpointProperties struct {
+	Description         string         `json:"description,omitempty"`
+	ImmutableID         string         `json:"immutableId"`
+	ConfigurationAccess hostView       `json:"configurationAccess"`
+	LogsIngestion       hostView       `json:"logsIngestion"`
+	Network             networkView    `json:"networkAcls"`
+	ProvisioningState   resource.State `json:"provisioningState"`
+}
+
+type hostView struct {
+	Endpoint string `json:"endpoint"`
+}
+
+type networkView struct {
+	Public string `json:"publicNetworkAccess"`
+}
+
+// ingestURL is where the host label takes rows.
+func (s *server) ingestURL(label string) string {
+	return "https://" + s.authority(label+".ingest."+s.Domain)
+}
+
+func (s *server) viewEndpoint(e control.Endpoint) endpointView {
+	return endpointView{ID: e.ID.String(), Name: e.ID.Name(), Type: e.ID.Type(), Location: e.Location, Tags: e.Tags, Kind: e.Kind, ETag: `"` + string(e.ETag) + `"`,
+		Properties: endpointProperties{Description: e.Description, ImmutableID: e.ImmutableID, ConfigurationAccess: hostView{s.ingestURL(e.Label)},
+			LogsIngestion: hostView{s.ingestURL(e.Label)}, Network: networkView{e.Network}, ProvisioningState: resource.Succeeded}}
+}
+
+func (b endpointBody) change() control.EndpointChange {
+	ch := control.EndpointChange{Location: b.Location, Kind: b.Kind, Description: b.Properties.Description, Network: b.Properties.Network.Public}
+	if b.Tags != nil {
+		ch.Tags = *b.Tags
+	}
+	return ch
+}
+
+func (s *server) listEndpoints(w http.ResponseWriter, r *http.Request) error {
+	scope, err := s.listScope(r)
+	if err != nil {
+		return err
+	}
+	all, err := s.Control.Endpoints(r.Context(), scope)
+	if err != nil {
+		return err
+	}
+	var views []endpointView
+	for _, e := range all {
+		views = append(views, s.viewEndpoint(e))
+	}
+	return writeJSON(w, http.StatusOK, page(views))
+}
+
+func (s *server) getEndpoint(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	e, err := s.Control.Endpoint(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, s.viewEndpoint(e))
+}
+
+func (s *server) putEndpoint(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	var body endpointBody
+	if err := decode(r, &body); err != nil {
+		return err
+	}
+	e, created, err := s.Control.PutEndpoint(r.Context(), id, body.change())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, madeStatus(created), s.viewEndpoint(e))
+}
+
+func madeStatus(created bool) int {
+	if created {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+func (s *server) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	var body endpointBody
+	if err := decode(r, &body); err != nil {
+		return err
+	}
+	e, err := s.Control.PatchEndpoint(r.Context(), id, control.EndpointChange{Tags: body.change().Tags})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, s.viewEndpoint(e))
+}
+
+func (s *server) deleteEndpoint(w http.ResponseWriter, r *http.Request) error {
+	return s.remove(w, r, s.Control.DeleteEndpoint)
+}
+
+func (s *server) remove(w http.ResponseWriter, r *http.Request, remove func(context.Context, resource.ID) (bool, error)) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	found, err := remove(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return gone(w, found)
+}
+
+type ruleBody struct {
+	Location   *string            `json:"location"`
+	Tags       *map[string]string `json:"tags"`
+	Kind       string             `json:"kind"`
+	Properties ruleProperties     `json:"properties"`
+}
+
+// ruleProperties are read and written in the same shape.
+type ruleProperties struct {
+	Description       string                     `json:"description,omitempty"`
+	ImmutableID       string                     `json:"immutableId,omitempty"`
+	EndpointID        string                     `json:"dataCollectionEndpointId,omitempty"`
+	Endpoints         *ruleEndpoints             `json:"endpoints,omitempty"`
+	Streams           map[string]streamView      `json:"streamDeclarations,omitempty"`
+	DataSources       map[string]json.RawMessage `json:"dataSources,omitempty"`
+	Destinations      map[string]json.RawMessage `json:"destinations,omitempty"`
+	Flows             []flowView                 `json:"dataFlows"`
+	ProvisioningState resource.State             `json:"provisioningState,omitempty"`
+}
+
+type ruleEndpoints struct {
+	LogsIngestion string `json:"logsIngestion"`
+}
+
+type streamView struct {
+	Columns []columnBody `json:"columns"`
+}
+
+type destinationView struct {
+	WorkspaceResourceID string `json:"workspaceResourceId"`
+	WorkspaceID         string `json:"workspaceId,omitempty"`
+	Name                string `json:"name"`
+}
+
+type flowView struct {
+	Streams      []string `json:"streams"`
+	Destinations []string `json:"destinations"`
+	Transform    string   `json:"transformKql,omitempty"`
+	Output       string   `json:"outputStream,omitempty"`
+}
+
+type ruleView struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Type       resource.Type     `json:"type"`
+	Location   string            `json:"location"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Kind       string            `json:"kind,omitempty"`
+	ETag       string            `json:"etag"`
+	Properties ruleProperties    `json:"properties"`
+}
+
+func (b ruleBody) change() (control.RuleChange, error) {
+	p := b.Properties
+	ch := control.RuleChange{Location: b.Location, Kind: b.Kind, Description: p.Description, Endpoint: p.EndpointID, Streams: map[string][]control.Column{}}
+	if b.Tags != nil {
+		ch.Tags = *b.Tags
+	}
+	for name, raw := range p.DataSources {
+		if text := string(raw); text != "null" && text != "[]" && text != "{}" {
+			ch.Others = append(ch.Others, "dataSources."+name)
+		}
+	}
+	for name, s := range p.Streams {
+		ch.Streams[name] = columns(s.Columns)
+	}
+	for name, raw := range p.Destinations {
+		if name != "logAnalytics" {
+			if text := string(raw); text != "null" && text != "[]" {
+				ch.Others = append(ch.Others, "destinations."+name)
+			}
+			continue
+		}
+		var to []destinationView
+		if err := decodeBytes([]byte(`{"d":`+string(raw)+`}`), &struct{ D *[]destinationView }{&to}); err != nil {
+			return ch, err
+		}
+		for _, d := range to {
+			ch.Destinations = append(ch.Destinations, control.DestinationChange{Name: d.Name, Workspace: d.WorkspaceResourceID})
+		}
+	}
+	for _, f := range p.Flows {
+		ch.Flows = append(ch.Flows, control.Flow{Streams: f.Streams, Destinations: f.Destinations, Transform: f.Transform, Output: f.Output})
+	}
+	return ch, nil
+}
+
+func (s *server) viewRule(ctx context.Context, r control.Rule) (ruleView, error) {
+	p := ruleProperties{Description: r.Description, ImmutableID: r.ImmutableID, EndpointID: r.Endpoint.String(), Streams: map[string]streamView{}, Flows: []flowView{}, ProvisioningState: resource.Succeeded}
+	if r.Label != "" {
+		p.Endpoints = &ruleEndpoints{s.ingestURL(r.Label)}
+	}
+	for name, all := range r.Streams {
+		v := streamView{Columns: []columnBody{}}
+		for _, c := range all {
+			v.Columns = append(v.Columns, columnBody{Name: c.Name, Type: streamType(c.Type)})
+		}
+		p.Streams[name] = v
+	}
+	var to []destinationView
+	for _, d := range r.Destinations {
+		v := destinationView{WorkspaceResourceID: d.Workspace.String(), Name: d.Name}
+		if w, err := s.Control.Workspace(ctx, d.Workspace); err == nil {
+			v.WorkspaceID = string(w.CustomerID) // a workspace that is gone keeps its place in the rule
+		}
+		to = append(to, v)
+	}
+	raw, err := json.Marshal(to)
+	if err != nil {
+		return ruleView{}, err
+	}
+	p.Destinations = map[string]json.RawMessage{"logAnalytics": raw}
+	for _, f := range r.Flows {
+		p.Flows = append(p.Flows, flowView{f.Streams, f.Destinations, f.Transform, f.Output})
+	}
+	return ruleView{ID: r.ID.String(), Name: r.ID.Name(), Type: r.ID.Type(), Location: r.Location, Tags: r.Tags, Kind: r.Kind, ETag: `"` + string(r.ETag) + `"`, Properties: p}, nil
+}
+
+// streamType is a column type in the words of collection rules.
+func streamType(t schema.Type) string {
+	if t == schema.Bool {
+		return "boolean"
+	}
+	return t.String()
+}
+
+func (s *server) listRules(w http.ResponseWriter, r *http.Request) error {
+	scope, err := s.listScope(r)
+	if err != nil {
+		return err
+	}
+	all, err := s.Control.Rules(r.Context(), scope)
+	if err != nil {
+		return err
+	}
+	var views []ruleView
+	for _, rule := range all {
+		v, err := s.viewRule(r.Context(), rule)
+		if err != nil {
+			return err
+		}
+		views = append(views, v)
+	}
+	return writeJSON(w, http.StatusOK, page(views))
+}
+
+func (s *server) getRule(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	rule, err := s.Control.Rule(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return s.writeRule(w, r, http.StatusOK, rule)
+}
+
+func (s *server) writeRule(w http.ResponseWriter, r *http.Request, status int, rule control.Rule) error {
+	v, err := s.viewRule(r.Context(), rule)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, status, v)
+}
+
+func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	var body ruleBody
+	if err := decode(r, &body); err != nil {
+		return err
+	}
+	ch, err := body.change()
+	if err != nil {
+		return err
+	}
+	rule, created, err := s.Control.PutRule(r.Context(), id, ch)
+	if err != nil {
+		return err
+	}
+	return s.writeRule(w, r, madeStatus(created), rule)
+}
+
+func (s *server) patchRule(w http.ResponseWriter, r *http.Request) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	var body endpointBody // tags alone can be patched
+	if err := decode(r, &body); err != nil {
+		return err
+	}
+	rule, err := s.Control.TagRule(r.Context(), id, body.change().Tags)
+	if err != nil {
+		return err
+	}
+	return s.writeRule(w, r, http.StatusOK, rule)
+}
+
+func (s *server) deleteRule(w http.ResponseWriter, r *http.Request) error {
+	return s.remove(w, r, s.Control.DeleteRule)
+}
