@@ -144,6 +144,8 @@ func body[T any](c *call) (T, error) {
 		return v, bad("Property %q of the request's body has the wrong type: %s.", err.Field, err.Value)
 	case *json.SyntaxError:
 		return v, bad("The request's body is not valid JSON at byte %d.", err.Offset)
+	case base64.CorruptInputError:
+		return v, bad("A property of the request's body is not base64url, wrong at byte %d of it.", int64(err))
 	default:
 		return v, bad("The request's body has a value of the wrong form.")
 	}

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"logkeep/internal/vault/keystore"
@@ -89,11 +88,12 @@ func (c *call) versions(q url.Values) (any, error) {
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(all, func(a, b keystore.Version) int { return strings.Compare(string(a.ID), string(b.ID)) })
+		slices.Reverse(all) // oldest first: a new version joins the last page
+		if after != "" {
+			at := slices.IndexFunc(all, func(v keystore.Version) bool { return string(v.ID) == after })
+			all = all[at+1:]
+		}
 		for _, v := range all {
-			if string(v.ID) <= after {
-				continue
-			}
 			if len(p.Value) == limit {
 				p.Next = c.next("/keys/"+string(k.Name)+"/versions", limit, after)
 				break
