@@ -101,6 +101,7 @@ func (g *guard) update(c Cluster) {
 		g.seq++
 	}
 	g.cluster = c
+	g.bound()
 	if c.Identity == "" && !g.page.Setting.IsZero() {
 		g.apply(Event{At: g.r.cfg.Now(), Said: No, Reason: reasonNoIdentity})
 	}
@@ -155,12 +156,9 @@ func (g *guard) vault(uri string) (kek.Vault, error) {
 	return v, nil
 }
 
-// apply is the one place where the machine moves. The status is published
-// before the workers are told, so what they read is the new state. The caller
-// holds mu.
-func (g *guard) apply(e Event) {
-	was := g.m.State
-	m, effect := step(g.m, g.policy(), e)
+// take makes m the machine and has the workers obey. The status is published
+// before they are told, so what they read is the new state. The caller holds mu.
+func (g *guard) take(m Machine, effect Effect) {
 	g.m = m
 	g.publish()
 	if effect.Revoke {
@@ -169,6 +167,21 @@ func (g *guard) apply(e Event) {
 	if !effect.Renew.IsZero() {
 		g.r.cfg.Workers.Renew(g.id, effect.Renew)
 	}
+}
+
+// bound brings a lease that another policy gave within the one that holds now.
+// The caller holds mu.
+func (g *guard) bound() {
+	m, effect := g.m.bounded(g.policy(), g.r.cfg.Now())
+	g.take(m, effect)
+}
+
+// apply is the one way for the machine to move to another state. The caller
+// holds mu.
+func (g *guard) apply(e Event) {
+	was := g.m.State
+	m, effect := step(g.m, g.policy(), e)
+	g.take(m, effect)
 	if e.Said != Nothing || e.Ask != (Ask{}) {
 		g.first.Do(func() { close(g.heard) })
 	}

@@ -268,6 +268,7 @@ func (g *guard) commit(ctx context.Context, next Page, ask *Ask) error {
 	if ask != nil && g.broken == nil {
 		g.apply(Event{At: g.r.cfg.Now(), Ask: *ask, Said: Yes})
 	}
+	g.bound()
 	g.mu.Unlock()
 	g.kick(false)
 	if err := g.r.cfg.Workers.Adopt(ctx, g.id, next); err != nil {

@@ -19,7 +19,7 @@ import (
 
 var (
 	oneSeed = flag.Uint64("seed", 0, "simulate this schedule alone, and print it")
-	seeds   = flag.Uint64("seeds", 2000, "simulate so many schedules")
+	seeds   = flag.Uint64("seeds", 200, "simulate so many schedules")
 )
 
 // TestSimulate drives a ring through schedules of trouble and looks, after
@@ -28,7 +28,7 @@ var (
 func TestSimulate(t *testing.T) {
 	first, last := uint64(1), *seeds
 	if testing.Short() {
-		last = min(last, 200)
+		last = min(last, 50)
 	}
 	if *oneSeed != 0 {
 		first, last = *oneSeed, *oneSeed
@@ -40,6 +40,61 @@ func TestSimulate(t *testing.T) {
 		}
 	}
 	t.Logf("schedules %d to %d", first, last)
+}
+
+// TestSimulateMachine does the same to the machine alone, with questions that
+// overtake one another, at no cost: answers come late, twice as old as a newer
+// one, or never.
+func TestSimulateMachine(t *testing.T) {
+	for seed := uint64(1); seed <= 5000; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		p := Policy{Interval: 10 * time.Second, Timeout: 5 * time.Second, Lease: 25 * time.Second, Grace: time.Duration(rng.IntN(3)) * 40 * time.Second}
+		now := time.Unix(1e9, 0)
+		m := newMachine(now, Verdict{})
+		type question struct {
+			ask   Ask
+			asked int // how many refusals the machine had heard when it was asked
+		}
+		var (
+			open     []question
+			until    time.Time // of the workers
+			refusals int
+			proofs   []question // every yes that was heard
+		)
+		for range 200 {
+			now = now.Add(time.Duration(rng.Int64N(int64(15 * time.Second))))
+			e := Event{At: now}
+			if len(open) > 0 && rng.IntN(3) > 0 {
+				i := rng.IntN(len(open))
+				q := open[i]
+				open = append(open[:i:i], open[i+1:]...)
+				e.Ask, e.Said, e.Reason = q.ask, []Said{Nothing, Yes, Yes, Yes, No, Nonsense}[rng.IntN(6)], "said"
+				if e.Said == Yes {
+					proofs = append(proofs, q)
+				}
+			} else {
+				open = append(open, question{m.ask(now), refusals})
+			}
+			var effect Effect
+			m, effect = step(m, p, e)
+			if effect.Revoke { // the end of the grace voids what was asked, too
+				refusals++
+				until = time.Time{}
+			}
+			if !effect.Renew.IsZero() {
+				until = effect.Renew
+			}
+			allowed, demanded := false, false
+			for _, q := range proofs {
+				allowed = allowed || (q.asked == refusals && until.Compare(q.ask.Sent.Add(p.Grace+p.Lease)) <= 0)
+				demanded = demanded || (q.asked == refusals && now.Before(q.ask.Sent.Add(p.Lease)))
+			}
+			alive := until.After(now)
+			if alive && (!allowed || until.After(now.Add(p.Lease))) || !alive && demanded || alive != m.State.Serves() {
+				t.Fatalf("seed %d: alive %v, allowed %v, demanded %v after %+v: %+v", seed, alive, allowed, demanded, e, m)
+			}
+		}
+	}
 }
 
 // heard is one question of the ring's own and what came back.
@@ -85,6 +140,7 @@ type simulation struct {
 	seed    uint64
 	rng     *rand.Rand
 	policy  Policy
+	host    Cluster
 	witness *witness
 	started time.Time // of the ring
 	running bool
@@ -179,7 +235,7 @@ func simulate(t *testing.T, seed uint64) {
 		set = explicit
 	}
 	w := newWorld(t)
-	s := &simulation{world: w, t: t, seed: seed, rng: rng, policy: policies[rng.IntN(len(policies))], names: []string{"k", "other"}}
+	s := &simulation{world: w, t: t, seed: seed, rng: rng, policy: policies[rng.IntN(len(policies))], names: []string{"k", "other"}, host: theService}
 	s.witness = &witness{Vault: w.customer}
 	w.jitter = rng.Float64
 	w.customer.NewKey("other")
@@ -193,7 +249,8 @@ func simulate(t *testing.T, seed uint64) {
 	w.start()
 	c := theCluster
 	c.Policy = s.policy
-	w.watch(theService, c)
+	s.host.Policy = Policy{Interval: time.Minute, Timeout: 5 * time.Second, Lease: 3 * time.Minute, Grace: time.Hour}
+	w.watch(s.host, c)
 	must(t, w.ring.SetKey(t.Context(), theService.ID, w.mmk.At("")))
 	must(t, w.ring.Cover(t.Context(), "c"))
 	must(t, w.ring.SetKey(t.Context(), "c", set(w)))
@@ -205,10 +262,10 @@ func simulate(t *testing.T, seed uint64) {
 			}
 		}
 	}
-	events, begin, asked := 10+rng.IntN(25), time.Now(), 0
+	events, begin, asked := 8+rng.IntN(16), time.Now(), 0
 	for range events {
 		// No two things at the same nanosecond: their order would be chance.
-		time.Sleep(time.Duration(rng.Int64N(int64(60*time.Second))) | 1)
+		time.Sleep(time.Duration(rng.Int64N(int64(40*time.Second))) | 1)
 		s.look()
 		what := s.event(c)
 		fmt.Fprintf(&s.trace, "%s %s\n", time.Now().Format("15:04:05.000"), what)
@@ -322,7 +379,7 @@ func (s *simulation) restart(c Cluster) {
 	s.look()
 	s.world.start()
 	s.started = time.Now()
-	s.watch(theService, c)
+	s.watch(s.host, c)
 	s.running = true
 }
 
@@ -337,7 +394,7 @@ func (s *simulation) heal(c Cluster) {
 	for _, name := range s.names {
 		s.customer.Delete(name, false)
 	}
-	time.Sleep(10 * time.Minute)
+	time.Sleep(3 * time.Minute)
 	s.look()
 	status := s.ring.Status("c")
 	if status.State != Active {

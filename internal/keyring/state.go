@@ -109,7 +109,7 @@ func (m Machine) end(p Policy) time.Time { return m.Proven.Add(p.Grace + p.Lease
 //
 //	answer             from a serving state          from Unreachable     from Revoked, Damaged
 //	yes, this epoch    Active, lease from Sent       Active, lease        Active, lease
-//	yes, older epoch   nothing                       nothing              nothing
+//	yes, older epoch   as time                       nothing              nothing
 //	no                 Revoked, revoke, new epoch    the same             the same
 //	nonsense           Damaged, revoke, new epoch    the same             the same
 //	silence            Riding, lease from now up     nothing              nothing
@@ -123,7 +123,7 @@ func step(m Machine, p Policy, e Event) (Machine, Effect) {
 	case Yes:
 		until := e.Ask.Sent.Add(p.Lease)
 		if e.Ask.Epoch != m.Epoch || e.Ask.Sent.Before(m.Proven) {
-			return m, Effect{}
+			return step(m, p, Event{At: e.At}) // no news
 		}
 		if !until.After(e.At) {
 			// So late that no lease can rest on it: the machine slept. It
@@ -188,6 +188,20 @@ func (m Machine) grant(until time.Time) (Machine, Effect) {
 	}
 	m.Until = until
 	return m, Effect{Renew: until}
+}
+
+// bounded is m under a policy that has just become its own. It is the one
+// thing that shortens a lease: one that was granted under a laxer policy.
+func (m Machine) bounded(p Policy, now time.Time) (Machine, Effect) {
+	most := now.Add(p.Lease)
+	if end := m.end(p); end.Before(most) {
+		most = end
+	}
+	if !m.State.Serves() || !m.Until.After(most) {
+		return m, Effect{}
+	}
+	m.Until = most
+	return m, Effect{Renew: most}
 }
 
 // stop goes to a state that does not serve.

@@ -35,6 +35,7 @@ type world struct {
 	workers   *workers
 	ring      *Ring
 	jitter    func() float64
+	checked   int                            // saves that whole has seen
 	opened    func(*kektest.Vault) kek.Vault // what the ring gets
 }
 
@@ -141,6 +142,10 @@ func (w *world) whole() {
 	w.book.mu.Lock()
 	defer w.book.mu.Unlock()
 	have := map[wrap.Place]bool{}
+	if w.book.saves == w.checked {
+		return // nothing changed since the last time
+	}
+	w.checked = w.book.saves
 	for id, page := range w.book.pages {
 		for _, rec := range page.Records {
 			opened, err := rec.Open(&w.integrity.PublicKey, wrap.Place{Tenant: w.workers.tenantOf(id), Cluster: id, Account: rec.Account, Generation: rec.Generation})
@@ -174,6 +179,7 @@ type book struct {
 	pages    map[schema.ClusterID]Page
 	verdicts map[schema.ClusterID]Verdict
 	ever     []wrap.Place // every record that was ever durable
+	saves    int
 	step     func(string) error
 }
 
@@ -192,6 +198,7 @@ func (b *book) Save(_ context.Context, id schema.ClusterID, p Page) error {
 	b.mu.Lock()
 	p.Records = slices.Clone(p.Records)
 	b.pages[id] = p
+	b.saves++
 	for _, rec := range p.Records {
 		if !slices.Contains(b.ever, rec.Place()) {
 			b.ever = append(b.ever, rec.Place())
