@@ -220,7 +220,7 @@ func (s *server) deleteGroup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(held) > 0 {
-		return fault.New(fault.Conflict, "The resource group '%s' still holds %d resources, such as %s. Delete them first.", group.Name, len(held), held[0].ID)
+		return fault.New(fault.Conflict, "The resource group '%s' is not empty: it holds %s. Delete its resources first.", group.Name, held[0].ID)
 	}
 	err = s.Identity.Catalog.Tx(r.Context(), func(tx *catalog.Tx) error {
 		left, err := tx.List(r.Context(), id.String(), "")
@@ -229,7 +229,7 @@ func (s *server) deleteGroup(w http.ResponseWriter, r *http.Request) error {
 		}
 		for _, res := range left {
 			if tracked(resource.Type(res.Type)) {
-				return fault.New(fault.Conflict, "The resource group '%s' still holds %s. Delete it first.", group.Name, res.ID)
+				return fault.New(fault.Conflict, "The resource group '%s' is not empty: it holds %s. Delete its resources first.", group.Name, res.ID)
 			}
 		}
 		return tx.Delete(r.Context(), id.String(), catalog.IfMatch(group.ETag))

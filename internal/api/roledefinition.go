@@ -158,6 +158,18 @@ func (s *server) putDefinition(w http.ResponseWriter, r *http.Request) error {
 	if err := d.Valid(); err != nil {
 		return err
 	}
+	// And whoever changes one, wherever it counted until now.
+	old, exists, err := s.Identity.Roles.Definition(r.Context(), caller.Tenant, d.Name)
+	if err != nil {
+		return err
+	}
+	for _, id := range old.AssignableScopes {
+		if exists && old.Custom {
+			if err := s.allow(r, "Microsoft.Authorization/roleDefinitions/write", false, id); err != nil {
+				return err
+			}
+		}
+	}
 	d, created, err := s.Identity.Roles.Define(r.Context(), d)
 	if err != nil {
 		return err

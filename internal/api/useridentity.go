@@ -113,11 +113,16 @@ func (s *server) putUserIdentity(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	id := groupOf(r).Resource(resource.UserIdentity, r.PathValue("name"))
 	group, err := s.group(r)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	at, err := resource.Parse(group.ID) // the group's own spelling goes into the id
+	if err != nil {
+		return err
+	}
+	id := at.Resource(resource.UserIdentity, r.PathValue("name"))
+	switch {
 	case !userIdentityName.MatchString(id.Name()):
 		return fault.New(fault.InvalidResourceName, "The name '%.130s' of an identity is not valid. Use 3 to 128 letters, digits, hyphens and underscores, starting with a letter or a digit.", id.Name())
 	case regionName(body.Location) == "":
