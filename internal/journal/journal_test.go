@@ -277,6 +277,26 @@ func TestRelease(t *testing.T) {
 	}
 }
 
+// TestReleasedFileGoes: a file whose entries are all released gets no more, so
+// that the next release can remove it.
+func TestReleasedFileGoes(t *testing.T) {
+	m := disktest.New()
+	j, _ := open(t, m, newRing(t, 1))
+	defer j.Close()
+	add(t, j, "1", "2")
+	old := m.Names()
+	if err := j.Release(3); err != nil {
+		t.Fatal(err)
+	}
+	add(t, j, "3")
+	if err := j.Release(3); err != nil {
+		t.Fatal(err)
+	}
+	if names := m.Names(); len(names) != 1 || names[0] == old[0] {
+		t.Errorf("files %q, at first %q", names, old)
+	}
+}
+
 // TestNumbersGoOnAfterTheFloor: numbers are not used again, even if all files
 // were lost after their entries had become segments.
 func TestNumbersGoOnAfterTheFloor(t *testing.T) {

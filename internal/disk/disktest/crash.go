@@ -70,13 +70,13 @@ func survivor(n *node, r *rand.Rand) []byte {
 		return slices.Clone(n.synced)
 	case choice == 1 || !appended:
 		return slices.Clone(n.data)
-	default:
-		// Some of the new bytes, and some sectors never written.
-		size := len(n.synced) + r.IntN(len(n.data)-len(n.synced)+1)
-		out := slices.Clone(n.data[:size])
-		for at := len(n.synced); at < size; {
-			end := min((at/512+1)*512, size)
-			if choice == 3 && r.IntN(3) == 0 {
+	case choice == 2: // the first of the new bytes
+		return slices.Clone(n.data[:len(n.synced)+r.IntN(len(n.data)-len(n.synced)+1)])
+	default: // the size, but not all sectors
+		out := slices.Clone(n.data)
+		for at := len(n.synced); at < len(out); {
+			end := min((at/512+1)*512, len(out))
+			if r.IntN(3) == 0 {
 				clear(out[at:end])
 			}
 			at = end
