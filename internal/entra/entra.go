@@ -43,7 +43,7 @@ const (
 	Application    Kind = "application"    // signs in with a secret
 	SystemAssigned Kind = "systemAssigned" // a resource's own identity
 	UserAssigned   Kind = "userAssigned"   // a user-assigned managed identity
-	FirstParty     Kind = "firstParty"     // a service's principal, which never signs in here
+	FirstParty     Kind = "firstParty"     // a service's principal: the keeper acts as it, nobody signs in as it
 )
 
 // CosmosDB is the application id of the principal that stands for the store of

@@ -267,9 +267,29 @@ func TestIdentitiesGetTokensWhileTheyExist(t *testing.T) {
 	if err := entra.RemoveIdentity(t.Context(), d, "/r"); err != nil {
 		t.Errorf("removed twice: %v", err)
 	}
-	cosmos := d.principals[0]
-	if _, err := d.issuer.TokenFor(t.Context(), cosmos.ObjectID, server); err == nil {
-		t.Errorf("a token for %s", cosmos.Name)
+}
+
+func TestThePrincipalsOfTheProgramStandInNoDirectory(t *testing.T) {
+	d := open(t)
+	signer, err := entra.NewKeySigner(signingKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := entra.Principal{ObjectID: "the-service", AppID: "the-service", Tenant: "nowhere", Kind: entra.FirstParty}
+	i := entra.NewIssuer(d, signer, server, own)
+	token, err := i.TokenFor(t.Context(), "the-service", "https://vault.x.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := i.Verify(token.Text, []string{"https://vault.x.test"}); err != nil || c != own.Caller() {
+		t.Errorf("%+v %v", c, err)
+	}
+	form := d.form("client_id", "the-service")
+	if _, err := i.SignIn(t.Context(), entra.Request{Base: server, Tenant: "nowhere", Form: form}); err == nil {
+		t.Error("somebody signed in to a tenant that is none")
+	}
+	if _, err := i.SignIn(t.Context(), entra.Request{Base: server, Tenant: "adfs", Form: form}); err == nil {
+		t.Error("somebody signed in as the program")
 	}
 }
 

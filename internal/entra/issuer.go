@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"strconv"
 	"strings"
@@ -36,12 +35,15 @@ type Issuer struct {
 	book   Book
 	signer Signer
 	base   string
+	own    []Principal
 }
 
 // NewIssuer returns an issuer over a book. base, such as https://NAME:PORT, is
-// the issuer's URL in tokens that are issued without a request.
-func NewIssuer(book Book, signer Signer, base string) *Issuer {
-	return &Issuer{NewVerifier(signer), book, signer, strings.TrimSuffix(base, "/")}
+// the issuer's URL in tokens that are issued without a request. own are
+// principals that the program itself is: they stand in no directory, can't sign
+// in and can't be given roles, but TokenFor knows them.
+func NewIssuer(book Book, signer Signer, base string, own ...Principal) *Issuer {
+	return &Issuer{NewVerifier(signer), book, signer, strings.TrimSuffix(base, "/"), own}
 }
 
 // A Token is an access token and when it ends.
@@ -148,20 +150,26 @@ func (i *Issuer) Tenant(ctx context.Context, name string) (Tenant, bool, error) 
 }
 
 // TokenFor issues a token to a principal on the keeper's own account: for the
-// identity of a cluster that calls its vault, or of a host. A principal that
-// is gone gets none: fs.ErrNotExist.
+// identity of a cluster that calls its vault, of a host, or of the service. A
+// principal that is gone gets none: fs.ErrNotExist.
 func (i *Issuer) TokenFor(ctx context.Context, objectID, audience string) (Token, error) {
-	p, err := i.book.Principal(ctx, objectID)
+	p, err := i.principal(ctx, objectID)
 	if err != nil {
 		return Token{}, err
-	}
-	if p.Kind == FirstParty {
-		return Token{}, fmt.Errorf("principal %s signs in elsewhere: %w", objectID, fs.ErrNotExist)
 	}
 	if !validAudience(audience) {
 		return Token{}, fmt.Errorf("token for principal %s: %q is no audience", objectID, audience)
 	}
 	return i.issue(ctx, p, i.base, audience)
+}
+
+func (i *Issuer) principal(ctx context.Context, objectID string) (Principal, error) {
+	for _, p := range i.own {
+		if p.ObjectID == objectID {
+			return p, nil
+		}
+	}
+	return i.book.Principal(ctx, objectID)
 }
 
 func (i *Issuer) issue(ctx context.Context, p Principal, base, audience string) (Token, error) {
