@@ -131,6 +131,8 @@ func TestTheLifeOfAKey(t *testing.T) {
 	if want := []admin.Change{"VaultCreated", "KeyCreated", "KeyRotated", "KeyUpdated", "KeyUpdated", "KeyDeleted", "KeyRecovered"}; !slices.Equal(told, want) {
 		t.Errorf("the keeper was told %v, want %v", told, want)
 	}
+	r.auditing.Lock()
+	defer r.auditing.Unlock()
 	denied := slices.IndexFunc(r.events, func(e admin.Event) bool {
 		return e.OperationName == "KeyUnwrap" && e.Properties.HTTPStatus == http.StatusForbidden && e.ResultType == "Success" &&
 			e.CallerIPAddress == "192.0.2.7" && e.Identity.Claim.ObjectID == "alice" && e.Properties.ID == vaultURL+"/keys/kek/"+first

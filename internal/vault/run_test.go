@@ -64,7 +64,9 @@ type running struct {
 	mu      sync.Mutex
 	allowed func(admin.Question) (bool, error)
 	notices []admin.Notice
-	events  []admin.Event
+
+	auditing sync.Mutex
+	events   []admin.Event
 }
 
 // made is a vault's folder as the first start leaves it: making it takes a
@@ -176,8 +178,8 @@ func (r *running) notice(_ context.Context, n admin.Notice) {
 }
 
 func (r *running) audit(e admin.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.auditing.Lock()
+	defer r.auditing.Unlock()
 	r.events = append(r.events, e)
 }
 

@@ -44,7 +44,7 @@ type Config struct {
 	Admin  net.Listener
 	Keeper string // Unix socket of the keeper's callbacks
 
-	Audit func(admin.Event) // gets every record, before it is stored
+	Audit func(admin.Event) // gets every record before it is stored; its call waits, so it must be quick
 	Log   *slog.Logger
 }
 

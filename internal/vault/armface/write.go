@@ -41,11 +41,12 @@ func bad(format string, args ...any) error {
 
 func parse(body []byte) (document, error) {
 	var d document
-	switch err := json.Unmarshal(body, &d); err := err.(type) {
-	case nil:
+	err := json.Unmarshal(body, &d)
+	switch wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); {
+	case err == nil:
 		return d, nil
-	case *json.UnmarshalTypeError:
-		return d, bad("Property %q has the wrong type: %s.", err.Field, err.Value)
+	case ok && wrong.Field != "":
+		return d, bad("Property %q has the wrong type: %s.", wrong.Field, wrong.Value)
 	default:
 		return d, admin.Refuse(http.StatusBadRequest, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
 	}
