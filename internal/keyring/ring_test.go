@@ -1,12 +1,14 @@
 package keyring
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"logkeep/internal/kek"
 	"logkeep/internal/kek/kektest"
 	"logkeep/internal/schema"
 )
@@ -468,4 +470,101 @@ func TestBootClockMovesForward(t *testing.T) {
 	if b.Before(a) || time.Since(a).Abs() > time.Minute {
 		t.Error(a, b)
 	}
+}
+
+// What was asked about a key before another took its place says nothing about
+// the other.
+func TestAnswerAboutTheKeyBeforeIsVoid(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{}, auto)
+		g := w.ring.guard("c")
+		seq, ask := g.seq, g.m.ask(time.Now())
+		must(t, w.ring.SetKey(t.Context(), "c", w.customer.NewKey("other")))
+		g.hear(seq, Event{At: time.Now(), Ask: ask, Said: No, Reason: "the old key is disabled"})
+		w.is(Active)
+		seq = g.seq
+		w.watch(theCluster) // nothing about the key changed
+		must(t, w.ring.Cover(t.Context(), "c"))
+		g.hear(seq, Event{At: time.Now(), Ask: ask, Said: No, Reason: "this one is disabled"})
+		w.is(Revoked)
+		return w
+	})
+}
+
+func TestStricterPolicyHoldsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{}, auto)
+		c := theCluster
+		c.Policy = Policy{Interval: 6 * time.Second, Timeout: time.Second, Lease: 13 * time.Second}
+		w.watch(c)
+		if left := time.Until(w.workers.deadline("c")); left > 13*time.Second {
+			t.Errorf("%v of life are left", left)
+		}
+		w.customer.Fail(kektest.Fault{Hang: true})
+		later(13 * time.Second)
+		w.is(Unreachable)
+		return w
+	})
+}
+
+// A denial is never guessed from an error of no known type.
+func TestErrorOfNoKnownTypeIsSilence(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{}, auto)
+		w.ring.Close()
+		w.opened = func(v *kektest.Vault) kek.Vault { return odd{v} }
+		w.start()
+		w.watch(theService, theCluster)
+		later(time.Minute)
+		if s := w.is(Unreachable); !strings.Contains(s.Reason, "not unwrapped") {
+			t.Errorf("%+v", s)
+		}
+		w.ring.Close()
+		return w
+	})
+}
+
+type odd struct{ kek.Vault }
+
+func (odd) Unwrap(context.Context, kek.Wrapped) ([]byte, error) {
+	return nil, errors.New("403 Forbidden")
+}
+
+// The service's yes is none for records that don't verify.
+func TestDamagedRecordsUnderTheServicesKeyStayDamaged(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{}, auto)
+		must(t, w.ring.ClearKey(t.Context(), "c"))
+		w.ring.Close()
+		good := w.saved("c")
+		bad := w.saved("c")
+		bad.Records[0].Signature = make([]byte, 64)
+		w.book.pages["c"] = bad
+		w.start()
+		w.watch(theService, theCluster)
+		later(5 * time.Minute)
+		w.is(Damaged)
+		w.book.pages["c"] = good
+		later(MaxInterval + 11*time.Second)
+		w.is(Active)
+		return w
+	})
+}
+
+// The end of the grace voids a question that is on its way, so another is
+// sent: a vault that comes back at that moment is not kept waiting for the
+// next probe, which may be a minute off.
+func TestEndOfTheGraceAsksAnew(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{Interval: 10 * time.Second, Timeout: 5 * time.Second, Lease: 30 * time.Second, Grace: 10 * time.Minute}, explicit)
+		w.customer.Fail(kektest.Fault{Status: 503})
+		later(11 * time.Second)
+		end := w.is(Riding).LastUnwrap.Add(10*time.Minute + 30*time.Second)
+		later(time.Until(end) - time.Millisecond)
+		w.is(Riding)
+		w.customer.Fail(kektest.Fault{})
+		later(time.Millisecond + gap)
+		w.is(Active)
+		return w
+	})
 }
