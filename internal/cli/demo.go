@@ -85,13 +85,25 @@ func (d *demo) run(c *cobra.Command, files []string) error {
 	result, made, err := walk.Run(ctx, config)
 	line, jsonErr := json.Marshal(result)
 	if !own && err == nil {
-		fmt.Fprintf(steps, "Go on with:\n    logkeep query -w %s '%s | take 5'\n    logkeep key status %s\n", made.Workspace, made.Table, made.Cluster)
+		d.goOn(steps, made)
 	}
 	fmt.Fprintf(d.out, "%s\n", line)
 	if err = errors.Join(err, jsonErr); err != nil {
 		return failed{err} // a revoked key in the wrong place is a walk that failed, no more
 	}
 	return nil
+}
+
+// goOn tells what a person can do next with what the walk has made.
+func (d *demo) goOn(steps io.Writer, made walk.Made) {
+	where := ""
+	if dir := d.server.where.DataDir; dir != "" {
+		where = " --data-dir " + quote(dir)
+	} else if url := d.server.where.URL; url != "" {
+		where = " --url " + quote(url)
+	}
+	program := os.Args[0]
+	fmt.Fprintf(steps, "Go on with:\n    %s query%s -w %s '%s'\n    %s key status%s %s\n", program, where, made.Workspace, made.Query, program, where, made.Cluster)
 }
 
 // tidy ends the server and removes its folder, or says where it is.

@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +29,7 @@ func envCommand(t terminal) *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			lines, err := environment(s)
+			lines, err := environment(c.Context(), s)
 			if err != nil {
 				return err
 			}
@@ -42,7 +45,7 @@ func envCommand(t terminal) *cobra.Command {
 
 type variable struct{ name, value string }
 
-func environment(s *client.Server) ([]variable, error) {
+func environment(ctx context.Context, s *client.Server) ([]variable, error) {
 	ca, err := s.AbsCA()
 	if err != nil {
 		return nil, err
@@ -73,7 +76,7 @@ func environment(s *client.Server) ([]variable, error) {
 		{"LOGKEEP_ARM", s.URL},
 		{"LOGKEEP_GRAPH", s.URL},
 		{"LOGKEEP_IMDS", s.IMDS},
-		{"LOGKEEP_INGEST", s.Host("default.ingest")},
+		{"LOGKEEP_INGEST", ingestEndpoint(ctx, s)},
 		{"LOGKEEP_KEYVAULT_SUFFIX", suffix},
 		{"LOGKEEP_QUERY", s.Query},
 	}
@@ -83,6 +86,16 @@ func environment(s *client.Server) ([]variable, error) {
 		}
 	}
 	return lines, nil
+}
+
+// ingestEndpoint is the first collection endpoint by name. Where there is none
+// yet, or none may be seen, it is the form that one will have.
+func ingestEndpoint(ctx context.Context, s *client.Server) string {
+	endpoints, err := s.Endpoints(ctx)
+	if err != nil || len(endpoints) == 0 {
+		return s.Host("default.ingest")
+	}
+	return slices.Min(slices.Collect(maps.Values(endpoints)))
 }
 
 // azFolder is a folder for az to keep its state of this one server in. It lies

@@ -44,7 +44,7 @@ func TestTheWalkHolds(t *testing.T) {
 		r.RotatedTo != f.versions[1] || r.OldVersionStillNeeded || r.PlaintextHits != 0 || r.RevokedAfterMs > 5000 || r.RestoredAfterMs > 5000 {
 		t.Errorf("result %+v", r)
 	}
-	for _, want := range []string{"disable the key: ", "rows are back", "logkeep query -w walk-"} {
+	for _, want := range []string{"disable the key: ", "rows are back", " query --data-dir '" + f.dir + "' -w demo-", "summarize Rows = count() by Source"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

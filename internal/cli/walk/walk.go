@@ -72,17 +72,18 @@ type walker struct {
 
 // Made tells what the walk left on the server, for whoever wants to go on.
 type Made struct {
-	Workspace, Table, Cluster, Vault string
+	Workspace, Cluster, Vault string
+	Query                     string // a first one to try
 }
 
 // Run walks. The Result holds what was measured until the walk ended.
 func Run(ctx context.Context, config Config) (Result, Made, error) {
 	w := &walker{
 		Config: config, location: "westeurope",
-		name:      "walk-" + strings.ToLower(rand.Text()[:8]),
+		name:      "demo-" + strings.ToLower(rand.Text()[:8]),
 		rowCanary: canary.New(), textCanary: canary.New(),
 	}
-	w.table = schema.Table{Name: "Walk_CL", Columns: append(config.Rows.Columns, schema.Column{Name: canaryColumn, Type: schema.String})}
+	w.table = schema.Table{Name: "DemoLogs_CL", Columns: append(config.Rows.Columns, schema.Column{Name: canaryColumn, Type: schema.String})}
 	var err error
 	if w.scanner, err = canary.NewScanner(w.rowCanary, w.textCanary); err != nil {
 		return Result{}, Made{}, err
@@ -103,7 +104,11 @@ func Run(ctx context.Context, config Config) (Result, Made, error) {
 }
 
 func (w *walker) made() Made {
-	return Made{Workspace: w.name, Table: string(w.table.Name), Cluster: w.name, Vault: w.name}
+	query := string(w.table.Name) + " | take 5"
+	if _, ok := w.table.Column("Source"); ok {
+		query = string(w.table.Name) + " | summarize Rows = count() by Source | sort by Rows desc"
+	}
+	return Made{Workspace: w.name, Cluster: w.name, Vault: w.name, Query: query}
 }
 
 // step times do and, if it held, shows one line. What do returns is its text.
