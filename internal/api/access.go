@@ -45,10 +45,14 @@ func (s *server) allow(r *http.Request, action string, data bool, scope resource
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return fault.New(fault.AuthorizationFailed, "The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or the scope is invalid. Assign it a role that has the action, such as Contributor; if access was recently granted, get a new token.", c.AppID, c.ObjectID, action, scope)
+	if ok {
+		return nil
 	}
-	return nil
+	what := "action, such as Contributor"
+	if data {
+		what = "data action, such as Monitoring Metrics Publisher for rows"
+	}
+	return fault.New(fault.AuthorizationFailed, "The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or the scope is invalid. Assign it a role that has the %s; if access was recently granted, get a new token.", c.AppID, c.ObjectID, action, scope, what)
 }
 
 // scopeOf is the resource that a path is about: the longest beginning of it

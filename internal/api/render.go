@@ -192,13 +192,13 @@ func decodeBytes(b []byte, v any) error {
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		return e // a value that knows what is wrong with it
 	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
 		return fault.New(fault.InvalidRequestContent, "The body of the request is null or in bad format: property '%s' can't be a JSON %s.", e.Field, e.Value).WithTarget(e.Field)
 	}
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fault.New(fault.InvalidRequestContent, "The body of the request is null or in bad format: it is not JSON at byte %d.", e.Offset)
 	}
-	return fault.New(fault.InvalidRequestContent, "The body of the request is null or in bad format.").Because(err)
+	return fault.New(fault.InvalidRequestContent, "The body of the request is null or in bad format. Send a JSON object.").Because(err)
 }
 
 // trimBOM drops white space around a body and the byte order mark that

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,7 +82,7 @@ func (s *Service) apply(c Cluster, ch ClusterChange, create bool) (Cluster, erro
 		case !create:
 			no(fault.New(fault.InvalidParameter, "properties.isDoubleEncryptionEnabled can't be changed after the cluster was created.").WithTarget("properties.isDoubleEncryptionEnabled"))
 		case *v && !s.limits.DoubleEncryption:
-			no(fault.New(fault.DoubleEncryptionUnsupported, "%s doesn't support Double Encryption for clusters. Leave properties.isDoubleEncryptionEnabled out or set it to false.", c.Location).WithTarget("properties.isDoubleEncryptionEnabled"))
+			no(fault.New(fault.DoubleEncryptionUnsupported, "%s doesn't support Double Encryption for clusters. Leave properties.isDoubleEncryptionEnabled out or set it to false.", cmp.Or(c.Location, "The region")).WithTarget("properties.isDoubleEncryptionEnabled"))
 		}
 		c.DoubleEncryption = *v
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"logkeep/internal/fault"
 	"logkeep/internal/kek"
@@ -31,22 +32,25 @@ func (s *Service) checkKey(ctx context.Context, c Cluster) error {
 func translate(err error) error {
 	if unfit, ok := errors.AsType[*kek.Unfit](err); ok {
 		if unfit.Why == kek.NotRecoverable {
-			return fault.New(fault.KeyNotRecoverable, "Key isn't recoverable. Key Vault must be set to Soft-delete and Purge-protection. For key '%s': %s.", unfit.Key, unfit.Detail).
+			return fault.New(fault.KeyNotRecoverable, "Key isn't recoverable. Key Vault must be set to Soft-delete and Purge-protection. For key '%s': %s", unfit.Key, stopped(unfit.Detail)).
 				WithTarget("properties.keyVaultProperties").Because(err)
 		}
-		return keyNotValid("For key '" + unfit.Key.String() + "': " + unfit.Detail + ".").Because(err)
+		return keyNotValid("For key '" + unfit.Key.String() + "': " + stopped(unfit.Detail)).Because(err)
 	}
 	if silent, ok := errors.AsType[*kek.Silent](err); ok {
 		return keyNotValid("The vault of key '" + silent.Key.String() + "' did not answer; check its address and try again.").Because(err)
 	}
 	if denied, ok := errors.AsType[*kek.Denied](err); ok {
-		return keyNotValid("For key '" + denied.Key.String() + "' the vault answered: " + denied.Answer() + ".").Because(err)
+		return keyNotValid("For key '" + denied.Key.String() + "' the vault answered: " + stopped(denied.Answer())).Because(err)
 	}
 	if damaged, ok := errors.AsType[*kek.Damaged](err); ok {
-		return keyNotValid("For key '" + damaged.Key.String() + "' the vault answered: " + damaged.Answer() + ".").Because(err)
+		return keyNotValid("For key '" + damaged.Key.String() + "' the vault answered: " + stopped(damaged.Answer())).Because(err)
 	}
 	return err
 }
+
+// stopped ends a sentence with one full stop.
+func stopped(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
 func keyNotValid(more string) *fault.Error {
 	return fault.New(fault.KeyValidationFailed, "Failed to validate key in Key Vault. Could be due to lack of permissions or when key doesn't exist. %s", more).WithTarget("properties.keyVaultProperties")
