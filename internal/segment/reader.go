@@ -1,13 +1,20 @@
 package segment
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
+	"logkeep/internal/batch"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 )
@@ -146,3 +153,39 @@ func (s *Reader) Columns() []schema.Column { return s.columns }
 // Groups returns the segment's row groups, in order of time. The caller must
 // not change them.
 func (s *Reader) Groups() []Group { return s.groups }
+
+// Records reads all rows, as package batch made them. It is for rewriting a
+// segment; queries use images.
+func (s *Reader) Records(ctx context.Context) ([]arrow.RecordBatch, error) {
+	recs, err := s.records(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read segment %s: %w", s.id, err)
+	}
+	return recs, nil
+}
+
+func (s *Reader) records(ctx context.Context) ([]arrow.RecordBatch, error) {
+	sc, err := batch.Schema(s.columns)
+	if err != nil {
+		return nil, err
+	}
+	f, err := file.NewParquetReader(io.NewSectionReader(s.data, 0, s.data.Size()), file.WithMetadata(s.footer))
+	if err != nil {
+		return nil, err
+	}
+	r, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.ReadTable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var recs []arrow.RecordBatch
+	all := array.NewTableReader(t, 0)
+	for all.Next() {
+		rec := all.RecordBatch()
+		recs = append(recs, array.NewRecordBatch(sc, rec.Columns(), rec.NumRows()))
+	}
+	return recs, all.Err()
+}

@@ -281,6 +281,28 @@ func TestColumnsWithoutValues(t *testing.T) {
 	}
 }
 
+func TestSegmentGivesItsRowsBack(t *testing.T) {
+	rec := rows(t, 3000, func(i int) int { return i ^ 64 })
+	o, in := written(t, rec)
+	recs, err := opened(t, o, in).Records(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, twice := written(t, recs...)
+	if twice.Rows != in.Rows || twice.MinTime != in.MinTime || twice.MaxTime != in.MaxTime || !slices.Equal(twice.Columns, columns) {
+		t.Errorf("%+v, then %+v", in, twice)
+	}
+	c := NewCache(1 << 30)
+	defer c.Close()
+	images, err := c.Acquire(t.Context(), []Want{{opened(t, again, twice), 0, names(columns)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release(images)
+	refs, _ := batch.ByTime([]arrow.RecordBatch{rec})
+	holds(t, read(t, images[0].Path()), names(columns), rec, refs)
+}
+
 func TestTailIsReadable(t *testing.T) {
 	rec := rows(t, 500, func(i int) int { return -i })
 	tail, err := NewTail([]arrow.RecordBatch{rec.NewSlice(0, 200), rec.NewSlice(200, 500)})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"logkeep/internal/disk/disktest"
@@ -74,7 +75,10 @@ func crashes(t *testing.T, seed uint64) {
 		if life == 5 {
 			countdown = 1 << 30 // the last life is a good one
 		}
+		var mu sync.Mutex // queries read the disk in several goroutines
 		step := func() error {
+			mu.Lock()
+			defer mu.Unlock()
 			if after == nil {
 				if countdown--; countdown >= 0 {
 					return nil
@@ -99,6 +103,7 @@ func crashes(t *testing.T, seed uint64) {
 		}
 		cfg := config(t, fs, c)
 		cfg.Current = generation
+		cfg.MergeAfter = 2 + int(seed%4)
 		s, err := store.Open(context.Background(), cfg)
 		if err != nil {
 			if after == nil {

@@ -6,12 +6,12 @@ import (
 	"slices"
 
 	"logkeep/internal/schema"
-	"logkeep/internal/segment"
 )
 
 // Drop removes every row of a table that was acknowledged before the call, for
 // good; an empty table means all tables of the workspace. Snapshots that were
-// taken before may fail. After an error rows may be gone or not: call it again.
+// taken before still have them; the objects go with the last of these. After
+// an error rows may be gone or not: call it again.
 func (s *Store) Drop(ctx context.Context, workspace schema.WorkspaceID, table schema.TableName) error {
 	select {
 	case s.flushing <- struct{}{}:
@@ -40,49 +40,43 @@ func (s *Store) Drop(ctx context.Context, workspace schema.WorkspaceID, table sc
 // they have none. No rows wait to be flushed below the floor that stays.
 func (s *Store) without(gone func(tableKey) bool) (*flush, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, ErrClosed
-	}
+	closed := s.closed
 	f := &flush{floor: s.manifest.floor, change: Change{Account: s.cfg.Account}}
-	var stay []segment.Info
 	for key, t := range s.tables {
-		for _, g := range t.segments {
-			if gone(key) {
-				f.change.Remove = append(f.change.Remove, g.info.ID)
-			} else {
-				stay = append(stay, g.info)
-			}
+		if !gone(key) {
+			continue
 		}
+		for _, g := range t.segments {
+			f.change.Remove = append(f.change.Remove, g.info.ID)
+		}
+	}
+	s.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
 	}
 	if len(f.change.Remove) == 0 {
 		return nil, nil
 	}
-	slices.Sort(f.change.Remove)
-	k, err := s.cfg.Keys(s.current)
-	if err != nil {
-		return nil, fmt.Errorf("keys of generation %d: %w", s.current, err)
-	}
-	if f.head, err = s.manifest.next(s.cfg, k, f.floor, stay); err != nil {
-		return nil, err
-	}
-	f.change.Seq, f.change.Floor, f.change.MAC = f.head.seq, f.head.floor, f.head.mac
-	return f, nil
+	return f, s.prepare(f)
 }
 
-// forget drops removed segments from memory. Their objects go with the orphans.
-// It needs mu.
-func (s *Store) forget(removed []schema.SegmentID) {
+// forget takes segments out of their tables and returns the names of the objects
+// that no snapshot reads. The others go with the last snapshot. It needs mu.
+func (s *Store) forget(ids []schema.SegmentID) (unread []string) {
+	if len(ids) == 0 {
+		return nil
+	}
 	for _, t := range s.tables {
 		t.segments = slices.DeleteFunc(t.segments, func(g *stored) bool {
-			if !slices.Contains(removed, g.info.ID) {
+			if !slices.Contains(ids, g.info.ID) {
 				return false
 			}
-			s.cfg.Cache.Forget(g.info.ID)
+			if g.gone = true; g.pins == 0 {
+				unread = append(unread, string(g.info.ID))
+				s.cfg.Cache.Forget(g.info.ID)
+			}
 			return true
 		})
 	}
-	for _, id := range removed {
-		s.orphans = append(s.orphans, string(id))
-	}
+	return unread
 }

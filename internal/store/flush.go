@@ -56,7 +56,13 @@ func (s *Store) flush(ctx context.Context) error {
 		s.putBack(ctx, f)
 		return err
 	}
-	return s.commit(ctx, f)
+	if err := s.commit(ctx, f); err != nil {
+		return err
+	}
+	if err := s.merge(ctx); err != nil {
+		s.log.Warn("small segments not merged", "error", err)
+	}
+	return nil
 }
 
 // cut takes all rows out of the growing tail. They stay visible.
@@ -93,41 +99,58 @@ func (s *Store) write(ctx context.Context, f *flush) error {
 	s.mu.Lock()
 	generation := s.current
 	s.mu.Unlock()
+	f.change = Change{Account: s.cfg.Account}
+	for key, chunks := range f.rows {
+		for _, recs := range byColumns(chunks) {
+			if err := s.writeSegment(ctx, f, key, generation, recs); err != nil {
+				return err
+			}
+		}
+	}
+	return s.prepare(f)
+}
+
+// writeSegment writes a durable segment and names it in the change.
+func (s *Store) writeSegment(ctx context.Context, f *flush, key tableKey, generation uint32, recs []arrow.RecordBatch) error {
 	k, err := s.cfg.Keys(generation)
 	if err != nil {
 		return fmt.Errorf("keys of generation %d: %w", generation, err)
 	}
-	f.change = Change{Account: s.cfg.Account}
-	for key, chunks := range f.rows {
-		for _, recs := range byColumns(chunks) {
-			info := segment.Info{
-				ID: newSegmentID(), Account: s.cfg.Account, Workspace: key.workspace, Table: key.table,
-				Created: schema.TicksOf(time.Now()),
-			}
-			w, err := s.objects.Create(ctx, string(info.ID))
-			if err != nil {
-				return err
-			}
-			// Named before it is durable: putBack removes what is named.
-			f.change.Add = append(f.change.Add, info)
-			if info, err = segment.Write(ctx, w, k, s.cfg.Place, info, recs); err != nil {
-				return errors.Join(err, w.Abort())
-			}
-			if err := w.Commit(ctx); err != nil {
-				return err
-			}
-			f.change.Add[len(f.change.Add)-1] = info
-		}
+	info := segment.Info{
+		ID: newSegmentID(), Account: s.cfg.Account, Workspace: key.workspace, Table: key.table,
+		Created: schema.TicksOf(time.Now()),
 	}
+	w, err := s.objects.Create(ctx, string(info.ID))
+	if err != nil {
+		return err
+	}
+	// Named before it is durable: putBack removes what is named.
+	f.change.Add = append(f.change.Add, info)
+	if info, err = segment.Write(ctx, w, k, s.cfg.Place, info, recs); err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	f.change.Add[len(f.change.Add)-1] = info
+	return w.Commit(ctx)
+}
+
+// prepare completes the change: what the manifest will be after it.
+func (s *Store) prepare(f *flush) error {
 	segments := slices.Clone(f.change.Add)
 	s.mu.Lock()
+	generation := s.current
 	for _, t := range s.tables {
 		for _, g := range t.segments {
-			segments = append(segments, g.info)
+			if !slices.Contains(f.change.Remove, g.info.ID) {
+				segments = append(segments, g.info)
+			}
 		}
 	}
 	h := s.manifest
 	s.mu.Unlock()
+	k, err := s.cfg.Keys(generation)
+	if err != nil {
+		return fmt.Errorf("keys of generation %d: %w", generation, err)
+	}
 	if f.head, err = h.next(s.cfg, k, f.floor, segments); err != nil {
 		return err
 	}
@@ -158,7 +181,9 @@ func (s *Store) putBack(ctx context.Context, f *flush) {
 		t := s.table(key)
 		t.leaving, t.chunks = nil, append(chunks, t.chunks...)
 	}
-	s.oldest = time.Now() // try again, but not at once
+	if len(f.rows) > 0 {
+		s.oldest = time.Now() // try again, but not at once
+	}
 	s.mu.Unlock()
 	ctx = context.WithoutCancel(ctx)
 	for _, info := range f.change.Add {
@@ -177,9 +202,7 @@ func (s *Store) commit(ctx context.Context, f *flush) error {
 	s.pending = nil
 	s.mu.Lock()
 	s.manifest = f.head
-	if len(f.change.Remove) > 0 {
-		s.forget(f.change.Remove)
-	}
+	unread := s.forget(f.change.Remove)
 	for _, info := range f.change.Add {
 		t := s.table(tableKey{info.Workspace, info.Table})
 		t.segments = append(t.segments, s.stored(info))
@@ -198,6 +221,7 @@ func (s *Store) commit(ctx context.Context, f *flush) error {
 	if err := s.journal.Release(f.floor); err != nil {
 		s.log.Warn("journal files not released", "error", err)
 	}
+	s.orphans = append(s.orphans, unread...)
 	s.orphans = slices.DeleteFunc(s.orphans, func(name string) bool {
 		err := s.objects.Remove(ctx, name)
 		if err != nil {

@@ -17,6 +17,11 @@ type stored struct {
 	s    *Store
 	info segment.Info
 
+	// Guarded by the store's mutex.
+	pins  int  // snapshots that may read it
+	gone  bool // replaced; its object goes with the last pin
+	alone bool // could not be read, so it is not merged
+
 	mu     sync.Mutex
 	reader *segment.Reader
 }
@@ -90,6 +95,7 @@ func (s *Store) Snapshot(workspace schema.WorkspaceID, table schema.TableName, f
 	}
 	for _, g := range t.segments {
 		if segment.Overlaps(g.info.MinTime, g.info.MaxTime, from, to) {
+			g.pins++
 			p.segments = append(p.segments, g)
 		}
 	}
@@ -172,9 +178,26 @@ func (p *Snapshot) Release() {
 	}
 	p.released = true
 	p.s.cfg.Cache.Release(p.images)
+	for _, id := range p.unpin() {
+		p.s.cfg.Cache.Forget(id)
+		if err := p.s.objects.Remove(context.Background(), string(id)); err != nil {
+			// The next Open finds it.
+			p.s.log.Warn("replaced segment not removed", "segment", id, "error", err)
+		}
+	}
+}
+
+// unpin returns the segments that nobody will read again.
+func (p *Snapshot) unpin() (unread []schema.SegmentID) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	for _, v := range p.views {
 		v.unpin()
 	}
+	for _, g := range p.segments {
+		if g.pins--; g.pins == 0 && g.gone {
+			unread = append(unread, g.info.ID)
+		}
+	}
+	return unread
 }

@@ -20,6 +20,9 @@
 // Orphans found by Open are removed after the store's own first commit: only
 // that makes sure that the commit that would name them can't arrive late.
 //
+// Small segments of a table are merged into one after a flush, by one commit
+// that adds it and removes them. Their objects go when no snapshot reads them.
+//
 // # Manifest
 //
 // The catalog that holds the manifest has no key, so its rows are sealed off
@@ -78,6 +81,7 @@ type Config struct {
 
 	FlushBytes int64         // flush when so much waits; 0 means 64 MiB
 	FlushAge   time.Duration // flush what waits so long; 0 means a minute
+	MergeAfter int           // merge so many small segments of a table, at least 2; 0 means 8
 	Log        *slog.Logger  // of background work; nil means none
 }
 
@@ -155,6 +159,10 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.FlushAge == 0 {
 		cfg.FlushAge = time.Minute
 	}
+	if cfg.MergeAfter == 0 {
+		cfg.MergeAfter = 8
+	}
+	cfg.MergeAfter = max(cfg.MergeAfter, 2)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
