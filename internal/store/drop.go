@@ -21,7 +21,11 @@ func (s *Store) Drop(ctx context.Context, workspace schema.WorkspaceID, table sc
 	}
 	// What is in the tail goes into segments first, so that the journal, which
 	// can't forget a single row, has none of them left.
-	if err := s.flush(ctx); err != nil {
+	err := s.flush(ctx)
+	if err == nil {
+		err = s.settle(ctx) // a merge after the flush may have no answer
+	}
+	if err != nil {
 		return fmt.Errorf("drop from account %s: %w", s.cfg.Account, err)
 	}
 	f, err := s.without(func(key tableKey) bool {

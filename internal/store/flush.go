@@ -41,12 +41,8 @@ func (s *Store) Flush(ctx context.Context) error {
 }
 
 func (s *Store) flush(ctx context.Context) error {
-	if s.pending != nil {
-		// Nobody knows whether this one was stored. Until it is known nothing
-		// else may be: a second segment with the same rows would double them.
-		if err := s.commit(ctx, s.pending); err != nil {
-			return err
-		}
+	if err := s.settle(ctx); err != nil {
+		return err
 	}
 	f, err := s.cut()
 	if f == nil || err != nil {
@@ -63,6 +59,16 @@ func (s *Store) flush(ctx context.Context) error {
 		s.log.Warn("small segments not merged", "error", err)
 	}
 	return nil
+}
+
+// settle asks again for a commit of which nobody knows whether it was stored.
+// Until it is known no other change may be made: a second segment with the
+// same rows would double them.
+func (s *Store) settle(ctx context.Context) error {
+	if s.pending == nil {
+		return nil
+	}
+	return s.commit(ctx, s.pending)
 }
 
 // cut takes all rows out of the growing tail. They stay visible.

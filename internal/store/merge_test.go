@@ -130,3 +130,33 @@ func TestDamagedSegmentDoesNotStopMerging(t *testing.T) {
 	defer p.Release()
 	expect(t, ids(t, p), 10, 11, 12, 13, 14, 15)
 }
+
+// A merge whose answer was lost is settled before anything else is changed.
+func TestLostAnswerOfAMerge(t *testing.T) {
+	c := &catalog{}
+	cfg := config(t, disktest.New(), c)
+	cfg.MergeAfter = 2
+	s := open(t, cfg)
+	other := rows(narrow, 7)
+	other.Table = "Other_CL"
+	appendRows(t, s, rows(narrow, 1), other)
+	flush(t, s)
+	appendRows(t, s, rows(narrow, 2))
+	calls := 0
+	c.around = func(commit func() error) error {
+		err := commit()
+		if calls++; calls == 2 { // the flush's, then the merge's
+			return errDown
+		}
+		return err
+	}
+	flush(t, s) // rows are in segments, whatever became of the merge
+	expect(t, whole(t, s), 1, 2)
+	if err := s.Drop(t.Context(), "w", "Other_CL"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, whole(t, s), 1, 2)
+	if st := s.Stats(); calls != 4 || st.Segments != 1 || st.SegmentRows != 2 {
+		t.Errorf("%d commits, %+v", calls, st)
+	}
+}
