@@ -1,6 +1,7 @@
 package kek
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -29,6 +30,10 @@ type transport struct {
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != t.host {
 		return nil, fmt.Errorf("internal error: request for %s on the way to %s", req.URL.Host, t.host)
+	}
+	req, err := ownBody(req)
+	if err != nil {
+		return nil, err
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {
@@ -59,6 +64,26 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		break
 	}
 	return resp, nil
+}
+
+// ownBody gives a request a body of its own. The SDK rewinds its one body to
+// send it again, while the connection may still be writing the first sending
+// of it: a server that answers early would get a torn body, and call it
+// nonsense.
+func ownBody(req *http.Request) (*http.Request, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(req.Body, maxAnswer+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxAnswer {
+		return nil, fmt.Errorf("internal error: a request of more than %d bytes", maxAnswer)
+	}
+	own := req.Clone(req.Context())
+	own.Body, own.ContentLength, own.GetBody = io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil
+	return own, nil
 }
 
 type bounded struct {

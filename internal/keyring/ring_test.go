@@ -139,11 +139,13 @@ func TestSilentVaultIsRiddenOutForGraceAndALease(t *testing.T) {
 func TestOneLostProbeEndsNothingEvenWithoutGrace(t *testing.T) {
 	bubble(t, func(t *testing.T) *world {
 		w := live(t, Policy{Interval: 10 * time.Second, Timeout: 5 * time.Second, Lease: 25 * time.Second}, explicit)
-		w.workers.onEvent = func(id schema.ClusterID) {
-			if s := w.ring.Status(id); !s.State.Serves() {
-				t.Errorf("%+v", s)
+		w.workers.set(func(k *workers) {
+			k.onEvent = func(id schema.ClusterID) {
+				if s := w.ring.Status(id); !s.State.Serves() {
+					t.Errorf("%+v", s)
+				}
 			}
-		}
+		})
 		for range 100 {
 			later(10 * time.Second)
 			w.customer.Fail(kektest.Fault{Hang: true, Times: 1})
@@ -344,7 +346,7 @@ func TestRecordsThatDoNotVerifyAreDamageAndReachNoVault(t *testing.T) {
 				good, _, _ := w.book.Load(t.Context(), "c")
 				bad, _, _ := w.book.Load(t.Context(), "c")
 				spoil(&bad)
-				w.book.pages["c"] = bad
+				w.book.put("c", bad)
 				n := w.customer.Calls("unwrap")
 				w.start()
 				w.watch(theService, theCluster)
@@ -356,7 +358,7 @@ func TestRecordsThatDoNotVerifyAreDamageAndReachNoVault(t *testing.T) {
 				if err := w.ring.SetKey(t.Context(), "c", w.key); err == nil {
 					t.Error("a key was set over damage")
 				}
-				w.book.pages["c"] = good // a backup was played back
+				w.book.put("c", good) // a backup was played back
 				later(MaxInterval)
 				w.is(Active)
 				return w
@@ -391,13 +393,15 @@ func TestWorkersReadTheNewState(t *testing.T) {
 	bubble(t, func(t *testing.T) *world {
 		w := live(t, Policy{}, auto)
 		var seen []string
-		w.workers.onEvent = func(id schema.ClusterID) {
-			if id == "c" {
-				s := w.ring.Status(id)
-				_, err := w.ring.Lease(id)
-				seen = append(seen, fmt.Sprint(s.State, err == nil))
+		w.workers.set(func(k *workers) {
+			k.onEvent = func(id schema.ClusterID) {
+				if id == "c" {
+					s := w.ring.Status(id)
+					_, err := w.ring.Lease(id)
+					seen = append(seen, fmt.Sprint(s.State, err == nil))
+				}
 			}
-		}
+		})
 		w.customer.Enable(w.key, false)
 		later(11 * time.Second)
 		w.customer.Enable(w.key, true)
@@ -478,11 +482,11 @@ func TestAnswerAboutTheKeyBeforeIsVoid(t *testing.T) {
 	bubble(t, func(t *testing.T) *world {
 		w := live(t, Policy{}, auto)
 		g := w.ring.guard("c")
-		seq, ask := g.seq, g.m.ask(time.Now())
+		seq, ask := g.now()
 		must(t, w.ring.SetKey(t.Context(), "c", w.customer.NewKey("other")))
 		g.hear(seq, Event{At: time.Now(), Ask: ask, Said: No, Reason: "the old key is disabled"})
 		w.is(Active)
-		seq = g.seq
+		seq, _ = g.now()
 		w.watch(theCluster) // nothing about the key changed
 		must(t, w.ring.Cover(t.Context(), "c"))
 		g.hear(seq, Event{At: time.Now(), Ask: ask, Said: No, Reason: "this one is disabled"})
@@ -505,6 +509,12 @@ func TestStricterPolicyHoldsAtOnce(t *testing.T) {
 		w.is(Unreachable)
 		return w
 	})
+}
+
+func (g *guard) now() (int, Ask) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.seq, g.m.ask(time.Now())
 }
 
 // A denial is never guessed from an error of no known type.
@@ -539,12 +549,12 @@ func TestDamagedRecordsUnderTheServicesKeyStayDamaged(t *testing.T) {
 		good := w.saved("c")
 		bad := w.saved("c")
 		bad.Records[0].Signature = make([]byte, 64)
-		w.book.pages["c"] = bad
+		w.book.put("c", bad)
 		w.start()
 		w.watch(theService, theCluster)
 		later(5 * time.Minute)
 		w.is(Damaged)
-		w.book.pages["c"] = good
+		w.book.put("c", good)
 		later(MaxInterval + 11*time.Second)
 		w.is(Active)
 		return w

@@ -106,18 +106,18 @@ func TestNewestVersionThatCanNotBeUsedLeavesTheOldOne(t *testing.T) {
 			func(w *world, id kek.ID) { w.customer.Permit(false, "wrap") },
 			func(w *world, id kek.ID) { w.customer.Permit(true, "wrap") }, "ForbiddenByRbac"},
 		"the worker fails": {
-			func(w *world, id kek.ID) { w.workers.fail = errors.New("out of memory") },
-			func(w *world, id kek.ID) { w.workers.fail = nil }, "out of memory"},
+			func(w *world, id kek.ID) { w.workers.set(func(k *workers) { k.fail = errors.New("out of memory") }) },
+			func(w *world, id kek.ID) { w.workers.set(func(k *workers) { k.fail = nil }) }, "out of memory"},
 		"the book is full": {
 			func(w *world, id kek.ID) {
-				w.book.step = func(s string) error {
+				w.book.on(func(s string) error {
 					if s == "before save" {
 						return errors.New("disk full")
 					}
 					return nil
-				}
+				})
 			},
-			func(w *world, id kek.ID) { w.book.step = nil }, "disk full"},
+			func(w *world, id kek.ID) { w.book.on(nil) }, "disk full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) *world {
@@ -184,7 +184,7 @@ func TestRewrapMustBeOfTheSameKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) *world {
 				w := live(t, Policy{}, auto)
-				w.workers.twist = twist(w)
+				w.workers.set(func(k *workers) { k.twist = twist(w) })
 				w.customer.NewKey("k")
 				later(time.Minute)
 				if s := w.is(Active); s.Version != w.key || s.Rotation == "" {
@@ -274,17 +274,17 @@ func TestCrashBetweenAnyTwoSteps(t *testing.T) {
 					}
 					later(time.Second)
 					step := 0
-					w.book.step = func(string) error {
+					w.book.on(func(string) error {
 						if step++; step > crash {
 							reached = true
 							return errCrash // and so does everything that would come after
 						}
 						return nil
-					}
+					})
 					c.do(w)
 					w.ring.Close()
 					w.whole()
-					w.book.step = nil
+					w.book.on(nil)
 					later(time.Minute)
 					w.start()
 					w.watch(theService, theCluster)
@@ -319,17 +319,17 @@ func TestDenialDuringRotation(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			bubble(t, func(t *testing.T) *world {
 				w := live(t, Policy{}, auto)
-				w.book.step = func(s string) error {
+				w.book.on(func(s string) error {
 					if s == at {
 						w.customer.Enable(w.key, false)
 						time.Sleep(12 * time.Second) // a probe sees it
 					}
 					return nil
-				}
+				})
 				second := w.customer.NewKey("k")
 				later(11 * time.Second) // the look
 				later(13 * time.Second)
-				w.book.step = nil
+				w.book.on(nil)
 				later(MaxInterval)
 				s := w.ring.Status("c")
 				if usable := w.customer.Usable(s.Version); usable != (s.State == Active) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,9 +145,9 @@ type simulation struct {
 	witness *witness
 	started time.Time // of the ring
 	running bool
-	names   []string // keys, by name
-	at      int      // the one in use
-	corrupt bool
+	names   []string    // keys, by name
+	at      int         // the one in use
+	corrupt atomic.Bool // the witness can't tell a yes from other bytes
 	trace   strings.Builder
 }
 
@@ -179,7 +180,7 @@ func (s *simulation) granted(until time.Time) error {
 	if until.After(now.Add(s.policy.Lease)) {
 		return fmt.Errorf("a lease of %v", until.Sub(now))
 	}
-	if !s.corrupt && !s.proof(now, func(y heard) bool { return !until.After(y.sent.Add(s.policy.Grace + s.policy.Lease)) }) {
+	if !s.corrupt.Load() && !s.proof(now, func(y heard) bool { return !until.After(y.sent.Add(s.policy.Grace + s.policy.Lease)) }) {
 		return fmt.Errorf("a lease until %v rests on nothing", until)
 	}
 	return nil
@@ -195,13 +196,13 @@ func (s *simulation) look() {
 		s.failf("worker alive: %v", alive)
 	}
 	// Bytes that are not the canary's look like a yes to the witness.
-	if alive && !s.corrupt && s.running && !s.proof(now, func(y heard) bool { return y.sent.Add(s.policy.Grace + s.policy.Lease).After(now) }) {
+	if alive && !s.corrupt.Load() && s.running && !s.proof(now, func(y heard) bool { return y.sent.Add(s.policy.Grace + s.policy.Lease).After(now) }) {
 		s.failf("a worker lives and nothing allows it")
 	}
 	if alive && !s.running && s.workers.deadline("c").After(now.Add(s.policy.Lease)) {
 		s.failf("a worker outlives the ring")
 	}
-	if !alive && s.running && !s.corrupt {
+	if !alive && s.running && !s.corrupt.Load() {
 		all := s.witness.all()
 		for _, y := range all {
 			if y.said != Yes || y.kid != status.Version || !y.sent.After(s.started) || !y.at.Before(now) || !y.sent.Add(s.policy.Lease).After(now) {
@@ -237,7 +238,13 @@ func simulate(t *testing.T, seed uint64) {
 	w := newWorld(t)
 	s := &simulation{world: w, t: t, seed: seed, rng: rng, policy: policies[rng.IntN(len(policies))], names: []string{"k", "other"}, host: theService}
 	s.witness = &witness{Vault: w.customer}
-	w.jitter = rng.Float64
+	var jitter sync.Mutex // several goroutines ask
+	spread := rand.New(rand.NewPCG(seed, 4))
+	w.jitter = func() float64 {
+		jitter.Lock()
+		defer jitter.Unlock()
+		return spread.Float64()
+	}
 	w.customer.NewKey("other")
 	w.opened = func(v *kektest.Vault) kek.Vault {
 		if v == w.customer {
@@ -255,13 +262,15 @@ func simulate(t *testing.T, seed uint64) {
 	must(t, w.ring.Cover(t.Context(), "c"))
 	must(t, w.ring.SetKey(t.Context(), "c", set(w)))
 	s.started, s.running = time.Now(), true
-	w.workers.onRenew = func(id schema.ClusterID, until time.Time) {
-		if id == "c" {
-			if err := s.granted(until); err != nil {
-				t.Errorf("seed %d: %v\n%s", seed, err, s.trace.String())
+	w.workers.set(func(k *workers) {
+		k.onRenew = func(id schema.ClusterID, until time.Time) {
+			if id == "c" {
+				if err := s.granted(until); err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+				}
 			}
 		}
-	}
+	})
 	events, begin, asked := 8+rng.IntN(16), time.Now(), 0
 	for range events {
 		// No two things at the same nanosecond: their order would be chance.
@@ -354,13 +363,13 @@ func (s *simulation) event(c Cluster) string {
 		}
 		return fmt.Sprintf("set key %s: %v", to, err)
 	default:
-		s.corrupt = true
+		s.corrupt.Store(true)
 		s.customer.Quirks(false, 0, true)
 		s.look()
 		time.Sleep(time.Duration(s.rng.Int64N(int64(30 * time.Second))))
 		s.customer.Quirks(false, 0, false)
 		time.Sleep(s.policy.Timeout + 10*time.Second) // what was under way is over
-		s.corrupt = !s.corrupt
+		s.corrupt.Store(false)
 		// The witness can't tell those yeses from good ones: forget them.
 		s.witness.mu.Lock()
 		s.witness.heard = nil

@@ -215,6 +215,20 @@ func (b *book) Note(_ context.Context, id schema.ClusterID, v Verdict) error {
 	return nil
 }
 
+// put exchanges a page behind everybody's back.
+func (b *book) put(id schema.ClusterID, p Page) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pages[id] = p
+}
+
+// on sets what happens at each step of a change.
+func (b *book) on(f func(string) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.step = f
+}
+
 func (b *book) at(step string) error {
 	b.mu.Lock()
 	f := b.step
@@ -277,6 +291,13 @@ func (k *workers) revocations(id schema.ClusterID) []Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.revoked[id])
+}
+
+// set changes how workers behave.
+func (k *workers) set(f func(*workers)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f(k)
 }
 
 func (k *workers) Renew(id schema.ClusterID, until time.Time) {
