@@ -99,7 +99,7 @@ func (p *parser) integer(v jsontext.Value) (n int64, null, ok bool) {
 	if n, err := strconv.ParseInt(borrow(text), 10, 64); err == nil {
 		return n, false, true
 	}
-	if !number(text) || bytes.IndexAny(text, ".eE") < 0 {
+	if !number(text) || !bytes.ContainsAny(text, ".eE") {
 		return 0, false, false
 	}
 	f, err := strconv.ParseFloat(borrow(text), 64)

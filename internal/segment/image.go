@@ -82,7 +82,7 @@ func newImage(s *Reader, group int) (*Image, error) {
 	}
 	m.tail = s.end + int64(len(s.columns))*int64(len(longest))
 	m.footer = m.tail
-	if err := m.write([]byte(magic), 0); err == nil {
+	if err = m.write([]byte(magic), 0); err == nil {
 		err = m.write([]byte(magic), m.tail+4)
 	}
 	if err != nil {
