@@ -182,20 +182,20 @@ type workerView struct {
 	Since string `json:"since"`
 }
 
-func (s *server) viewCluster(ctx context.Context, c control.Cluster) (clusterView, error) {
-	linked, err := s.Control.Associated(ctx, c)
+func (s *server) viewCluster(r *http.Request, c control.Cluster) (clusterView, error) {
+	linked, err := s.Control.Associated(r.Context(), c)
 	if err != nil {
 		return clusterView{}, err
 	}
-	return s.renderCluster(c, linked), nil
+	return s.renderCluster(c, linked, clusterDate(r)), nil
 }
 
-func (s *server) renderCluster(c control.Cluster, linked []control.Workspace) clusterView {
+func (s *server) renderCluster(c control.Cluster, linked []control.Workspace, date func(time.Time) string) clusterView {
 	v := clusterView{ID: c.ID.String(), Name: c.ID.Name(), Type: c.ID.Type(), Location: c.Location, Tags: c.Tags,
 		Sku: clusterSku{"capacityreservation", c.Capacity}, // lower case, as clients know it
 		Properties: clusterProperties{ClusterID: string(c.ClusterID), ProvisioningState: c.State, DoubleEncryption: c.DoubleEncryption, Zones: c.Zones,
-			BillingType: c.BillingType, LastModified: httpTime(c.Modified), Created: httpTime(c.Created), Associated: []associatedView{},
-			CapacityReservation: capacityView{httpTime(c.LastSku), s.Control.Limits().MinCapacity},
+			BillingType: c.BillingType, LastModified: date(c.Modified), Created: date(c.Created), Associated: []associatedView{},
+			CapacityReservation: capacityView{date(c.LastSku), s.Control.Limits().MinCapacity},
 			Logkeep: clusterExtensions{Ingestion: c.Settings.IngestionWhenRevoked, OutageGrace: formatDuration(c.Settings.OutageGrace),
 				ProbeInterval: formatDuration(c.Settings.ProbeInterval), Lease: formatDuration(c.Settings.Lease), CoverExisting: c.Settings.CoverExistingData}}}
 	switch c.Identity.Type {
@@ -213,7 +213,7 @@ func (s *server) renderCluster(c control.Cluster, linked []control.Workspace) cl
 		if w.Link.Since.IsZero() {
 			continue // being linked
 		}
-		v.Properties.Associated = append(v.Properties.Associated, associatedView{string(w.CustomerID), w.ID.Name(), w.ID.String(), httpTime(w.Link.Since)})
+		v.Properties.Associated = append(v.Properties.Associated, associatedView{string(w.CustomerID), w.ID.Name(), w.ID.String(), date(w.Link.Since)})
 	}
 	if k, ok := s.Control.KeyStatus(c); ok {
 		v.Properties.Logkeep.KeyState = &keyStateView{k.State, optional(k.Since), k.Reason, optional(k.LastUnwrap), optional(k.NextProbe), k.Version}
@@ -240,7 +240,7 @@ func (s *server) getCluster(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.viewCluster(r.Context(), c)
+	v, err := s.viewCluster(r, c)
 	if err != nil {
 		return err
 	}
@@ -268,7 +268,7 @@ func (s *server) listClusters(w http.ResponseWriter, r *http.Request) error {
 	}
 	var views []clusterView
 	for _, c := range all {
-		views = append(views, s.renderCluster(c, linked[c.ID.Key()]))
+		views = append(views, s.renderCluster(c, linked[c.ID.Key()], clusterDate(r)))
 	}
 	return writeJSON(w, http.StatusOK, page(views))
 }
@@ -316,7 +316,7 @@ func (s *server) writeCluster(w http.ResponseWriter, r *http.Request, write func
 	if err != nil {
 		return err
 	}
-	v, err := s.viewCluster(r.Context(), c)
+	v, err := s.viewCluster(r, c)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (s *server) view(r *http.Request, id resource.ID) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.viewCluster(r.Context(), c)
+		return s.viewCluster(r, c)
 	case id.Type().Equal(resource.Workspace):
 		v, err := s.Control.Workspace(r.Context(), id)
 		return viewWorkspace(v), err
@@ -133,12 +133,23 @@ func (s *server) settled(r *http.Request, o control.Operation) (bool, error) {
 	return o.Over(), err
 }
 
-// Times on the wire: ISO 8601 for most, RFC 1123 in clusters and links.
+// stamp writes a time as most of ARM does.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }
 
-func httpTime(t time.Time) string {
-	if t.IsZero() {
-		t = time.Unix(0, 0)
+// isoClusters is the api-version from which clients read the dates of clusters
+// as ISO 8601; older ones know them as RFC 1123.
+const isoClusters = "2025-07-01"
+
+// clusterDate is how r's client reads the dates of clusters.
+func clusterDate(r *http.Request) func(time.Time) string {
+	layout := http.TimeFormat
+	if versionOf(r.URL.Query()) >= isoClusters {
+		layout = time.RFC3339
 	}
-	return t.UTC().Format(http.TimeFormat)
+	return func(t time.Time) string {
+		if t.IsZero() {
+			t = time.Unix(0, 0)
+		}
+		return t.UTC().Format(layout)
+	}
 }
