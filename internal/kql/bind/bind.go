@@ -1,0 +1,262 @@
+package bind
+
+import (
+	"fmt"
+
+	"logkeep/internal/kql/plan"
+	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
+)
+
+// A Catalog knows the tables that a query may read.
+type Catalog interface {
+	Table(name string) (schema.Table, bool)
+	Tables() []string
+}
+
+// FunctionCatalog is a Catalog that also has saved functions.
+type FunctionCatalog interface {
+	// Function returns the text of a function: parameters in brackets and a
+	// body in braces, or a query.
+	Function(name string) (text string, ok bool)
+}
+
+// Options are what a query does not say itself.
+type Options struct {
+	Now      schema.Ticks // the time of the query
+	From, To schema.Ticks // bounds of TimeGenerated, 0 is open; To is exclusive
+}
+
+// A Result is a bound query.
+type Result struct {
+	Rel     plan.Rel
+	Columns []plan.Column // what the answer shows, in order
+	Ordered bool          // the rows are in an order that the query asked for
+	Render  *syntax.Render
+	Tables  []schema.TableName // that the query reads
+}
+
+// maxNodes bounds how large functions can make a query.
+const maxNodes = 200_000
+
+type binder struct {
+	cat    Catalog
+	opt    Options
+	errs   syntax.Diagnostics
+	ids    plan.ID
+	shared int
+	nodes  int
+	depth  int
+	render *syntax.Render
+	tables map[schema.TableName]bool
+	order  []schema.TableName
+	saved  map[string]*binding
+	at     *syntax.Span // of the call around a saved function's body, for its mistakes
+}
+
+// A table is a bound table expression.
+type table struct {
+	rel    plan.Rel
+	cols   []plan.Column // visible, in order; a subset of rel's, perhaps under other names
+	serial bool          // in a fixed order
+	open   bool          // it may have more columns than are known
+}
+
+// env is what names mean, innermost first.
+type env struct {
+	up    *env
+	names map[string]*binding
+}
+
+// A binding is what one name means: exactly one field is set.
+type binding struct {
+	scalar plan.Expr
+	table  *table // its uses go through share
+	share  *plan.Shared
+	fn     *syntax.Func
+	fnEnv  *env
+	broken bool // its definition has a mistake that was told
+}
+
+func (e *env) find(name string) *binding {
+	for ; e != nil; e = e.up {
+		if b := e.names[name]; b != nil {
+			return b
+		}
+	}
+	return nil
+}
+
+func (e *env) child() *env { return &env{up: e, names: map[string]*binding{}} }
+
+// Bind gives meaning to a query. The result is nil if there are diagnostics.
+func Bind(q *syntax.Query, cat Catalog, opt Options) (*Result, syntax.Diagnostics) {
+	b := &binder{cat: cat, opt: opt, tables: map[schema.TableName]bool{}, saved: map[string]*binding{}}
+	e := (*env)(nil).child()
+	t, x := b.query(q, e, nil)
+	if x != nil && t == nil { // a value alone is answered as print does
+		t = b.one([]plan.Item{{Col: b.column("print_0", x.Type()), Value: x}})
+	}
+	if t == nil && len(b.errs) == 0 {
+		b.fail(q.Span, syntax.CodeTabular, "The query has no table to answer; end it with a table or a query such as Table | take 10.")
+	}
+	if len(b.errs) > 0 {
+		return nil, b.errs
+	}
+	return &Result{Rel: t.rel, Columns: t.cols, Ordered: t.serial, Render: b.render, Tables: b.order}, nil
+}
+
+// fail reports a mistake. Inside of a saved function it is told at the call.
+func (b *binder) fail(at syntax.Span, code, format string, args ...any) {
+	if b.at != nil {
+		at = *b.at
+	}
+	for _, e := range b.errs {
+		if e.Span == at && e.Code == code {
+			return
+		}
+	}
+	if len(b.errs) < 100 {
+		b.errs = append(b.errs, syntax.Diagnostic{Code: code, Message: fmt.Sprintf(format, args...), Span: at})
+	}
+}
+
+// grow counts nodes and reports whether the query may still grow.
+func (b *binder) grow(at syntax.Span) bool {
+	b.nodes++
+	if b.nodes == maxNodes {
+		b.fail(at, syntax.CodeTooDeep, "The query is too large after its functions are put in place.")
+	}
+	return b.nodes < maxNodes
+}
+
+func (b *binder) id() plan.ID {
+	b.ids++
+	return b.ids
+}
+
+func (b *binder) column(name string, t schema.Type) plan.Column {
+	return plan.Column{ID: b.id(), Name: name, Type: t}
+}
+
+// one is a table of one row with the given columns.
+func (b *binder) one(items []plan.Item) *table {
+	rel := &plan.Project{In: &plan.Values{Rows: [][]plan.Expr{{}}}, Items: items}
+	return &table{rel: rel, cols: rel.Columns(), serial: true}
+}
+
+// query binds statements. It returns the last table or value.
+func (b *binder) query(q *syntax.Query, e *env, sc *scope) (t *table, x plan.Expr) {
+	for i, s := range q.Statements {
+		switch s := s.(type) {
+		case *syntax.Let:
+			b.let(s, e, sc)
+		case *syntax.Tabular:
+			if t != nil && i > 0 {
+				b.fail(s.Span, syntax.CodeUnsupported, "More than one query in a text is not supported; separate them or use union.")
+				return t, x
+			}
+			if b.isTable(s.X, e) {
+				t = b.table(s.X, e)
+			} else {
+				x = b.expr(s.X, b.scalarScope(e, sc))
+			}
+		case *syntax.Set:
+		case *syntax.Declare:
+			for _, p := range s.Params {
+				b.declare(p, e)
+			}
+		case *syntax.Pattern:
+			b.pattern(s, e)
+		case *syntax.Restrict:
+			b.fail(s.Span, syntax.CodeUnsupported, "restrict access is not supported.")
+		case *syntax.Alias:
+			b.fail(s.Span, syntax.CodeUnsupported, "alias database is not supported.")
+		}
+	}
+	return t, x
+}
+
+// declare binds a query parameter to its default.
+func (b *binder) declare(p syntax.FuncParam, e *env) {
+	if p.Default == nil {
+		b.fail(p.Span, syntax.CodeSemantic, "The query parameter %s has no value; give it a default.", p.Name.Name)
+		e.names[p.Name.Name] = &binding{broken: true}
+		return
+	}
+	x := b.expr(p.Default, &scope{env: e})
+	e.names[p.Name.Name] = b.scalarBinding(b.convert(x, p.Type, p.Span))
+}
+
+func (b *binder) pattern(s *syntax.Pattern, e *env) {
+	b.fail(s.Span, syntax.CodeUnsupported, "Patterns are not supported; use a function.")
+}
+
+func (b *binder) scalarBinding(x plan.Expr) *binding {
+	if x == nil {
+		return &binding{broken: true}
+	}
+	return &binding{scalar: x}
+}
+
+func (b *binder) let(s *syntax.Let, e *env, sc *scope) {
+	name := s.Name.Name
+	switch x := s.X.(type) {
+	case *syntax.Func:
+		e.names[name] = &binding{fn: x, fnEnv: &env{up: e.up, names: copyNames(e.names)}}
+		return
+	}
+	if b.isTable(s.X, e) {
+		t := b.table(s.X, e)
+		if t == nil {
+			e.names[name] = &binding{broken: true}
+			return
+		}
+		e.names[name] = b.share(name, t, isMaterialize(s.X))
+		return
+	}
+	e.names[name] = b.scalarBinding(b.expr(s.X, b.scalarScope(e, sc)))
+}
+
+// copyNames keeps what a function sees as it is at its definition.
+func copyNames(m map[string]*binding) map[string]*binding {
+	out := make(map[string]*binding, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+func isMaterialize(x syntax.Expr) bool {
+	if p, ok := x.(*syntax.Paren); ok {
+		return isMaterialize(p.X)
+	}
+	c, ok := x.(*syntax.Call)
+	return ok && c.Name.Name == "materialize"
+}
+
+// share makes a table one that can be used several times.
+func (b *binder) share(name string, t *table, once bool) *binding {
+	b.shared++
+	t = b.exact(t)
+	return &binding{table: t, share: &plan.Shared{Name: fmt.Sprintf("%s_%d", name, b.shared), In: t.rel, Once: once}}
+}
+
+// use makes a use of a shared table, with columns of its own.
+func (b *binder) use(x *binding) *table {
+	ref := &plan.Ref{To: x.share}
+	for _, c := range x.table.cols {
+		ref.Cols = append(ref.Cols, b.column(c.Name, c.Type))
+		ref.From = append(ref.From, c.ID)
+	}
+	return &table{rel: ref, cols: ref.Cols, serial: x.table.serial, open: x.table.open}
+}
+
+// exact returns t with exactly its visible columns in its plan, as a projection.
+func (b *binder) exact(t *table) *table {
+	p := &plan.Project{In: t.rel}
+	for _, c := range t.cols {
+		p.Items = append(p.Items, plan.Item{Col: b.column(c.Name, c.Type), Value: &plan.Col{Column: c}})
+	}
+	return &table{rel: p, cols: p.Columns(), serial: t.serial, open: t.open}
+}

@@ -1,0 +1,248 @@
+package bind
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"logkeep/internal/kql/plan"
+	"logkeep/internal/kql/syntax"
+)
+
+func itoa(i int) string { return strconv.Itoa(i) }
+
+func (b *binder) project(op *syntax.Project, t *table, e *env) *table {
+	sc := b.scope(t, e, "project")
+	sc.win = &windows{}
+	var cols []plan.Column
+	var items []plan.Item
+	ok := true
+	for _, x := range op.Items {
+		if _, star := x.(*syntax.Star); star {
+			for _, c := range t.cols {
+				cols = append(cols, c)
+				items = append(items, plan.Item{Col: c, Value: &plan.Col{Column: c}})
+			}
+			continue
+		}
+		list, fine := b.item(x, sc)
+		ok = ok && fine
+		for _, n := range list {
+			if n.x == nil {
+				continue
+			}
+			if n.name == "" {
+				n.name = numbered(cols)
+			}
+			if n.given {
+				if _, twice := find(cols, n.name); twice {
+					b.fail(n.at, syntax.CodeDuplicate, "A column named '%s' is there already.", n.name)
+					ok = false
+					continue
+				}
+			}
+			c := b.column(unique(cols, n.name), n.x.Type())
+			cols = append(cols, c)
+			items = append(items, plan.Item{Col: c, Value: n.x})
+		}
+	}
+	if !ok {
+		return nil
+	}
+	return &table{rel: &plan.Project{In: b.withWindows(t, sc, op.Span), Items: items}, cols: cols, serial: t.serial}
+}
+
+// pick lists the columns that a name with wildcards means.
+func (b *binder) pick(x syntax.Expr, t *table, where string) ([]plan.Column, bool) {
+	switch x := x.(type) {
+	case *syntax.Star:
+		return t.cols, true
+	case *syntax.Name:
+		var out []plan.Column
+		for _, c := range t.cols {
+			if c.Name == x.Name || !x.Quoted && wild(x.Name, c.Name) {
+				out = append(out, c)
+			}
+		}
+		if len(out) == 0 && (x.Quoted || !strings.Contains(x.Name, "*")) {
+			return nil, b.name(x, &scope{env: (*env)(nil).child(), cols: t.cols, where: where}) != nil
+		}
+		return out, true
+	}
+	b.fail(x.Where(), syntax.CodeSyntax, "'%s' takes names of columns.", where)
+	return nil, false
+}
+
+func (b *binder) projectAway(op *syntax.ProjectAway, t *table, e *env) *table {
+	out, ok := *t, true
+	for _, x := range op.Items {
+		gone, fine := b.pick(x, t, "project-away")
+		ok = ok && fine
+		out.cols = slices.DeleteFunc(slices.Clone(out.cols), func(c plan.Column) bool {
+			_, drop := find(gone, c.Name)
+			return drop
+		})
+	}
+	if !ok {
+		return nil
+	}
+	return &out
+}
+
+func (b *binder) projectKeep(op *syntax.ProjectKeep, t *table, e *env) *table {
+	keep := map[string]bool{}
+	ok := true
+	for _, x := range op.Items {
+		list, fine := b.pick(x, t, "project-keep")
+		ok = ok && fine
+		for _, c := range list {
+			keep[c.Name] = true
+		}
+	}
+	if !ok {
+		return nil
+	}
+	out := *t
+	out.open = false
+	out.cols = slices.DeleteFunc(slices.Clone(t.cols), func(c plan.Column) bool { return !keep[c.Name] })
+	return &out
+}
+
+func (b *binder) projectRename(op *syntax.ProjectRename, t *table, e *env) *table {
+	out := *t
+	out.cols = slices.Clone(t.cols)
+	ok := true
+	for _, x := range op.Items {
+		a, isAssign := x.(*syntax.Assign)
+		from, isName := x.(*syntax.Name)
+		if isAssign && !a.Tuple {
+			from, isName = a.X.(*syntax.Name)
+		}
+		if !isAssign || !isName {
+			b.fail(x.Where(), syntax.CodeSyntax, "'project-rename' takes new = old with names of columns.")
+			ok = false
+			continue
+		}
+		i := slices.IndexFunc(t.cols, func(c plan.Column) bool { return c.Name == from.Name })
+		if i < 0 {
+			b.name(from, &scope{env: (*env)(nil).child(), cols: t.cols, where: "project-rename"})
+			ok = false
+			continue
+		}
+		out.cols[i].Name = a.Names[0].Name
+	}
+	if !ok {
+		return nil
+	}
+	for i, c := range out.cols {
+		if _, twice := find(out.cols[:i], c.Name); twice {
+			b.fail(op.Span, syntax.CodeDuplicate, "After renaming there are two columns named '%s'.", c.Name)
+			return nil
+		}
+	}
+	return &out
+}
+
+func (b *binder) projectReorder(op *syntax.ProjectReorder, t *table, e *env) *table {
+	out := *t
+	out.cols = nil
+	taken := map[string]bool{}
+	ok := true
+	for _, o := range op.Items {
+		list, fine := b.pick(o.X, t, "project-reorder")
+		ok = ok && fine
+		list = slices.DeleteFunc(slices.Clone(list), func(c plan.Column) bool { return taken[c.Name] })
+		if o.Dir != "" {
+			slices.SortStableFunc(list, func(x, y plan.Column) int {
+				n := cmp.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name))
+				if strings.HasPrefix(o.Dir, "granny") {
+					n = granny(x.Name, y.Name)
+				}
+				if strings.HasSuffix(o.Dir, "desc") {
+					return -n
+				}
+				return n
+			})
+		}
+		for _, c := range list {
+			taken[c.Name] = true
+			out.cols = append(out.cols, c)
+		}
+	}
+	if !ok {
+		return nil
+	}
+	for _, c := range t.cols {
+		if !taken[c.Name] {
+			out.cols = append(out.cols, c)
+		}
+	}
+	return &out
+}
+
+// granny compares names so that a2 comes before a10.
+func granny(x, y string) int {
+	split := func(s string) (string, int) {
+		i := len(s)
+		for i > 0 && s[i-1] >= '0' && s[i-1] <= '9' {
+			i--
+		}
+		n, _ := strconv.Atoi(s[i:])
+		return strings.ToLower(s[:i]), n
+	}
+	a, m := split(x)
+	c, n := split(y)
+	return cmp.Or(cmp.Compare(a, c), cmp.Compare(m, n))
+}
+
+func (b *binder) distinct(op *syntax.Distinct, t *table, e *env) *table {
+	sc := b.scope(t, e, "distinct")
+	agg := &plan.Aggregate{In: t.rel}
+	var cols []plan.Column
+	ok := true
+	add := func(name string, x plan.Expr) {
+		c := b.column(unique(cols, name), x.Type())
+		cols = append(cols, c)
+		agg.Keys = append(agg.Keys, plan.Item{Col: c, Value: x})
+	}
+	for _, x := range op.Items {
+		if n, isName := x.(*syntax.Name); isName && !n.Quoted && strings.Contains(n.Name, "*") {
+			list, _ := b.pick(x, t, "distinct")
+			for _, c := range list {
+				add(c.Name, &plan.Col{Column: c})
+			}
+			continue
+		}
+		if _, star := x.(*syntax.Star); star {
+			for _, c := range t.cols {
+				add(c.Name, &plan.Col{Column: c})
+			}
+			continue
+		}
+		list, fine := b.item(x, sc)
+		ok = ok && fine
+		for _, n := range list {
+			if n.x == nil {
+				continue
+			}
+			if n.name == "" {
+				n.name = numbered(cols)
+			}
+			add(n.name, n.x)
+		}
+	}
+	if !ok {
+		return nil
+	}
+	return &table{rel: agg, cols: cols}
+}
+
+func (b *binder) sampleDistinct(op *syntax.SampleDistinct, t *table, e *env) *table {
+	n := b.rows(op.N, e, "sample-distinct")
+	d := b.distinct(&syntax.Distinct{Span: op.Span, Items: []syntax.Expr{op.Of}}, t, e)
+	if n == nil || d == nil {
+		return nil
+	}
+	return &table{rel: &plan.Limit{In: d.rel, N: n}, cols: d.cols}
+}

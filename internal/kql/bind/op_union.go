@@ -1,0 +1,139 @@
+package bind
+
+import (
+	"slices"
+
+	"logkeep/internal/kql/plan"
+	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
+)
+
+func (b *binder) union(op *syntax.Union, t *table, e *env) *table {
+	var in []*table
+	var sources []string
+	if t != nil {
+		in, sources = append(in, t), append(sources, "union_arg0")
+	}
+	fuzzy, _ := b.param(op.Params, "isfuzzy", e)
+	ok := true
+	for i, x := range op.Tables {
+		if n, isName := x.(*syntax.Name); isName && !n.Quoted && containsStar(n.Name) {
+			for _, name := range b.cat.Tables() {
+				if wild(n.Name, name) {
+					tab, _ := b.cat.Table(name)
+					in, sources = append(in, b.scan(tab)), append(sources, name)
+				}
+			}
+			continue
+		}
+		if _, star := x.(*syntax.Star); star {
+			for _, name := range b.cat.Tables() {
+				tab, _ := b.cat.Table(name)
+				in, sources = append(in, b.scan(tab)), append(sources, name)
+			}
+			continue
+		}
+		errs := len(b.errs)
+		one := b.table(x, e)
+		if one == nil {
+			if fuzzy == "true" {
+				b.errs = b.errs[:errs] // a table that is not there is left out
+				continue
+			}
+			ok = false
+			continue
+		}
+		name := "union_arg" + itoa(i+len(sources)-i)
+		if n, isName := x.(*syntax.Name); isName {
+			name = n.Name
+		}
+		in, sources = append(in, one), append(sources, name)
+	}
+	if !ok {
+		return nil
+	}
+	if len(in) == 0 {
+		b.fail(op.Span, syntax.CodeSemantic, "'union' operator: none of the tables is there.")
+		return nil
+	}
+	kind, _ := b.param(op.Params, "kind", e)
+	with, has := b.param(op.Params, "withsource", e)
+	if !has {
+		with, has = b.param(op.Params, "with_source", e)
+	}
+	if !has {
+		sources = nil
+	}
+	return b.unite(in, sources, with, kind == "inner")
+}
+
+func containsStar(s string) bool { return slices.Contains([]byte(s), '*') }
+
+// unite puts tables below each other by the names of their columns. Columns of
+// one name and different types become name_type each. Unless inner, columns
+// that a table lacks are null.
+func (b *binder) unite(in []*table, sources []string, with string, inner bool) *table {
+	type key struct {
+		name string
+		t    schema.Type
+	}
+	var order []key
+	typesOf := map[string][]schema.Type{}
+	for _, t := range in {
+		for _, c := range t.cols {
+			k := key{c.Name, c.Type}
+			if !slices.Contains(order, k) {
+				order = append(order, k)
+				typesOf[c.Name] = append(typesOf[c.Name], c.Type)
+			}
+		}
+	}
+	if inner {
+		order = slices.DeleteFunc(order, func(k key) bool {
+			for _, t := range in {
+				if c, ok := find(t.cols, k.name); !ok || c.Type != k.t {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	u := &plan.Union{}
+	open := false
+	if with != "" {
+		u.Cols = append(u.Cols, b.column(with, schema.String))
+	}
+	for _, k := range order {
+		name := k.name
+		if len(typesOf[k.name]) > 1 {
+			name += "_" + k.t.String()
+		}
+		u.Cols = append(u.Cols, b.column(unique(u.Cols, name), k.t))
+	}
+	for i, t := range in {
+		open = open || t.open
+		p := &plan.Project{In: t.rel}
+		if with != "" {
+			p.Items = append(p.Items, plan.Item{Col: b.column(with, schema.String), Value: &plan.Const{T: schema.String, Value: sources[i]}})
+		}
+		for _, k := range order {
+			var x plan.Expr
+			if c, ok := find(t.cols, k.name); ok && c.Type == k.t {
+				x = &plan.Col{Column: c}
+			} else {
+				x = null(k.t)
+			}
+			p.Items = append(p.Items, plan.Item{Col: b.column(k.name, k.t), Value: x})
+		}
+		u.In = append(u.In, p)
+	}
+	return &table{rel: u, cols: u.Cols, open: open}
+}
+
+// null is the null of a type; strings have none and are empty.
+func null(t schema.Type) *plan.Const {
+	if t == schema.String {
+		return &plan.Const{T: t, Value: ""}
+	}
+	return &plan.Const{T: t}
+}

@@ -1,0 +1,327 @@
+package bind
+
+import (
+	"slices"
+	"strings"
+
+	"logkeep/internal/kql/plan"
+	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
+)
+
+// isTable reports whether an expression means a table rather than a value.
+func (b *binder) isTable(x syntax.Expr, e *env) bool {
+	switch x := x.(type) {
+	case *syntax.Pipe, *syntax.Source, *syntax.Datatable, *syntax.External:
+		return true
+	case *syntax.Paren:
+		return b.isTable(x.X, e)
+	case *syntax.Name:
+		if f := e.find(x.Name); f != nil {
+			return f.table != nil || f.fn != nil && len(f.fn.Params) == 0 && b.tabularBody(f)
+		}
+		return x.Name != "true" && x.Name != "false"
+	case *syntax.Method, *syntax.Member:
+		return isPlace(x)
+	case *syntax.Call:
+		switch x.Name.Name {
+		case "materialize", "table", "workspace", "app", "resource", "database", "cluster", "external_table", "materialized_view", "view":
+			return e.find(x.Name.Name) == nil
+		}
+		if f := b.function(x.Name.Name, e); f != nil {
+			return b.tabularBody(f)
+		}
+	}
+	return false
+}
+
+// isPlace reports whether x begins with workspace("…") or the like.
+func isPlace(x syntax.Expr) bool {
+	switch x := x.(type) {
+	case *syntax.Method:
+		return isPlace(x.X)
+	case *syntax.Member:
+		return isPlace(x.X)
+	case *syntax.Call:
+		return slices.Contains([]string{"workspace", "app", "resource", "database", "cluster", "adx", "arg"}, x.Name.Name)
+	}
+	return false
+}
+
+// tabularBody reports whether a function answers a table.
+func (b *binder) tabularBody(f *binding) bool {
+	if f.fn == nil || f.fn.Body == nil {
+		return false
+	}
+	e := f.fnEnv.child()
+	for _, p := range f.fn.Params {
+		if p.Schema != nil {
+			e.names[p.Name.Name] = &binding{table: &table{}}
+		} else {
+			e.names[p.Name.Name] = &binding{broken: true}
+		}
+	}
+	answer := false
+	for _, s := range f.fn.Body.Statements {
+		switch s := s.(type) {
+		case *syntax.Let:
+			l := &binding{broken: true}
+			if fn, ok := s.X.(*syntax.Func); ok {
+				l = &binding{fn: fn, fnEnv: &env{up: e.up, names: copyNames(e.names)}}
+			} else if b.isTable(s.X, e) {
+				l = &binding{table: &table{}}
+			}
+			e.names[s.Name.Name] = l
+		case *syntax.Tabular:
+			answer = b.isTable(s.X, e)
+		}
+	}
+	return answer
+}
+
+// table binds a table expression; nil after a mistake.
+func (b *binder) table(x syntax.Expr, e *env) *table {
+	if !b.grow(x.Where()) {
+		return nil
+	}
+	switch x := x.(type) {
+	case *syntax.Paren:
+		return b.table(x.X, e)
+	case *syntax.Pipe:
+		t := b.table(x.Source, e)
+		return b.ops(x.Ops, t, e)
+	case *syntax.Source:
+		return b.operator(x.Op, nil, e)
+	case *syntax.Datatable:
+		return b.datatable(x, e)
+	case *syntax.External:
+		b.fail(x.Span, syntax.CodeUnsupported, "externaldata is not supported: this server fetches nothing from outside.")
+		return nil
+	case *syntax.Name:
+		return b.named(x, e)
+	case *syntax.Call:
+		return b.tableCall(x, e)
+	case *syntax.Method:
+		if isPlace(x.X) && x.Call.Name.Name == "table" {
+			b.place(x.X, e)
+			return b.tableCall(x.Call, e)
+		}
+	case *syntax.Member:
+		if isPlace(x.X) {
+			return b.place(x, e)
+		}
+	}
+	b.fail(x.Where(), syntax.CodeTabular, "A table is expected here, not a value.")
+	return nil
+}
+
+// place refuses workspace("…").Table and the like: a query reads its own workspace.
+func (b *binder) place(x syntax.Expr, e *env) *table {
+	b.fail(x.Where(), syntax.CodeUnsupported, "Reading from another place than this workspace is not supported: name only tables of this workspace.")
+	return nil
+}
+
+func (b *binder) ops(ops []syntax.Operator, t *table, e *env) *table {
+	for i, op := range ops {
+		if t == nil {
+			return nil
+		}
+		if r, ok := op.(*syntax.Render); ok {
+			b.render = r
+			continue
+		}
+		if as, ok := op.(*syntax.As); ok {
+			e = e.child() // the name is known to the operators behind it
+			e.names[as.Name.Name] = b.share(as.Name.Name, t, false)
+			t = b.use(e.names[as.Name.Name])
+			continue
+		}
+		if b.render != nil && i > 0 {
+			if _, was := ops[i-1].(*syntax.Render); was {
+				b.fail(op.Where(), syntax.CodeSyntax, "render must be the last operator.")
+			}
+		}
+		t = b.operator(op, t, e)
+	}
+	return t
+}
+
+// named binds a name that stands for a table.
+func (b *binder) named(x *syntax.Name, e *env) *table {
+	if f := e.find(x.Name); f != nil {
+		switch {
+		case f.broken:
+			return nil
+		case f.table != nil:
+			return b.use(f)
+		case f.fn != nil:
+			return b.callTable(f, nil, x.Span, e)
+		}
+		b.fail(x.Span, syntax.CodeTabular, "%s is a value, not a table.", x.Name)
+		return nil
+	}
+	if t, ok := b.cat.Table(x.Name); ok {
+		return b.scan(t)
+	}
+	if f := b.function(x.Name, e); f != nil {
+		return b.callTable(f, nil, x.Span, e)
+	}
+	msg := "Failed to resolve table or column expression named '" + x.Name + "'."
+	if s := syntax.Suggest(x.Name, b.cat.Tables()); s != "" {
+		msg += " Did you mean '" + s + "'?"
+	}
+	b.fail(x.Span, syntax.CodeSemantic, "%s", msg)
+	return nil
+}
+
+// scan reads a stored table within the bounds of the request.
+func (b *binder) scan(t schema.Table) *table {
+	s := &plan.Scan{Table: t.Name, From: b.opt.From, To: b.opt.To}
+	var timed *plan.Column
+	for _, c := range t.Columns {
+		s.Cols = append(s.Cols, b.column(c.Name, c.Type))
+		if c.Name == schema.TimeGenerated && c.Type == schema.DateTime {
+			timed = &s.Cols[len(s.Cols)-1]
+		}
+	}
+	if !b.tables[t.Name] {
+		b.tables[t.Name] = true
+		b.order = append(b.order, t.Name)
+	}
+	out := &table{rel: s, cols: slices.Clone(s.Cols)}
+	if timed == nil {
+		s.From, s.To = 0, 0
+		return out
+	}
+	// The bounds of a scan only say what need not be read; the filter decides.
+	bound := func(op string, v schema.Ticks) {
+		if v != 0 {
+			out.rel = &plan.Filter{In: out.rel, Pred: &plan.Compare{Op: op, X: &plan.Col{Column: *timed}, Y: &plan.Const{T: schema.DateTime, Value: v}}}
+		}
+	}
+	bound(">=", b.opt.From)
+	bound("<", b.opt.To)
+	return out
+}
+
+func (b *binder) tableCall(x *syntax.Call, e *env) *table {
+	name := x.Name.Name
+	if f := b.function(name, e); f != nil {
+		return b.callTable(f, x, x.Span, e)
+	}
+	switch name {
+	case "materialize":
+		if len(x.Args) != 1 {
+			b.fail(x.Span, syntax.CodeCall, "materialize() takes one query.")
+			return nil
+		}
+		t := b.table(x.Args[0], e)
+		if t == nil {
+			return nil
+		}
+		return b.use(b.share("materialize", t, true))
+	case "table", "materialized_view":
+		if len(x.Args) > 0 {
+			if c, ok := b.expr(x.Args[0], &scope{env: e}).(*plan.Const); ok && c.T == schema.String {
+				return b.named(&syntax.Name{Span: x.Span, Name: c.Value.(string), Quoted: true}, e)
+			}
+		}
+		b.fail(x.Span, syntax.CodeConstant, "table() takes a constant name.")
+		return nil
+	case "workspace", "app", "resource", "database", "cluster", "external_table", "view", "adx", "arg":
+		return b.place(x, e)
+	}
+	if b.isScalarFunction(name) {
+		b.fail(x.Span, syntax.CodeTabular, "%s() gives a value, not a table.", name)
+		return nil
+	}
+	b.unknownFunction(x)
+	return nil
+}
+
+func (b *binder) datatable(x *syntax.Datatable, e *env) *table {
+	v := &plan.Values{}
+	for _, c := range x.Schema.Columns {
+		if slices.ContainsFunc(v.Cols, func(o plan.Column) bool { return o.Name == c.Name.Name }) {
+			b.fail(c.Span, syntax.CodeDuplicate, "There are two columns named '%s'.", c.Name.Name)
+			return nil
+		}
+		v.Cols = append(v.Cols, b.column(c.Name.Name, c.Type))
+	}
+	n := len(v.Cols)
+	if n == 0 || len(x.Values)%n != 0 {
+		b.fail(x.Span, syntax.CodeCall, "The number of values, %d, is no multiple of the number of columns, %d.", len(x.Values), n)
+		return nil
+	}
+	ok := true
+	for i := 0; i < len(x.Values); i += n {
+		row := make([]plan.Expr, n)
+		for j := range row {
+			at := x.Values[i+j]
+			y := b.expr(at, &scope{env: e})
+			if y == nil {
+				ok = false
+				continue
+			}
+			c, isConst := b.literal(y, v.Cols[j].Type, at.Where()).(*plan.Const)
+			if !isConst {
+				b.fail(at.Where(), syntax.CodeConstant, "A datatable holds constants; this is none.")
+				ok = false
+				continue
+			}
+			row[j] = c
+		}
+		v.Rows = append(v.Rows, row)
+	}
+	if !ok {
+		return nil
+	}
+	return &table{rel: v, cols: v.Cols}
+}
+
+// literal converts a constant to the type of a column, as datatable does.
+func (b *binder) literal(x plan.Expr, t schema.Type, at syntax.Span) plan.Expr {
+	if c, ok := x.(*plan.Const); ok && c.T == schema.String && t != schema.String && t != schema.Dynamic && c.Value == "" {
+		return &plan.Const{T: t}
+	}
+	return b.convert(x, t, at)
+}
+
+// function finds a function of the query or a saved one.
+func (b *binder) function(name string, e *env) *binding {
+	if f := e.find(name); f != nil {
+		if f.fn != nil {
+			return f
+		}
+		return nil
+	}
+	if f, ok := b.saved[name]; ok {
+		return f
+	}
+	cat, ok := b.cat.(FunctionCatalog)
+	if !ok {
+		return nil
+	}
+	text, ok := cat.Function(name)
+	if !ok {
+		return nil
+	}
+	if !strings.HasPrefix(strings.TrimSpace(text), "(") {
+		text = "(){" + text + "\n}"
+	}
+	q, errs := syntax.Parse("let f = " + text)
+	b.saved[name] = nil // a function that calls itself does not find itself
+	if len(errs) > 0 || len(q.Statements) != 1 {
+		return nil
+	}
+	let, _ := q.Statements[0].(*syntax.Let)
+	if let == nil {
+		return nil
+	}
+	fn, ok := let.X.(*syntax.Func)
+	if !ok {
+		return nil
+	}
+	b.saved[name] = &binding{fn: fn, fnEnv: (*env)(nil).child()}
+	return b.saved[name]
+}

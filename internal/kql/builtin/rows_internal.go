@@ -1,0 +1,30 @@
+package builtin
+
+import "logkeep/internal/kql/native"
+
+// internalRows are what the binder and the emitter call themselves. Their
+// names begin with two underscores and no query can call them by accident.
+func internalRows() []Function {
+	g := func(name, sig string, note Behaviour, eval func([]any) (any, error)) Function {
+		return Function{Names: []string{name}, Sig: sig, Go: eval, Note: note}
+	}
+	return []Function{
+		{Names: []string{"__nulltext"}, Sig: "(dynamic) dynamic", SQL: "coalesce({0}, 'null')"},
+		g("__sortkey", "(dynamic) string", 0, native.SortKey),
+		g("__in", "(value:dynamic, list:dynamic) bool", NullSafe, native.In(false)),
+		g("__in_fold", "(value:dynamic, list:dynamic) bool", NullSafe, native.In(true)),
+		g("__has_any", "(text:string, terms:dynamic) bool", NullSafe, native.HasAny),
+		g("__has_all", "(text:string, terms:dynamic) bool", NullSafe, native.HasAll),
+		g("__has", "(text:string, term:string, left:bool, right:bool) bool", 0, native.Has),
+		g("__matches", "(text:string, regex:string) bool", 0, native.Matches),
+		g("__element", "(value:dynamic, key:dynamic) dynamic", 0, native.ElementOf),
+		g("__flatten", "(value:dynamic) dynamic", 0, native.Flatten),
+		g("__merge_bags", "(bags:dynamic) dynamic", 0, native.MergeBags),
+		g("__schema", "(values:dynamic) dynamic", 0, native.BuildSchema),
+		g("__weighted", "(pairs:dynamic, q:real) real", 0, native.WeightedPercentile),
+		g("__bag_items", "(value:dynamic) dynamic", 0, native.BagItems),
+		g("__bag_pairs", "(value:dynamic) dynamic", 0, native.BagPairs),
+		g("__session", "(rows:dynamic, first:timespan, between:timespan) datetime", 0, native.Session),
+		g("__pack_skip", "(pairs:scalar...) dynamic", NullSafe, native.PackSkip),
+	}
+}

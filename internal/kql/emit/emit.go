@@ -1,0 +1,175 @@
+package emit
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"logkeep/internal/kql/plan"
+	"logkeep/internal/schema"
+)
+
+// A Source is a stored table as a query reads it.
+type Source struct {
+	Relation string // unique in the query
+	Table    schema.TableName
+	Columns  []string     // in the order in which the relation must have them
+	From, To schema.Ticks // what lies outside need not be there; 0 is open, To is exclusive
+}
+
+// emitter gathers the SQL of one statement.
+type emitter struct {
+	args    []any
+	byText  map[string]int // parameters by their value
+	ctes    []string
+	done    map[*plan.Shared]string
+	names   int
+	sources map[*plan.Scan]Source
+	rel     func(Source) string
+	hoists  *hoists
+}
+
+// Sources lists the stored tables of a plan in a fixed order.
+func Sources(r plan.Rel) []Source {
+	e := &emitter{sources: map[*plan.Scan]Source{}}
+	return e.scans(r)
+}
+
+func (e *emitter) scans(r plan.Rel) (out []Source) {
+	visit := func(x plan.Rel) {
+		s, ok := x.(*plan.Scan)
+		if !ok {
+			return
+		}
+		if _, seen := e.sources[s]; seen {
+			return
+		}
+		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, From: s.From, To: s.To}
+		for _, c := range s.Cols {
+			src.Columns = append(src.Columns, c.Name)
+		}
+		e.sources[s] = src
+		out = append(out, src)
+	}
+	var subs func(x plan.Expr)
+	subs = func(x plan.Expr) {
+		switch x := x.(type) {
+		case *plan.Scalar:
+			plan.WalkRel(x.Rel, visit, subs)
+		case *plan.In:
+			if x.Rel != nil {
+				plan.WalkRel(x.Rel, visit, subs)
+			}
+		}
+	}
+	plan.WalkRel(r, visit, subs)
+	return out
+}
+
+// SQL writes a statement that answers the columns in their order. rel gives
+// the SQL of a stored table, a SELECT in brackets, with the columns of the
+// Source in their order.
+func SQL(r plan.Rel, cols []plan.Column, rel func(Source) string) (string, []any) {
+	e := &emitter{byText: map[string]int{}, done: map[*plan.Shared]string{}, sources: map[*plan.Scan]Source{}, rel: rel}
+	e.scans(r)
+	body := e.select_(r)
+	var b strings.Builder
+	if len(e.ctes) > 0 {
+		b.WriteString("WITH " + strings.Join(e.ctes, ", ") + " ")
+	}
+	b.WriteString("SELECT ")
+	for i, c := range cols {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(name(c.ID))
+	}
+	if len(cols) == 0 {
+		b.WriteString("1")
+	}
+	b.WriteString(" FROM " + body)
+	return b.String(), e.args
+}
+
+// name is what a column is called in SQL.
+func name(id plan.ID) string { return "c" + strconv.Itoa(int(id)) }
+
+// quote writes a name that is not ours.
+func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+func (e *emitter) fresh(prefix string) string {
+	e.names++
+	return prefix + strconv.Itoa(e.names)
+}
+
+// text is a string as a parameter; equal strings share one.
+func (e *emitter) text(s string) string {
+	if s == "" {
+		return "''"
+	}
+	i, ok := e.byText[s]
+	if !ok {
+		e.args = append(e.args, s)
+		i = len(e.args)
+		e.byText[s] = i
+	}
+	return "$" + strconv.Itoa(i) + "::VARCHAR"
+}
+
+// sqlType is how the engine carries a type.
+func sqlType(t schema.Type) string {
+	switch t {
+	case schema.Bool:
+		return "BOOLEAN"
+	case schema.Int:
+		return "INTEGER"
+	case schema.Long, schema.DateTime, schema.TimeSpan:
+		return "BIGINT"
+	case schema.Real:
+		return "DOUBLE"
+	}
+	return "VARCHAR"
+}
+
+// hoists are values that an expression needs more than once; they are computed
+// in a table below, so that no text grows by repetition.
+type hoists struct {
+	list []string // value AS name, each may use those before it
+}
+
+// input wraps a FROM item in the layers that the expressions asked for.
+func (h *hoists) input(from string) string {
+	for _, x := range h.list {
+		from = "(SELECT *, " + x + " FROM " + from + ")"
+	}
+	return from
+}
+
+// with collects hoists while f emits expressions.
+func (e *emitter) with(f func()) *hoists {
+	old := e.hoists
+	e.hoists = &hoists{}
+	f()
+	h := e.hoists
+	e.hoists = old
+	return h
+}
+
+// simple reports whether repeating SQL costs nothing.
+func simple(sql string) bool {
+	return len(sql) < 24 && !strings.ContainsAny(sql, " (")
+}
+
+// once makes a value that can be repeated.
+func (e *emitter) once(sql string) string {
+	if simple(sql) || e.hoists == nil {
+		return sql
+	}
+	n := e.fresh("h")
+	e.hoists.list = append(e.hoists.list, sql+" AS "+n)
+	return n
+}
+
+func internal(what string, x any) string {
+	panic(fmt.Sprintf("internal error: no SQL for %s %T", what, x))
+}

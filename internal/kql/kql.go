@@ -1,0 +1,135 @@
+// Package kql compiles queries of the Kusto Query Language.
+//
+// The phases are folders, and each takes one form and gives the next:
+//
+//	syntax   text → tree, with places            (parser, printer)
+//	bind     tree → plan, with types and names   (uses the tables of builtin)
+//	plan     plan → better plan                  (rules)
+//	emit     plan → SQL for DuckDB
+//
+// A compiled Program knows which tables and columns it reads and within which
+// bounds of time, so that its caller can prepare only those. The engine must
+// have been opened with the functions of Natives.
+package kql
+
+import (
+	"slices"
+
+	"logkeep/internal/kql/bind"
+	"logkeep/internal/kql/builtin"
+	"logkeep/internal/kql/emit"
+	"logkeep/internal/kql/plan"
+	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
+)
+
+// A Catalog knows the tables that a query may read. If it also has a method
+// Function(name string) (text string, ok bool), queries can call saved functions.
+type Catalog = bind.Catalog
+
+// Options are what a query does not say itself. Now is the time of the query;
+// From and To bound TimeGenerated of every stored table, To exclusive, 0 open.
+type Options = bind.Options
+
+// A Source is a stored table as a query reads it. Columns are in the order in
+// which the relation must have them; there is always at least one.
+type Source = emit.Source
+
+// A Native is a function in Go that the engine must offer. It has the fields
+// of duck.Function, to which it can be converted.
+type Native = builtin.Native
+
+// Diagnostics are the mistakes of a query; Compile's error is one.
+type Diagnostics = syntax.Diagnostics
+
+// A Render is what the query says about drawing its answer.
+type Render struct {
+	Visualization string
+	Properties    map[string]string
+}
+
+// A Program is a compiled query. It is immutable.
+type Program struct {
+	Columns []schema.Column // of the answer
+	Sources []Source        // what it reads; an entry for each place where a table is read
+	Render  *Render         // nil if the query does not say
+	Ordered bool            // the query asked for an order of rows
+
+	rel  plan.Rel
+	cols []plan.Column
+}
+
+// Compile makes a program of a query. The error is Diagnostics.
+func Compile(text string, cat Catalog, opt Options) (*Program, error) {
+	p, errs := compile(text, cat, opt, true)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return p, nil
+}
+
+func compile(text string, cat Catalog, opt Options, optimize bool) (*Program, Diagnostics) {
+	tree, errs := syntax.Parse(text)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	bound, errs := bind.Bind(tree, cat, opt)
+	if len(errs) > 0 {
+		slices.SortStableFunc(errs, func(a, b syntax.Diagnostic) int { return a.Span.Start - b.Span.Start })
+		errs.Place(text)
+		return nil, errs
+	}
+	p := &Program{rel: bound.Rel, cols: bound.Columns, Ordered: bound.Ordered, Render: render(bound.Render)}
+	if optimize {
+		p.rel = plan.Optimize(p.rel, p.cols)
+	}
+	for _, c := range p.cols {
+		p.Columns = append(p.Columns, schema.Column{Name: c.Name, Type: c.Type})
+	}
+	p.Sources = emit.Sources(p.rel)
+	return p, nil
+}
+
+// Statement writes the program as SQL. rel gives the SQL of a source: a SELECT
+// in brackets whose columns are those of the source in their order, carried as
+// package schema says. The statement may be written several times.
+func (p *Program) Statement(rel func(Source) string) (sql string, args []any) {
+	return emit.SQL(p.rel, p.cols, rel)
+}
+
+// Plan shows the plan to people.
+func (p *Program) Plan() string { return plan.Text(p.rel) }
+
+// Natives lists the functions that the engine must offer.
+func Natives() []Native {
+	return slices.Concat(builtin.Functions().Natives(), builtin.Operators().Natives(), builtin.Aggregates().Natives())
+}
+
+// Format writes a query in the usual form.
+func Format(text string) (string, error) {
+	tree, errs := syntax.Parse(text)
+	if len(errs) > 0 {
+		return "", errs
+	}
+	return syntax.Text(tree), nil
+}
+
+func render(r *syntax.Render) *Render {
+	if r == nil {
+		return nil
+	}
+	out := &Render{Visualization: r.Kind.Name, Properties: map[string]string{}}
+	for _, p := range r.Props {
+		switch v := p.Value.(type) {
+		case *syntax.Name:
+			out.Properties[p.Name] = v.Name
+		case *syntax.Literal:
+			if s, ok := v.Value.(string); ok {
+				out.Properties[p.Name] = s
+			} else {
+				out.Properties[p.Name] = syntax.Text(v)
+			}
+		}
+	}
+	return out
+}
