@@ -8,7 +8,7 @@ AZ        := $(CACHE)/az
 PACKAGES  ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run test check unit acceptance bench fuzz clean
+.PHONY: help tools build run test az check unit acceptance bench fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -33,7 +33,10 @@ check: tools
 	$(GO) test ./internal/arch
 
 test: check build $(AZ)/ready
-	$(GO) test -timeout 40m $(PACKAGES)
+	LOGKEEP_BIN=$(CURDIR)/bin/logkeep $(GO) tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- -timeout 40m $(PACKAGES)
+
+# make az         the real az, in an environment of its own
+az: $(AZ)/ready
 
 # make unit       the tests that need no other client
 unit:

@@ -68,7 +68,8 @@ type Config struct {
 	Policy   *tunnel.Policy
 	Roots    *x509.CertPool
 	Service  Service
-	Accounts string // folder of all accounts' data
+	Accounts string         // folder of all accounts' data
+	Default  keyring.Policy // of clusters that set nothing of their own
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -119,7 +120,7 @@ func (d *Domains) Start(ctx context.Context) error {
 
 // service is the service's key domain in the words of the ring.
 func (d *Domains) service(ctx context.Context) (keyring.Cluster, error) {
-	c := keyring.Cluster{ID: schema.ServiceCluster, Tenant: d.cfg.Service.Tenant, Identity: d.cfg.Service.Principal}
+	c := keyring.Cluster{ID: schema.ServiceCluster, Tenant: d.cfg.Service.Tenant, Identity: d.cfg.Service.Principal, Policy: d.cfg.Default}
 	err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
 		accounts, err := ownAccounts(ctx, tx, c.ID)
 		for _, a := range accounts {
@@ -170,7 +171,7 @@ func (d *Domains) known(ctx context.Context, h control.Holder) (keyring.Cluster,
 	d.mu.Lock()
 	d.holders[h.Cluster] = h
 	d.mu.Unlock()
-	c := keyring.Cluster{ID: h.Cluster, Tenant: h.Tenant, Identity: h.Principal, Policy: policyOf(h.Settings)}
+	c := keyring.Cluster{ID: h.Cluster, Tenant: h.Tenant, Identity: h.Principal, Policy: d.policyOf(h.Settings)}
 	accounts, err := d.cfg.Catalog.Accounts(ctx, h.Cluster)
 	if err != nil {
 		return c, err
@@ -184,8 +185,8 @@ func (d *Domains) known(ctx context.Context, h control.Holder) (keyring.Cluster,
 }
 
 // policyOf reads a cluster's settings; what is not set has its default.
-func policyOf(s control.Settings) keyring.Policy {
-	p := keyring.DefaultPolicy()
+func (d *Domains) policyOf(s control.Settings) keyring.Policy {
+	p := d.cfg.Default
 	if s.ProbeInterval > 0 {
 		p.Interval = s.ProbeInterval
 		p.Timeout = min(p.Timeout, p.Interval)

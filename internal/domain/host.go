@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,20 @@ func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Co
 			Bytes: s.Bytes, MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
 		}
 	}
-	return d.cfg.Catalog.CommitSegments(ctx, c.Account, add, c.Remove, catalog.Manifest{Seq: c.Seq, Floor: c.Floor, MAC: c.MAC})
+	// A worker that did not hear the answer sends the same change again.
+	return d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+		old, err := tx.Manifest(ctx, c.Account)
+		if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+			return err
+		}
+		switch {
+		case c.Seq == old.Seq && bytes.Equal(c.MAC, old.MAC):
+			return nil
+		case c.Seq != old.Seq+1:
+			return fault.New(fault.Conflict, "Change %d of the storage account does not follow change %d.", c.Seq, old.Seq)
+		}
+		return tx.CommitSegments(ctx, c.Account, add, c.Remove, catalog.Manifest{Seq: c.Seq, Floor: c.Floor, MAC: c.MAC})
+	})
 }
 
 // wraps puts records into the words of the catalog.

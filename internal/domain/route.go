@@ -37,21 +37,29 @@ func (d *Domains) Append(ctx context.Context, w control.Workspace, r wire.Append
 	return done, d.keyFault(domain, err)
 }
 
-// Query runs a query over a workspace; the answer is the client's body.
-func (d *Domains) Query(ctx context.Context, w control.Workspace, q wire.Query) (io.ReadCloser, error) {
-	g := d.gate(w.CustomerID)
-	g.RLock()
-	defer g.RUnlock()
-	domain, err := d.domainOf(ctx, w.CustomerID)
-	if err != nil {
-		return nil, err
-	}
-	q.Workspace.ID = w.CustomerID
-	q.Workspace.Accounts = []schema.AccountID{serviceAccount(w.CustomerID)}
-	if domain != schema.ServiceCluster {
-		for i := range AccountsPerCluster {
-			q.Workspace.Accounts = append(q.Workspace.Accounts, clusterAccountAt(domain, i))
+// Query runs a query over workspaces that one key domain holds; the answer is
+// the client's body.
+func (d *Domains) Query(ctx context.Context, workspaces []control.Workspace, q wire.Query) (io.ReadCloser, error) {
+	var domain schema.ClusterID
+	for _, w := range workspaces {
+		g := d.gate(w.CustomerID)
+		g.RLock()
+		defer g.RUnlock()
+		held, err := d.domainOf(ctx, w.CustomerID)
+		if err != nil {
+			return nil, err
 		}
+		if domain != "" && domain != held {
+			return nil, fault.New(fault.UnsupportedQueryOperation, "The workspaces '%s' and '%s' lie under different keys. A query over several keys is not supported; ask each workspace for itself.", workspaces[0].ID.Name(), w.ID.Name())
+		}
+		domain = held
+		r := wire.Readable{Workspace: w.CustomerID, Accounts: []schema.AccountID{serviceAccount(w.CustomerID)}}
+		if domain != schema.ServiceCluster {
+			for i := range AccountsPerCluster {
+				r.Accounts = append(r.Accounts, clusterAccountAt(domain, i))
+			}
+		}
+		q.Readable = append(q.Readable, r)
 	}
 	worker, err := d.sup.Worker(ctx, domain)
 	if err != nil {

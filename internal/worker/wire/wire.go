@@ -167,25 +167,25 @@ type Appended struct {
 // A Query is a request of the query API. Path: /query. The answer is the
 // client's body.
 type Query struct {
-	Text       string       `json:"text"`
-	Now        schema.Ticks `json:"now"`
-	From       schema.Ticks `json:"from,omitempty"`
-	To         schema.Ticks `json:"to,omitempty"`
-	Workspace  Workspace    `json:"workspace"`
-	Statistics bool         `json:"statistics,omitempty"`
-	Render     bool         `json:"render,omitempty"`
-	MaxRows    int          `json:"maxRows"`
-	MaxBytes   int64        `json:"maxBytes"`
+	Text       string         `json:"text"`
+	Now        schema.Ticks   `json:"now"`
+	From       schema.Ticks   `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
+	To         schema.Ticks   `json:"to,omitempty"`
+	Tables     []schema.Table `json:"tables"` // that the text may name
+	Readable   []Readable     `json:"readable"`
+	Statistics bool           `json:"statistics,omitempty"`
+	Render     bool           `json:"render,omitempty"`
+	MaxRows    int            `json:"maxRows"`
+	MaxBytes   int64          `json:"maxBytes"`
 }
 
-// A Workspace is what a query may read: its tables and where their rows are.
-type Workspace struct {
-	ID       schema.WorkspaceID `json:"id"`
-	Accounts []schema.AccountID `json:"accounts"`
-	Tables   []schema.Table     `json:"tables"`
+// A Readable is a workspace whose rows the query reads, and where they are.
+type Readable struct {
+	Workspace schema.WorkspaceID `json:"workspace"`
+	Accounts  []schema.AccountID `json:"accounts"`
 }
 
-// A Flushed tells what a flush did. Path: /flush, without a body.
+// A Flushed tells how many segments there are after a flush. Path: /flush.
 type Flushed struct {
 	Segments int `json:"segments"`
 }

@@ -1,0 +1,96 @@
+// Package query brings a query to the process that holds the workspaces' keys.
+// It reads neither the text nor the answer.
+package query
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"logkeep/internal/control"
+	"logkeep/internal/fault"
+	"logkeep/internal/resource"
+	"logkeep/internal/schema"
+	"logkeep/internal/worker/wire"
+)
+
+// The documented limits of one answer (behaviour 24.3).
+const (
+	MaxRows  = 500_000
+	MaxBytes = 100 << 20
+)
+
+// A Request is one query over workspaces that its caller may query.
+type Request struct {
+	Workspaces []control.Workspace // at least one
+	Text       string
+	Now        schema.Ticks
+	From, To   schema.Ticks // bounds of TimeGenerated, both included; 0 is open
+	Statistics bool
+	Render     bool
+}
+
+// A Plane knows the tables of workspaces: control.Service.
+type Plane interface {
+	Tables(ctx context.Context, workspace resource.ID) ([]control.Table, error)
+}
+
+// A Holder runs a query where the keys are: domain.Domains.
+type Holder interface {
+	Query(ctx context.Context, workspaces []control.Workspace, q wire.Query) (io.ReadCloser, error)
+}
+
+// A Service answers queries.
+type Service struct {
+	plane  Plane
+	holder Holder
+}
+
+// New returns a Service.
+func New(p Plane, h Holder) *Service { return &Service{p, h} }
+
+// Query returns the body of the answer, to be closed.
+func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
+	q := wire.Query{
+		Text: r.Text, Now: r.Now, From: r.From, To: r.To, Statistics: r.Statistics, Render: r.Render,
+		MaxRows: MaxRows, MaxBytes: MaxBytes,
+	}
+	for _, w := range r.Workspaces {
+		found, err := s.plane.Tables(ctx, w.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range found {
+			q.Tables = merge(q.Tables, t.Schema())
+		}
+	}
+	answer, err := s.holder.Query(ctx, r.Workspaces, q)
+	return answer, told(err)
+}
+
+// merge adds a table. Tables of one name in several workspaces are one to a
+// query, with the columns of all.
+func merge(all []schema.Table, t schema.Table) []schema.Table {
+	for i := range all {
+		if all[i].Name != t.Name {
+			continue
+		}
+		for _, c := range t.Columns {
+			if _, there := all[i].Column(c.Name); !there {
+				all[i].Columns = append(all[i].Columns, c)
+			}
+		}
+		return all
+	}
+	return append(all, t)
+}
+
+// told puts what a key's fault says inside the query API's own (decisions 2):
+// the innermost code is the one that says what to do.
+func told(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || f.Code != fault.CustomerManagedKeyRevoked {
+		return err
+	}
+	return fault.New(fault.InsufficientAccess, "The workspace can't be read: its customer-managed key is revoked.").WithInner(f)
+}

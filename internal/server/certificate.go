@@ -1,0 +1,92 @@
+package server
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"logkeep/internal/domain"
+	"logkeep/internal/kek"
+	"logkeep/internal/keyring"
+	"logkeep/internal/tunnel"
+	"logkeep/internal/vault/admin"
+)
+
+// serverNames are the names in the keeper's certificate.
+func serverNames(name, listen string) []string {
+	names := []string{"localhost", "127.0.0.1", "::1", name}
+	for _, below := range [...]string{"ingest", "ods", "blob", "table", "loganalytics"} {
+		names = append(names, "*."+below+"."+name)
+	}
+	if host, _, err := net.SplitHostPort(listen); err == nil && host != "" && host != "localhost" {
+		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() && !ip.IsLoopback() {
+			names = append(names, host)
+		}
+	}
+	return names
+}
+
+// certificates gives the keeper's certificate. Its key is in memory only: the
+// vault's authority issues a new one at every start and long before one ends.
+type certificates struct {
+	vault *vaultProcess
+	names []string
+	now   atomic.Pointer[tls.Certificate]
+}
+
+func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil }
+
+func (c *certificates) renew(ctx context.Context) error {
+	issued, err := c.vault.IssueCertificate(ctx, c.names)
+	if err != nil {
+		return fmt.Errorf("issue the server's certificate: %w", err)
+	}
+	defer clear(issued.Key)
+	cert, err := tls.X509KeyPair(issued.Certificate, issued.Key)
+	if err != nil {
+		return fmt.Errorf("read the server's certificate: %w", err)
+	}
+	c.now.Store(&cert)
+	return nil
+}
+
+// keep renews the certificate every day; one lasts for months.
+func (c *certificates) keep(ctx context.Context) {
+	day := time.NewTicker(24 * time.Hour)
+	defer day.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-day.C:
+			c.renew(ctx)
+		}
+	}
+}
+
+// integrityKey fetches the public half of the key that signs wrap records.
+func integrityKey(ctx context.Context, t tokens, p *tunnel.Policy, roots *x509.CertPool, name string) (*ecdsa.PublicKey, error) {
+	uri := "https://" + admin.ServiceVault + ".vault." + name
+	d := domain.New(domain.Config{Tokens: t, Policy: p, Roots: roots})
+	v, err := d.Open(keyring.Cluster{Identity: admin.ServicePrincipal}, uri)
+	if err != nil {
+		return nil, err
+	}
+	c := v.(*kek.Client)
+	defer c.Close()
+	pub, err := c.PublicKey(ctx, kek.ID{VaultURI: uri, Name: admin.IntegrityKey})
+	if err != nil {
+		return nil, fmt.Errorf("the service's integrity key: %w", err)
+	}
+	return pub, nil
+}
+
+// quiet is where the HTTP library writes of broken connections.
+func (c *Config) quiet() *log.Logger { return slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug) }

@@ -1,0 +1,36 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"logkeep/internal/cli"
+	"logkeep/internal/keyring"
+	"logkeep/internal/worker"
+)
+
+// Commands are the roles of the program, for the command line.
+func Commands() cli.Commands {
+	return cli.Commands{
+		Serve: func(ctx context.Context, s cli.Settings, out io.Writer) error {
+			exe, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find this program's file: %w", err)
+			}
+			return Run(ctx, Config{
+				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
+				Policy:  keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
+				Command: []string{exe}, Out: out, Log: logTo(os.Stderr),
+			})
+		},
+		Vault:  func(ctx context.Context, _ []string) error { return RunVault(ctx, os.Stdin, logTo(os.Stderr)) },
+		Worker: func(ctx context.Context, _ []string) error { return worker.Run(ctx, os.Stdin, logTo(os.Stderr)) },
+	}
+}
+
+func logTo(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}

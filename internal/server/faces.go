@@ -1,0 +1,27 @@
+package server
+
+import (
+	"context"
+	"io"
+
+	"logkeep/internal/api"
+	"logkeep/internal/ingest"
+	"logkeep/internal/query"
+)
+
+// ingester and querier put the faces' requests into the services' words.
+type ingester struct{ *ingest.Service }
+
+// Ingest implements api.Ingester.
+func (i ingester) Ingest(ctx context.Context, q api.IngestRequest) error {
+	return i.Service.Ingest(ctx, ingest.Request{Rule: q.Rule, Stream: q.Stream, Encoding: q.Encoding, Body: q.Body})
+}
+
+type querier struct{ *query.Service }
+
+// Query implements api.Querier.
+func (s querier) Query(ctx context.Context, q api.QueryRequest) (io.ReadCloser, error) {
+	return s.Service.Query(ctx, query.Request{
+		Workspaces: q.Workspaces, Text: q.Text, Now: q.Now, From: q.From, To: q.To, Statistics: q.Statistics, Render: q.Render,
+	})
+}

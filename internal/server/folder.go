@@ -1,0 +1,129 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// format is the version of the data directory as a whole. It is on disk.
+const format = "logkeep data 1\n"
+
+// A folder is the data directory, held by this process alone.
+type folder struct {
+	path string
+	lock *os.File
+	// fresh reports that there was nothing in it.
+	fresh bool
+}
+
+// openFolder makes or opens the data directory. It refuses one that another
+// server uses, that a newer version wrote, or that is something else.
+func openFolder(path string) (_ *folder, err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, "LOCK"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the data directory: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			lock.Close()
+		}
+	}()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("the data directory %s is in use by another server; stop that one, or choose another --data-dir", path)
+		}
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	f := &folder{path: path, lock: lock}
+	text, err := os.ReadFile(f.in("FORMAT"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if e.Name() != "LOCK" && e.Name() != "logkeep.pid" && e.Name() != "logkeep.log" && !strings.HasPrefix(e.Name(), ".write-") {
+				return nil, fmt.Errorf("%s holds %q but is no data directory of Logkeep; choose an empty folder as --data-dir", path, e.Name())
+			}
+		}
+		f.fresh = true
+		return f, nil
+	case err != nil:
+		return nil, err
+	case string(text) != format:
+		if strings.HasPrefix(string(text), "logkeep data ") {
+			return nil, fmt.Errorf("%s was written by another version of Logkeep (%q); this one reads %q", path, strings.TrimSpace(string(text)), strings.TrimSpace(format))
+		}
+		return nil, fmt.Errorf("%s is damaged: its FORMAT file is not Logkeep's", path)
+	}
+	return f, nil
+}
+
+func (f *folder) in(names ...string) string {
+	return filepath.Join(append([]string{f.path}, names...)...)
+}
+
+// begin marks a fresh folder as Logkeep's.
+func (f *folder) begin() error {
+	if !f.fresh {
+		return nil
+	}
+	return writeFile(f.in("FORMAT"), []byte(format), 0o600)
+}
+
+func (f *folder) close() { f.lock.Close() }
+
+// writeFile puts a small file in place durably, whole or not at all. It is for
+// what is no log data and no key: certificates, addresses, the first secret.
+func writeFile(path string, b []byte, mode fs.FileMode) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, ".write-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			tmp.Close()
+			os.Remove(tmp.Name())
+		}
+	}()
+	if err := tmp.Chmod(mode); err != nil {
+		return err
+	}
+	if _, err := tmp.Write(b); err != nil {
+		return err
+	}
+	if err := tmp.Sync(); err != nil {
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,368 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"logkeep/internal/api"
+	"logkeep/internal/catalog"
+	"logkeep/internal/control"
+	"logkeep/internal/domain"
+	"logkeep/internal/entra"
+	"logkeep/internal/front"
+	"logkeep/internal/ingest"
+	"logkeep/internal/kek"
+	"logkeep/internal/keyring"
+	"logkeep/internal/query"
+	"logkeep/internal/rbac"
+	"logkeep/internal/resource"
+	"logkeep/internal/schema"
+	"logkeep/internal/supervise"
+	"logkeep/internal/tunnel"
+	"logkeep/internal/vault/admin"
+)
+
+// Run serves until ctx ends, then stops in order. It returns nil after that.
+func Run(ctx context.Context, cfg Config) (err error) {
+	cfg.complete()
+	if err := cfg.Policy.Validate(); err != nil {
+		return err
+	}
+	var undo stack
+	defer undo.run()
+
+	dir, err := openFolder(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	undo.push(dir.close)
+	rootKey, err := checkRootKey(cfg.RootKey, dir.path, cfg.Demo)
+	if err != nil {
+		return err
+	}
+	runtime, err := os.MkdirTemp("", "logkeep-")
+	if err != nil {
+		return err
+	}
+	undo.push(func() { os.RemoveAll(runtime) })
+	tcp, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
+	}
+	undo.push(func() { tcp.Close() })
+	port := tcp.Addr().(*net.TCPAddr).Port
+
+	// The vault asks the keeper about roles before the keeper has any: until
+	// then the answer is an error, which is neither yes nor no.
+	var backs atomic.Pointer[callbacks]
+	keeperSocket := filepath.Join(runtime, "keeper")
+	if err := serveCallbacks(cfg, keeperSocket, &backs, &undo); err != nil {
+		return err
+	}
+	v, err := startVault(ctx, append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "vault"), runtime, vaultStart{
+		Dir: dir.in("vault"), Domain: cfg.Domain, Port: port, RootKey: rootKey, Keeper: keeperSocket,
+	}, cfg.Log)
+	if err != nil {
+		return err
+	}
+	undo.push(v.stop)
+	roots, ca, err := authority(ctx, v, dir)
+	if err != nil {
+		return err
+	}
+	cat, err := catalog.Open(ctx, dir.in("catalog.db"))
+	if err != nil {
+		return err
+	}
+	undo.push(func() { cat.Close() })
+	if err := bootstrap(ctx, cat, dir); err != nil {
+		return err
+	}
+	if err := dir.begin(); err != nil {
+		return err
+	}
+
+	issuer := entra.NewIssuer(cat, v, "https://"+net.JoinHostPort(cfg.Domain, strconv.Itoa(port)), entra.Principal{
+		ObjectID: admin.ServicePrincipal, AppID: admin.ServicePrincipal, Tenant: admin.ServiceTenant, Kind: entra.FirstParty, Name: "the service itself",
+	})
+	access := rbac.New(cat)
+	policy := &tunnel.Policy{
+		BuiltIn: []string{"vault." + cfg.Domain, "managedhsm." + cfg.Domain}, Internal: v.dial,
+		Outside: &kek.Guard{Suffixes: cfg.Vaults},
+	}
+	clock, err := keyring.BootClock()
+	if err != nil {
+		return err
+	}
+	tokens := tokens{issuer}
+	domains := domain.New(domain.Config{
+		Catalog: cat, Tokens: tokens, Policy: policy, Roots: roots, Accounts: dir.in("accounts"), Now: clock, Log: cfg.Log, Default: cfg.Policy,
+		Service: domain.Service{
+			Vault: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Key: admin.WrapKey,
+			Principal: admin.ServicePrincipal, Tenant: admin.ServiceTenant,
+		},
+	})
+	sup := supervise.New(supervise.Config{
+		Command: append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "worker"), Runtime: runtime, Accounts: dir.in("accounts"),
+		Service: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Roots: ca,
+		Memory: cfg.Memory, Flush: cfg.Flush, Policy: policy, Host: domains, Now: clock, Log: cfg.Log,
+	})
+	integrity, err := integrityKey(ctx, tokens, policy, roots, cfg.Domain)
+	if err != nil {
+		return err
+	}
+	ring, err := keyring.New(keyring.Config{
+		Book: domains, Workers: domains, Open: domains.Open, Integrity: integrity, Now: clock, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	domains.Attach(sup, ring)
+	undo.push(sup.Close)
+	undo.push(ring.Close)
+	if err := domains.Start(ctx); err != nil {
+		return err
+	}
+	plane := control.New(control.Config{
+		Catalog: cat, Keys: domains, Domains: domains, Vaults: located{v, cat}, Log: cfg.Log, KeyHost: keyHost(policy),
+		Limits: control.Limits{
+			OutageGrace: cfg.Policy.Grace, ProbeInterval: cfg.Policy.Interval, ProbeTimeout: cfg.Policy.Timeout, Lease: cfg.Policy.Lease,
+		},
+	})
+	if err := plane.Start(ctx); err != nil {
+		return err
+	}
+	undo.push(plane.Close)
+	if err := domains.WatchRest(ctx); err != nil {
+		return err
+	}
+	backs.Store(&callbacks{access: access, ring: ring})
+
+	faces := api.New(api.Deps{
+		Domain: cfg.Domain, Port: port, Log: cfg.Log, Tokens: issuer, Access: access,
+		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v},
+		Control:  plane, Vaults: v,
+		Ingest: ingester{ingest.New(plane, domains)}, Query: querier{query.New(plane, domains)},
+	})
+	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, &undo)
+}
+
+// A stack undoes what was done, last first.
+type stack []func()
+
+func (s *stack) push(f func()) { *s = append(*s, f) }
+
+func (s *stack) run() {
+	for i := len(*s) - 1; i >= 0; i-- {
+		(*s)[i]()
+	}
+	*s = nil
+}
+
+// callbacks are what the vault asks and tells.
+type callbacks struct {
+	access *rbac.Authority
+	ring   *keyring.Ring
+}
+
+func serveCallbacks(cfg Config, socket string, backs *atomic.Pointer[callbacks], undo *stack) error {
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return err
+	}
+	authorize := func(ctx context.Context, q admin.Question) (bool, error) {
+		b := backs.Load()
+		if b == nil {
+			return false, errors.New("the server is starting")
+		}
+		return b.access.Decide(ctx, rbac.Caller{Tenant: schema.TenantID(q.Tenant), ObjectID: q.ObjectID, AppID: q.AppID}, q.Action, true, q.Scope)
+	}
+	notice := func(_ context.Context, n admin.Notice) {
+		b := backs.Load()
+		id, err := kek.NewID(n.VaultURI, "any", "")
+		if b == nil || err != nil {
+			return
+		}
+		b.ring.Notice(id.VaultURI, n.Key)
+		if host, _, ported := strings.Cut(id.Host(), ":"); ported {
+			b.ring.Notice("https://"+host, n.Key) // a key may have been named without the port
+		}
+	}
+	s := &http.Server{Handler: admin.CallbackHandler(cfg.Log, authorize, notice)}
+	go s.Serve(l)
+	undo.push(func() { s.Close() })
+	return nil
+}
+
+// authority fetches the certificate of the server's own authority and puts it
+// where people find it.
+func authority(ctx context.Context, v *vaultProcess, dir *folder) (roots *x509.CertPool, ca []byte, err error) {
+	if ca, err = v.CA(ctx); err != nil {
+		return nil, nil, err
+	}
+	if roots, err = x509.SystemCertPool(); err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(ca) {
+		return nil, nil, errors.New("internal error: the authority's certificate is no PEM")
+	}
+	return roots, ca, writeFile(dir.in("tls", "ca.pem"), ca, 0o644)
+}
+
+// bootstrap makes the administrator of a new catalog.
+func bootstrap(ctx context.Context, cat *catalog.Catalog, dir *folder) error {
+	_, _, err := cat.Bootstrap(ctx, func(a catalog.Administrator) error {
+		text, err := json.MarshalIndent(a, "", "  ")
+		if err != nil {
+			return err
+		}
+		return writeFile(dir.in("bootstrap.json"), append(text, '\n'), 0o600)
+	})
+	if err != nil {
+		return err
+	}
+	return err
+}
+
+// tokens gives the keeper tokens of any principal.
+type tokens struct{ issuer *entra.Issuer }
+
+func (t tokens) TokenFor(ctx context.Context, objectID, audience string) (string, time.Time, error) {
+	token, err := t.issuer.TokenFor(ctx, objectID, audience)
+	return token.Text, token.Expires, err
+}
+
+// located finds built-in vaults by their address.
+type located struct {
+	vault *vaultProcess
+	cat   *catalog.Catalog
+}
+
+// Locate implements control.Vaults.
+func (l located) Locate(ctx context.Context, vaultURI string) (tenant schema.TenantID, location string, found bool, err error) {
+	want, err := kek.NewID(vaultURI, "any", "")
+	if err != nil {
+		return "", "", false, nil
+	}
+	subscriptions, err := l.cat.List(ctx, "", catalog.SubscriptionType)
+	if err != nil {
+		return "", "", false, err
+	}
+	for _, s := range subscriptions {
+		id, err := resource.Parse(s.ID)
+		if err != nil {
+			return "", "", false, err
+		}
+		vaults, err := l.vault.Vaults(ctx, admin.Request{ID: id, Tenant: string(s.Tenant)})
+		if err != nil {
+			return "", "", false, err
+		}
+		for _, v := range vaults {
+			have, err := kek.NewID(v.Properties.VaultURI, "any", "")
+			if err == nil && name(have) == name(want) {
+				return schema.TenantID(v.Properties.TenantID), v.Location, true, nil
+			}
+		}
+	}
+	return "", "", false, nil
+}
+
+// name is a vault's host without the port.
+func name(id kek.ID) string {
+	host, _, _ := strings.Cut(id.Host(), ":")
+	return host
+}
+
+// keyHost tells the control plane which vaults a tenant may name.
+func keyHost(p *tunnel.Policy) func(string) bool {
+	return func(host string) bool { return p.Allowed("https://"+host) == nil }
+}
+
+// serve opens the doors and waits.
+func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *vaultProcess, faces http.Handler, issuer *entra.Issuer, cat *catalog.Catalog, undo *stack) error {
+	cert := &certificates{vault: v, names: serverNames(cfg.Domain, cfg.Listen)}
+	if err := cert.renew(ctx); err != nil {
+		return err
+	}
+	doors := front.Listen(tcp, func(name string) (func(context.Context) (net.Conn, error), bool) {
+		return v.splice, name != "" && (strings.HasSuffix(name, ".vault."+cfg.Domain) || strings.HasSuffix(name, ".managedhsm."+cfg.Domain))
+	})
+	quiet := cfg.quiet()
+	main := &http.Server{
+		Handler: faces, ErrorLog: quiet, MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		TLSConfig: &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return stopped(main.ServeTLS(doors, "", "")) })
+	group.Go(func() error { cert.keep(gctx); return nil })
+	imdsURL := ""
+	servers := []*http.Server{main}
+	if cfg.IMDS != "off" {
+		l, err := net.Listen("tcp", cfg.IMDS)
+		if err != nil {
+			return fmt.Errorf("listen for the managed-identity endpoint on %s (choose another with --imds, or off): %w", cfg.IMDS, err)
+		}
+		imdsURL = "http://" + l.Addr().String()
+		imds := &http.Server{Handler: api.HostIdentity{Issuer: issuer, Catalog: cat, Identities: cfg.Identities, Log: cfg.Log}.Handler(), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second}
+		servers = append(servers, imds)
+		group.Go(func() error { return stopped(imds.Serve(l)) })
+	}
+	group.Go(func() error {
+		select {
+		case <-v.gone:
+			return v.err
+		case <-gctx.Done():
+		}
+		patience, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer done()
+		for _, s := range servers {
+			if s.Shutdown(patience) != nil {
+				s.Close()
+			}
+		}
+		return nil
+	})
+	if err := announce(cfg, dir, tcp, imdsURL); err != nil {
+		return err
+	}
+	return group.Wait()
+}
+
+func stopped(err error) error {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// announce writes where the server is and says that it is ready.
+func announce(cfg Config, dir *folder, l net.Listener, imds string) error {
+	at := l.Addr().(*net.TCPAddr)
+	url := "https://" + net.JoinHostPort("localhost", strconv.Itoa(at.Port))
+	text, err := json.Marshal(map[string]string{"url": url, "imds": imds})
+	if err != nil {
+		return err
+	}
+	if err := writeFile(dir.in("endpoint"), append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	if cfg.Out != nil {
+		fmt.Fprintf(cfg.Out, "ready %s\n", url)
+	}
+	return nil
+}

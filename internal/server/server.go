@@ -1,0 +1,75 @@
+// Package server is the keeper: it puts the parts together, starts the other
+// processes, and serves. It is the only place that names implementations.
+//
+// Parts are started in an order in which each finds what it needs, and stopped
+// in reverse:
+//
+//	folder → vault's process → certificate → catalog → identity → supervisor, ring,
+//	domains → control plane → faces → listener → "ready"
+package server
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"logkeep/internal/kek"
+	"logkeep/internal/keyring"
+	"logkeep/internal/worker/wire"
+)
+
+// A Config says how a server runs. Every field but DataDir has a usable zero.
+type Config struct {
+	DataDir string
+	Listen  string       // default 127.0.0.1:8443
+	IMDS    string       // default 127.0.0.1:8480; "off" for none
+	Domain  string       // default logkeep.test
+	RootKey string       // path; default DataDir + ".rootkey"
+	Demo    bool         // the root key may lie inside the data directory
+	Vaults  []kek.Suffix // domains of vaults that are not built in
+
+	Policy keyring.Policy // of clusters that set nothing of their own; zero: the default
+
+	// Identities are user-assigned identities that whoever is on this host may
+	// have tokens of.
+	Identities []string
+
+	Memory wire.Memory
+	Flush  wire.Flush
+
+	// Command runs this program's other roles: Command... "vault" and "worker".
+	Command []string
+	Out     io.Writer // gets the line "ready https://…"
+	Log     *slog.Logger
+}
+
+// Defaults of Config.
+const (
+	defaultListen = "127.0.0.1:8443"
+	defaultIMDS   = "127.0.0.1:8480"
+	defaultDomain = "logkeep.test"
+)
+
+func (c *Config) complete() {
+	def := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	def(&c.Listen, defaultListen)
+	def(&c.IMDS, defaultIMDS)
+	def(&c.Domain, defaultDomain)
+	def(&c.RootKey, c.DataDir+".rootkey")
+	if c.Memory == (wire.Memory{}) {
+		c.Memory = wire.Memory{Engine: 2 << 30, Images: 1 << 30, Tail: 512 << 20}
+	}
+	if c.Flush == (wire.Flush{}) {
+		c.Flush = wire.Flush{Bytes: 64 << 20, Age: time.Minute}
+	}
+	if c.Policy == (keyring.Policy{}) {
+		c.Policy = keyring.DefaultPolicy()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}

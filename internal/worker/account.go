@@ -1,0 +1,144 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"logkeep/internal/fault"
+	"logkeep/internal/schema"
+	"logkeep/internal/seal"
+	"logkeep/internal/segment"
+	"logkeep/internal/store"
+	"logkeep/internal/worker/wire"
+	"logkeep/internal/wrap"
+)
+
+// An account is one open account: its keys and its store.
+type account struct {
+	info  wire.Account
+	chain *chain
+	store *store.Store
+}
+
+func (w *Worker) account(id schema.AccountID) (*account, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.accounts[id]
+	if a == nil {
+		return nil, fault.New(fault.ServiceUnavailable, "The storage account is moving to another process. Try again.").Because(fmt.Errorf("account %s is not open here", id))
+	}
+	return a, nil
+}
+
+// open opens accounts; those that are open stay as they are.
+func (w *Worker) open(ctx context.Context, r wire.Open) error {
+	for _, info := range r.Accounts {
+		w.mu.Lock()
+		_, there := w.accounts[info.ID]
+		w.mu.Unlock()
+		if there {
+			continue
+		}
+		c, err := w.unwrap(ctx, info)
+		if err != nil {
+			return err
+		}
+		a := &account{info: info, chain: c}
+		if a.store, err = store.Open(ctx, w.storeConfig(info, c)); err != nil {
+			c.destroy()
+			return fmt.Errorf("open account %s: %w", info.ID, err)
+		}
+		w.mu.Lock()
+		w.accounts[info.ID] = a
+		w.mu.Unlock()
+	}
+	return nil
+}
+
+func (w *Worker) storeConfig(info wire.Account, c *chain) store.Config {
+	segments := make([]segment.Info, len(info.Manifest.Segments))
+	for i, s := range info.Manifest.Segments {
+		segments[i] = segment.Info{
+			ID: s.ID, Account: info.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation,
+			Rows: s.Rows, Bytes: s.Bytes, MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: schema.TicksOf(s.Created),
+		}
+	}
+	return store.Config{
+		FS:      w.disk,
+		Dir:     string(info.ID),
+		Account: info.ID,
+		Place:   seal.Place{Tenant: info.Tenant, Cluster: info.Cluster},
+		Keys:    c.sealing,
+		Current: c.current,
+		Manifest: store.Manifest{
+			Seq: info.Manifest.Seq, Floor: info.Manifest.Floor, MAC: info.Manifest.MAC, Segments: segments,
+		},
+		Commit:     committer{w.host},
+		Cache:      w.images,
+		FlushBytes: w.start.Flush.Bytes,
+		FlushAge:   w.start.Flush.Age,
+		Log:        w.log,
+	}
+}
+
+// adopt goes by the records that are stored now, and puts new generations to use.
+func (w *Worker) adopt(ctx context.Context, r wire.Adopt) error {
+	stored := map[schema.AccountID][]wrap.Record{}
+	for _, rec := range r.Records {
+		stored[rec.Account] = append(stored[rec.Account], rec)
+	}
+	for id, records := range stored {
+		newest := slices.MaxFunc(records, func(x, y wrap.Record) int { return cmp.Compare(x.Generation, y.Generation) })
+		at := place{id, newest.Generation}
+		w.mu.Lock()
+		a, fresh := w.accounts[id], w.pending[at]
+		delete(w.pending, at)
+		w.mu.Unlock()
+		if a == nil {
+			fresh.Destroy() // a new account: it is opened like any other
+			continue
+		}
+		a.chain.replace(records, newest.Generation, fresh)
+		if fresh == nil {
+			continue
+		}
+		if err := a.store.Use(newest.Generation); err != nil {
+			return fmt.Errorf("account %s: use key generation %d: %w", id, newest.Generation, err)
+		}
+	}
+	return nil
+}
+
+// release closes accounts; another worker opens them next.
+func (w *Worker) release(ctx context.Context, r wire.Release) error {
+	for _, id := range r.Accounts {
+		w.mu.Lock()
+		a := w.accounts[id]
+		delete(w.accounts, id)
+		w.mu.Unlock()
+		if a == nil {
+			continue
+		}
+		if err := a.store.Close(); err != nil {
+			return fmt.Errorf("close account %s: %w", id, err)
+		}
+		a.chain.destroy()
+	}
+	return nil
+}
+
+// A committer makes changes of manifests durable through the keeper.
+type committer struct{ host *host }
+
+func (c committer) Commit(ctx context.Context, ch store.Change) error {
+	out := wire.Commit{Account: ch.Account, Remove: ch.Remove, Seq: ch.Seq, Floor: ch.Floor, MAC: ch.MAC}
+	for _, s := range ch.Add {
+		out.Add = append(out.Add, wire.Segment{
+			ID: s.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation, Rows: s.Rows, Bytes: s.Bytes,
+			MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created.Time(),
+		})
+	}
+	return c.host.commit(ctx, out)
+}

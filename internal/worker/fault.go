@@ -1,0 +1,40 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"logkeep/internal/fault"
+	"logkeep/internal/kek"
+	"logkeep/internal/seal"
+	"logkeep/internal/wrap"
+)
+
+// keyFault turns what went wrong with keys into what the keeper is told. The
+// keeper, which knows the cluster and since when, words it for clients.
+func keyFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fault.New(fault.CustomerManagedKeyUnreachable, "The key's vault did not answer in time.").Because(err)
+	}
+	if denied, ok := errors.AsType[*kek.Denied](err); ok {
+		return fault.New(fault.CustomerManagedKeyRevoked, "The key's vault answered: %s.", denied.Answer()).Because(err)
+	}
+	if silent, ok := errors.AsType[*kek.Silent](err); ok {
+		return fault.New(fault.CustomerManagedKeyUnreachable, "The key's vault did not answer: %s.", silent.Answer()).Because(err)
+	}
+	if damaged, ok := errors.AsType[*kek.Damaged](err); ok {
+		return fault.New(fault.CustomerManagedKeyDamaged, "The key's vault could not use a wrapped key: %s.", damaged.Answer()).Because(err)
+	}
+	for _, broken := range []error{wrap.ErrUnsigned, wrap.ErrMisplaced, wrap.ErrMismatch, seal.ErrTampered} {
+		if errors.Is(err, broken) {
+			return fault.New(fault.CustomerManagedKeyDamaged, "A stored record does not match its key or its place: %s.", broken).Because(err)
+		}
+	}
+	return fault.Of(err)
+}

@@ -1,0 +1,67 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"logkeep/internal/worker/wire"
+)
+
+// maxAnswer bounds what the keeper may answer.
+const maxAnswer = 64 << 20
+
+// A host asks the keeper, over this worker's own socket.
+type host struct{ http *http.Client }
+
+func newHost(socket string) *host {
+	return &host{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+		DisableCompression: true,
+	}}}
+}
+
+func (h *host) token(ctx context.Context, r wire.TokenRequest) (t wire.Token, err error) {
+	return t, h.call(ctx, "/token", r, &t)
+}
+
+func (h *host) commit(ctx context.Context, c wire.Commit) error {
+	return h.call(ctx, "/commit", c, nil)
+}
+
+func (h *host) call(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("internal error: %w", err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://keeper"+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("internal error: %w", err)
+	}
+	answer, err := h.http.Do(r)
+	if err != nil {
+		return fmt.Errorf("ask the keeper (%s): %w", path, err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("ask the keeper (%s): %w", path, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return wire.DecodeFault(text)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("ask the keeper (%s): %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+package worker
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"logkeep/internal/kek"
+	"logkeep/internal/schema"
+	"logkeep/internal/seal"
+	"logkeep/internal/worker/wire"
+	"logkeep/internal/wrap"
+)
+
+// commitmentLabel is part of every wrap record: never change it.
+const commitmentLabel = "account-key"
+
+// unwraps is how many unwraps one worker asks of a vault at a time.
+const unwraps = 8
+
+// A chain is the key generations of one account, oldest first, and the records
+// under which they lie in the catalog.
+type chain struct {
+	mu      sync.RWMutex
+	keys    map[uint32]*seal.Key
+	records []wrap.Record
+	current uint32
+}
+
+// sealing returns the keys of one generation.
+func (c *chain) sealing(generation uint32) (seal.Keys, error) {
+	c.mu.RLock()
+	k, ok := c.keys[generation]
+	c.mu.RUnlock()
+	if !ok {
+		return seal.Keys{}, fmt.Errorf("no wrap record of key generation %d was given", generation)
+	}
+	return seal.Keys{Inner: k, Generation: generation}, nil
+}
+
+// replace takes over the records as they are stored now, and a new generation.
+func (c *chain) replace(records []wrap.Record, generation uint32, fresh *seal.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.records = records
+	if fresh != nil {
+		c.keys[generation] = fresh
+		c.current = max(c.current, generation)
+	}
+}
+
+// under tells for each generation the key version that it is wrapped with.
+func (c *chain) under() map[uint32]kek.ID {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	under := map[uint32]kek.ID{}
+	for _, r := range c.records {
+		under[r.Generation] = r.KID
+	}
+	return under
+}
+
+func (c *chain) destroy() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.keys {
+		k.Destroy()
+	}
+}
+
+// unwrap opens every generation of an account. Each has at least one record;
+// while a rotation is under way it has two, and either will do.
+func (w *Worker) unwrap(ctx context.Context, a wire.Account) (*chain, error) {
+	pub, err := w.vaults.integrity(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the service's integrity key: %w", err)
+	}
+	generations := map[uint32][]wrap.Record{}
+	for _, r := range a.Records {
+		generations[r.Generation] = append(generations[r.Generation], r)
+	}
+	if len(generations) == 0 {
+		return nil, fmt.Errorf("account %s has no wrap record", a.ID)
+	}
+	c := &chain{keys: map[uint32]*seal.Key{}, records: a.Records}
+	opened := make(chan func(), len(generations))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(unwraps)
+	for generation, records := range generations {
+		c.current = max(c.current, generation)
+		g.Go(func() error {
+			at := wrap.Place{Tenant: a.Tenant, Cluster: a.Cluster, Account: a.ID, Generation: generation}
+			slices.SortFunc(records, func(x, y wrap.Record) int { return y.Created.Compare(x.Created) })
+			var failed error
+			for _, r := range records {
+				lawful, err := r.Open(pub, at)
+				if err != nil {
+					return err // forged or misplaced: nothing is sent to a vault
+				}
+				k, err := w.unwrapOne(ctx, a, r, lawful)
+				if err == nil {
+					opened <- func() { c.keys[generation] = k }
+					return nil
+				}
+				failed = errors.Join(failed, err)
+			}
+			return failed
+		})
+	}
+	err = g.Wait()
+	close(opened)
+	for keep := range opened {
+		keep()
+	}
+	if err != nil {
+		c.destroy()
+		return nil, fmt.Errorf("unwrap the keys of account %s: %w", a.ID, err)
+	}
+	return c, nil
+}
+
+func (w *Worker) unwrapOne(ctx context.Context, a wire.Account, r wrap.Record, lawful kek.Wrapped) (*seal.Key, error) {
+	v, err := w.vaults.of(wire.Owner{Tenant: a.Tenant, Cluster: w.start.Domain}, r.KID.VaultURI)
+	if err != nil {
+		return nil, err
+	}
+	b, err := v.Unwrap(ctx, lawful)
+	if err != nil {
+		return nil, err
+	}
+	k, err := seal.ImportKey(b)
+	if err != nil {
+		return nil, err
+	}
+	got, err := k.Commitment(commitmentLabel)
+	if err != nil {
+		return nil, err
+	}
+	if subtle.ConstantTimeCompare(got[:], r.Commitment[:]) != 1 {
+		k.Destroy()
+		return nil, fmt.Errorf("generation %d: %w", r.Generation, wrap.ErrMismatch)
+	}
+	return k, nil
+}
+
+// record wraps one generation's key under id, tests the wrap and signs the record.
+func (w *Worker) record(ctx context.Context, a wire.Account, owner wire.Owner, id kek.ID, generation uint32, k *seal.Key) (r wrap.Record, err error) {
+	v, err := w.vaults.of(owner, id.VaultURI)
+	if err != nil {
+		return r, err
+	}
+	commitment, err := k.Commitment(commitmentLabel)
+	if err != nil {
+		return r, err
+	}
+	at := wrap.Place{Tenant: a.Tenant, Cluster: a.Cluster, Account: a.ID, Generation: generation}
+	err = k.Export(func(b []byte) error {
+		r, err = wrap.New(ctx, v, w.vaults, at, id, b, commitment)
+		return err
+	})
+	return r, err
+}
+
+// generate draws new keys for accounts and keeps them until adopt. A key that
+// is never adopted seals nothing.
+func (w *Worker) generate(ctx context.Context, r wire.Generate) (g wire.Generated, err error) {
+	fresh := make([]*seal.Key, len(r.Accounts))
+	g.Records = make([]wrap.Record, len(r.Accounts))
+	defer func() {
+		if err != nil {
+			for _, k := range fresh {
+				k.Destroy()
+			}
+		}
+	}()
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(unwraps)
+	for i, a := range r.Accounts {
+		group.Go(func() error {
+			generation := uint32(1)
+			for _, known := range a.Records {
+				generation = max(generation, known.Generation+1)
+			}
+			k, err := seal.NewKey()
+			if err != nil {
+				return err
+			}
+			fresh[i] = k
+			g.Records[i], err = w.record(gctx, a, r.Owner, r.Key, generation, k)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return g, err
+	}
+	if r.Canary {
+		if g.Canary, err = w.canary(ctx, r.Owner, r.Key); err != nil {
+			return g, err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, rec := range g.Records {
+		w.pending[place{rec.Account, rec.Generation}].Destroy()
+		w.pending[place{rec.Account, rec.Generation}] = fresh[i]
+	}
+	return g, nil
+}
+
+// rewrap wraps keys under r.Key as well. Keys of accounts that are not open
+// here are unwrapped for it. The data stays as it is.
+func (w *Worker) rewrap(ctx context.Context, r wire.Rewrap) (g wire.Generated, err error) {
+	g.Records = make([]wrap.Record, len(r.Records))
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(unwraps)
+	for i, old := range r.Records {
+		group.Go(func() error {
+			info := wire.Account{ID: old.Account, Tenant: old.Tenant, Cluster: old.Cluster, Records: []wrap.Record{old}}
+			w.mu.Lock()
+			a := w.accounts[old.Account]
+			w.mu.Unlock()
+			c := (*chain)(nil)
+			if a != nil {
+				c = a.chain
+			} else {
+				var err error
+				if c, err = w.unwrap(gctx, info); err != nil {
+					return err
+				}
+				defer c.destroy()
+			}
+			keys, err := c.sealing(old.Generation)
+			if err != nil {
+				return err
+			}
+			g.Records[i], err = w.record(gctx, info, r.Owner, r.Key, old.Generation, keys.Inner)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return g, err
+	}
+	g.Canary, err = w.canary(ctx, r.Owner, r.Key)
+	return g, err
+}
+
+func (w *Worker) canary(ctx context.Context, owner wire.Owner, id kek.ID) (*wrap.Canary, error) {
+	v, err := w.vaults.of(owner, id.VaultURI)
+	if err != nil {
+		return nil, err
+	}
+	c, err := wrap.NewCanary(ctx, v, w.vaults, owner.Tenant, owner.Cluster, id)
+	if err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// A place is one key generation of one account.
+type place struct {
+	account    schema.AccountID
+	generation uint32
+}

@@ -1,0 +1,182 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"logkeep/internal/duck"
+	"logkeep/internal/fault"
+	"logkeep/internal/kql"
+	"logkeep/internal/schema"
+	"logkeep/internal/segment"
+	"logkeep/internal/store"
+	"logkeep/internal/worker/wire"
+)
+
+// maxQuery bounds a query request: its text and the schemas of a workspace.
+const maxQuery = 64 << 20
+
+// serveQuery answers one query with the body that the client gets.
+func (w *Worker) serveQuery(rw http.ResponseWriter, r *http.Request) {
+	var q wire.Query
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxQuery)).Decode(&q); err != nil {
+		w.refuse(rw, fault.New(fault.InvalidRequestContent, "The keeper's request could not be read.").Because(err))
+		return
+	}
+	out, err := w.query(r.Context(), q)
+	if err != nil {
+		w.refuse(rw, queryFault(err))
+		return
+	}
+	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
+	rw.Write(out.Bytes())
+}
+
+func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
+	begin := time.Now()
+	program, err := kql.Compile(q.Text, tables(q.Tables), kql.Options{Now: q.Now, From: q.From, To: after(q.To)})
+	if err != nil {
+		return nil, err
+	}
+	compiled := time.Now()
+	relations, release, err := w.sources(ctx, q, program.Sources)
+	defer release()
+	if err != nil {
+		return nil, err
+	}
+	text, args := program.Statement(func(s kql.Source) string { return relations[s.Relation] })
+	opened := time.Now()
+	rows, err := w.engine.Query(ctx, text, args)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := &rendering{columns: program.Columns, maxRows: q.MaxRows, maxSize: q.MaxBytes}
+	if err := out.fill(rows); err != nil {
+		return nil, err
+	}
+	extra := map[string]any{}
+	if q.Statistics {
+		extra["statistics"] = map[string]any{"query": map[string]any{
+			"executionTime": time.Since(begin).Seconds(),
+			"compileTime":   compiled.Sub(begin).Seconds(),
+			"openTime":      opened.Sub(compiled).Seconds(),
+			"rowCount":      out.rows,
+		}}
+	}
+	if q.Render && program.Render != nil {
+		extra["render"] = program.Render
+	}
+	return out, out.end(extra)
+}
+
+// sources makes the rows of every table that the program reads available to
+// the engine: by relation, its SQL. release is never nil.
+func (w *Worker) sources(ctx context.Context, q wire.Query, sources []kql.Source) (relations map[string]string, release func(), err error) {
+	var snapshots []*store.Snapshot
+	release = func() {
+		for _, s := range snapshots {
+			s.Release()
+		}
+	}
+	relations = map[string]string{}
+	for _, src := range sources {
+		table, ok := tables(q.Tables).Table(string(src.Table))
+		if !ok {
+			return nil, release, errors.New("internal error: the compiler reads a table that is not there")
+		}
+		wanted := pick(table, src.Columns)
+		var files []file
+		for _, r := range q.Readable {
+			for _, id := range r.Accounts {
+				a, err := w.account(id)
+				if err != nil {
+					return nil, release, err
+				}
+				s := a.store.Snapshot(r.Workspace, table.Name, src.From, before(src.To))
+				snapshots = append(snapshots, s)
+				held, err := s.Files(ctx, names(wanted))
+				if err != nil {
+					return nil, release, err
+				}
+				for _, f := range held {
+					files = append(files, file{f.Path, f.Columns})
+				}
+			}
+		}
+		relations[src.Relation] = relation(table, names(wanted), files)
+	}
+	return relations, release, nil
+}
+
+// tables is a workspace's tables as the compiler looks them up.
+type tables []schema.Table
+
+// Table implements kql.Catalog.
+func (t tables) Table(name string) (schema.Table, bool) {
+	for _, x := range t {
+		if string(x.Name) == name {
+			return x, true
+		}
+	}
+	return schema.Table{}, false
+}
+
+// Tables implements kql.Catalog.
+func (t tables) Tables() []string {
+	out := make([]string, len(t))
+	for i, x := range t {
+		out[i] = string(x.Name)
+	}
+	return out
+}
+
+// openEngine starts the query engine.
+func openEngine(memory int64) (*duck.DB, error) {
+	var functions []duck.Function
+	for _, n := range kql.Natives() {
+		functions = append(functions, duck.Function(n))
+	}
+	return duck.Open(duck.Config{MemoryLimit: memory, Functions: functions})
+}
+
+// The query API and the store include the end of a time range, the compiler
+// does not. 0 is an open end for all.
+func after(t schema.Ticks) schema.Ticks  { return t + min(t, 1) }
+func before(t schema.Ticks) schema.Ticks { return t - min(t, 1) }
+
+// queryFault words for the client why its query was not answered.
+func queryFault(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	if d, ok := errors.AsType[kql.Diagnostics](err); ok {
+		return badQuery(d)
+	}
+	if limit, ok := errors.AsType[*segment.LimitError](err); ok {
+		return fault.New(fault.QueryLimitsExceeded, "The query reads more than the server keeps decrypted at a time. Narrow its time range or select fewer columns.").Because(limit)
+	}
+	switch {
+	case errors.Is(err, duck.ErrMemory):
+		return fault.New(fault.QueryLimitsExceeded, "%s.", sentence(string(duck.ErrMemory))).Because(err)
+	case errors.Is(err, duck.ErrData):
+		return fault.New(fault.BadArgument, "%s.", sentence(err.Error())).Because(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.QueryTimeout, "The query took longer than the wait that was asked for. Narrow it, or ask for a longer wait with Prefer: wait=600.").Because(err)
+	case errors.Is(err, context.Canceled):
+		return fault.New(fault.QueryTimeout, "The query was cancelled.").Because(err)
+	}
+	return fault.Of(err)
+}
+
+// sentence begins with a capital letter.
+func sentence(s string) string {
+	if s != "" && s[0] >= 'a' && s[0] <= 'z' {
+		return string(s[0]-'a'+'A') + s[1:]
+	}
+	return s
+}

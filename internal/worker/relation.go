@@ -1,0 +1,128 @@
+package worker
+
+import (
+	"fmt"
+	"strings"
+
+	"logkeep/internal/schema"
+)
+
+// A file is a Parquet file in memory and the columns that it has.
+type file struct {
+	path    string
+	columns []schema.Column
+}
+
+// relation writes the SQL of a table's rows: every wanted column in the type of
+// the table, from files of which older ones may lack some. Names are quoted,
+// paths are ours; nothing of a user's text gets in otherwise.
+func relation(table schema.Table, wanted []string, files []file) string {
+	columns := pick(table, wanted)
+	groups := map[string][]file{}
+	var order []string
+	for _, f := range files {
+		key := present(columns, f)
+		if groups[key] == nil {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], f)
+	}
+	var b strings.Builder
+	b.WriteByte('(')
+	for i, key := range order {
+		if i > 0 {
+			b.WriteString(" UNION ALL ")
+		}
+		b.WriteString("SELECT ")
+		for j, c := range columns {
+			if j > 0 {
+				b.WriteString(", ")
+			}
+			switch key[j] {
+			case '1':
+				b.WriteString(quote(c.Name))
+			default:
+				fmt.Fprintf(&b, "%s AS %s", filler(c.Type), quote(c.Name))
+			}
+		}
+		b.WriteString(" FROM read_parquet([")
+		for j, f := range groups[key] {
+			if j > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString("'" + f.path + "'")
+		}
+		b.WriteString("])")
+	}
+	if len(order) == 0 {
+		b.WriteString("SELECT ")
+		for j, c := range columns {
+			if j > 0 {
+				b.WriteString(", ")
+			}
+			fmt.Fprintf(&b, "%s AS %s", filler(c.Type), quote(c.Name))
+		}
+		b.WriteString(" WHERE false")
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+// pick is the wanted columns of a table, and its time if none is wanted: rows
+// are counted by something.
+func pick(table schema.Table, wanted []string) []schema.Column {
+	var columns []schema.Column
+	for _, name := range wanted {
+		if c, ok := table.Column(name); ok {
+			columns = append(columns, c)
+		}
+	}
+	if len(columns) == 0 {
+		columns = []schema.Column{{Name: schema.TimeGenerated, Type: schema.DateTime}}
+	}
+	return columns
+}
+
+// names is pick's columns by name.
+func names(columns []schema.Column) []string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = c.Name
+	}
+	return out
+}
+
+// present tells for each column whether the file has it in the same type. A
+// column that was dropped and made again in another type reads as absent.
+func present(columns []schema.Column, f file) string {
+	b := make([]byte, len(columns))
+	for i, c := range columns {
+		b[i] = '0'
+		for _, have := range f.columns {
+			if have == c {
+				b[i] = '1'
+			}
+		}
+	}
+	return string(b)
+}
+
+// filler is what a row has in a column that its file lacks.
+func filler(t schema.Type) string {
+	switch t {
+	case schema.String:
+		return "''"
+	case schema.Bool:
+		return "CAST(NULL AS BOOLEAN)"
+	case schema.Int:
+		return "CAST(NULL AS INTEGER)"
+	case schema.Long, schema.DateTime, schema.TimeSpan:
+		return "CAST(NULL AS BIGINT)"
+	case schema.Real:
+		return "CAST(NULL AS DOUBLE)"
+	}
+	return "CAST(NULL AS VARCHAR)"
+}
+
+// quote writes a name so that it is one, whatever it contains.
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -1,0 +1,168 @@
+// Package worker is the process that holds one key domain's keys and data.
+//
+// It is born with a deadline and lives as long as the keeper moves it; it has
+// no network but the tunnel to vaults; it unwraps account keys itself, so that
+// the keeper never sees one. Rows arrive as the client sent them, are parsed
+// once, sealed, and on the disk before they are acknowledged. Queries are
+// compiled here, run on decrypted columns in memory, and answered as the bytes
+// that the client gets. When the process ends, all of it is gone.
+package worker
+
+import (
+	"bufio"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"logkeep/internal/disk"
+	"logkeep/internal/duck"
+	"logkeep/internal/kek"
+	"logkeep/internal/schema"
+	"logkeep/internal/seal"
+	"logkeep/internal/segment"
+	"logkeep/internal/worker/deadline"
+	"logkeep/internal/worker/wire"
+)
+
+// A Worker is the state of the process.
+type Worker struct {
+	start  wire.Start
+	host   *host
+	vaults *vaults
+	engine *duck.DB
+	disk   *disk.Folder
+	images *segment.Cache
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	accounts map[schema.AccountID]*account
+	pending  map[place]*seal.Key // generated, not adopted
+}
+
+// Run is the whole life of a worker: input carries the start and the leases,
+// its end is the order to stop. Messages for the operator go to log; they name
+// things and never hold data.
+func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
+	if err := harden(); err != nil {
+		return err
+	}
+	lines := bufio.NewReaderSize(input, 1<<20)
+	first, err := lines.ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("read the keeper's first line: %w", err)
+	}
+	var start wire.Start
+	if err := json.Unmarshal(first, &start); err != nil {
+		return fmt.Errorf("read the keeper's first line: %w", err)
+	}
+	timer, err := deadline.Arm(start.Deadline)
+	if err != nil {
+		return err
+	}
+	file := os.NewFile(wire.ListenerFD, "listener")
+	listener, err := net.FileListener(file)
+	if err != nil {
+		return fmt.Errorf("take over the keeper's socket: %w", err)
+	}
+	file.Close()
+
+	w, err := newWorker(start, log)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		defer stop()
+		if err := follow(lines, timer); err != nil && !errors.Is(err, io.EOF) {
+			log.Error("leases can't be read any more", "error", err.Error())
+		}
+	}()
+	server := &http.Server{Handler: w.face(), BaseContext: func(net.Listener) context.Context { return ctx }}
+	go func() {
+		<-ctx.Done()
+		server.Close()
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// harden makes the process's memory unreadable from outside and keeps it out
+// of core dumps, before any secret is there.
+func harden() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("make the process undumpable: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
+	}
+	return nil
+}
+
+// follow moves the deadline with every lease.
+func follow(lines *bufio.Reader, timer *deadline.Timer) error {
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return err
+		}
+		var l wire.Lease
+		if err := json.Unmarshal(line, &l); err != nil {
+			return err
+		}
+		if err := timer.Move(l.Deadline); err != nil {
+			return err
+		}
+	}
+}
+
+func newWorker(start wire.Start, log *slog.Logger) (*Worker, error) {
+	roots := x509.NewCertPool()
+	if system, err := x509.SystemCertPool(); err == nil {
+		roots = system
+	}
+	roots.AppendCertsFromPEM(start.Roots)
+	engine, err := openEngine(start.Memory.Engine)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := disk.OpenFolder(start.Accounts)
+	if err != nil {
+		return nil, err
+	}
+	h := newHost(start.Host)
+	return &Worker{
+		start: start, host: h, engine: engine, disk: folder, images: segment.NewCache(start.Memory.Images), log: log,
+		vaults:   &vaults{host: h, socket: start.Host, roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
+		accounts: map[schema.AccountID]*account{},
+		pending:  map[place]*seal.Key{},
+	}, nil
+}
+
+// close lets go of everything in order. What is only in the journal stays there.
+func (w *Worker) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, a := range w.accounts {
+		if err := a.store.Close(); err != nil {
+			w.log.Error("an account was not closed cleanly; its journal is whole", "account", string(id), "error", err.Error())
+		}
+		a.chain.destroy()
+	}
+	for _, k := range w.pending {
+		k.Destroy()
+	}
+}

@@ -1,0 +1,100 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"logkeep/internal/fault"
+	"logkeep/internal/worker/wire"
+)
+
+// face is what the keeper can ask.
+func (w *Worker) face() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /open", answer(w, func(ctx context.Context, r wire.Open) (any, error) { return struct{}{}, w.open(ctx, r) }))
+	mux.HandleFunc("POST /generate", answer(w, func(ctx context.Context, r wire.Generate) (any, error) { return w.generate(ctx, r) }))
+	mux.HandleFunc("POST /rewrap", answer(w, func(ctx context.Context, r wire.Rewrap) (any, error) { return w.rewrap(ctx, r) }))
+	mux.HandleFunc("POST /adopt", answer(w, func(ctx context.Context, r wire.Adopt) (any, error) { return struct{}{}, w.adopt(ctx, r) }))
+	mux.HandleFunc("POST /release", answer(w, func(ctx context.Context, r wire.Release) (any, error) { return struct{}{}, w.release(ctx, r) }))
+	mux.HandleFunc("POST /drop", answer(w, func(ctx context.Context, r wire.Drop) (any, error) { return struct{}{}, w.drop(ctx, r) }))
+	mux.HandleFunc("POST /flush", answer(w, func(ctx context.Context, _ struct{}) (any, error) { return w.flush(ctx) }))
+	mux.HandleFunc("POST /status", answer(w, func(ctx context.Context, _ struct{}) (any, error) { return w.status(), nil }))
+	mux.HandleFunc("POST /append", w.serveAppend)
+	mux.HandleFunc("POST /query", w.serveQuery)
+	return mux
+}
+
+// maxControl bounds a control request: an account's manifest may list many segments.
+const maxControl = 1 << 30
+
+func answer[In any](w *Worker, f func(context.Context, In) (any, error)) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		var in In
+		var out any
+		err := json.NewDecoder(io.LimitReader(r.Body, maxControl)).Decode(&in)
+		if err != nil {
+			err = fault.New(fault.InvalidRequestContent, "The keeper's request could not be read.").Because(err)
+		} else {
+			out, err = f(r.Context(), in)
+		}
+		if err != nil {
+			w.refuse(rw, keyFault(err))
+			return
+		}
+		json.NewEncoder(rw).Encode(out)
+	}
+}
+
+// refuse tells the keeper a fault. What is ours to know of it stays here, in
+// the log; it names places and causes and never holds data.
+func (w *Worker) refuse(rw http.ResponseWriter, err error) {
+	status, body := wire.EncodeFault(err)
+	if f := fault.Of(err); status >= 500 && f.Cause() != nil {
+		w.log.Error("a request failed", "code", string(f.Code), "cause", f.Cause().Error())
+	}
+	rw.WriteHeader(status)
+	rw.Write(body)
+}
+
+func (w *Worker) flush(ctx context.Context) (f wire.Flushed, err error) {
+	for _, a := range w.all() {
+		if err := a.store.Flush(ctx); err != nil {
+			return f, err
+		}
+		f.Segments += a.store.Stats().Segments
+	}
+	return f, nil
+}
+
+func (w *Worker) drop(ctx context.Context, r wire.Drop) error {
+	for _, a := range w.all() {
+		if err := a.store.Drop(ctx, r.Workspace, r.Table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Worker) all() []*account {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make([]*account, 0, len(w.accounts))
+	for _, a := range w.accounts {
+		all = append(all, a)
+	}
+	return all
+}
+
+func (w *Worker) status() (s wire.Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, a := range w.accounts {
+		s.Accounts = append(s.Accounts, id)
+		for generation, kid := range a.chain.under() {
+			s.Keys = append(s.Keys, wire.Key{Account: id, Generation: generation, KID: kid})
+		}
+	}
+	return s
+}
