@@ -5,9 +5,6 @@ import (
 	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/keyvault/armkeyvault"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/operationalinsights/armoperationalinsights/v2"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"logkeep/internal/cli/client"
@@ -15,40 +12,23 @@ import (
 
 const keyName = "logs"
 
+// folder is where the walk makes everything.
+func (w *walker) folder() client.Folder {
+	return client.Folder{Group: w.name, Location: w.location}
+}
+
 func (w *walker) makeGroup(ctx context.Context) error {
 	return w.step(ctx, stepLimit, "resource group", func(ctx context.Context) (string, error) {
-		groups, err := armresources.NewResourceGroupsClient(w.Server.SubscriptionID, w.Server.Credential(), w.Server.ARM())
-		if err != nil {
-			return "", err
-		}
-		_, err = groups.CreateOrUpdate(ctx, w.name, armresources.ResourceGroup{Location: &w.location}, nil)
-		return w.name, err
+		return w.name, w.Server.CreateGroup(ctx, w.folder())
 	})
 }
 
 // makeVault makes a vault that cannot lose a key, and in it an RSA key.
 func (w *walker) makeVault(ctx context.Context) error {
 	err := w.step(ctx, stepLimit, "vault", func(ctx context.Context) (string, error) {
-		vaults, err := armkeyvault.NewVaultsClient(w.Server.SubscriptionID, w.Server.Credential(), w.Server.ARM())
-		if err != nil {
-			return "", err
-		}
-		poller, err := vaults.BeginCreateOrUpdate(ctx, w.name, w.name, armkeyvault.VaultCreateOrUpdateParameters{
-			Location: &w.location,
-			Properties: &armkeyvault.VaultProperties{
-				TenantID: &w.Server.TenantID, SKU: &armkeyvault.SKU{Family: to.Ptr(armkeyvault.SKUFamilyA), Name: to.Ptr(armkeyvault.SKUNameStandard)},
-				EnableSoftDelete: to.Ptr(true), EnablePurgeProtection: to.Ptr(true), EnableRbacAuthorization: to.Ptr(true), AccessPolicies: []*armkeyvault.AccessPolicyEntry{},
-			},
-		}, nil)
-		vault, err := client.Wait(ctx, poller, err)
-		if err != nil {
-			return "", err
-		}
-		if vault.ID == nil || vault.Properties == nil || vault.Properties.VaultURI == nil {
-			return "", fmt.Errorf("the answer lacks the vault's id or address")
-		}
-		w.vaultID, w.vaultURI = *vault.ID, *vault.Properties.VaultURI
-		return w.vaultURI + " with soft delete and purge protection", nil
+		var err error
+		w.vaultID, w.vaultURI, err = w.Server.CreateVault(ctx, w.folder(), w.name)
+		return w.vaultURI + " with soft delete and purge protection", err
 	})
 	if err != nil {
 		return err
@@ -74,24 +54,9 @@ func (w *walker) makeVault(ctx context.Context) error {
 
 func (w *walker) makeCluster(ctx context.Context) error {
 	return w.step(ctx, stepLimit, "cluster", func(ctx context.Context) (string, error) {
-		clusters, err := armoperationalinsights.NewClustersClient(w.Server.SubscriptionID, w.Server.Credential(), w.Server.ARM())
-		if err != nil {
-			return "", err
-		}
-		poller, err := clusters.BeginCreateOrUpdate(ctx, w.name, w.name, armoperationalinsights.Cluster{
-			Location: &w.location,
-			Identity: &armoperationalinsights.ManagedServiceIdentity{Type: to.Ptr(armoperationalinsights.ManagedServiceIdentityTypeSystemAssigned)},
-			SKU:      &armoperationalinsights.ClusterSKU{Name: to.Ptr(armoperationalinsights.ClusterSKUNameEnumCapacityReservation), Capacity: to.Ptr(int64(100))},
-		}, nil)
-		cluster, err := client.Wait(ctx, poller, err)
-		if err != nil {
-			return "", err
-		}
-		if cluster.ID == nil {
-			return "", fmt.Errorf("the answer lacks the cluster's id")
-		}
-		w.clusterID = *cluster.ID
-		return w.name + " with an identity of its own", nil
+		var err error
+		w.clusterID, err = w.Server.CreateCluster(ctx, w.folder(), w.name)
+		return w.name + " with an identity of its own", err
 	})
 }
 
@@ -110,16 +75,7 @@ func (w *walker) grantCluster(ctx context.Context) error {
 
 func (w *walker) setKey(ctx context.Context) error {
 	return w.step(ctx, stepLimit, "key on cluster", func(ctx context.Context) (string, error) {
-		clusters, err := armoperationalinsights.NewClustersClient(w.Server.SubscriptionID, w.Server.Credential(), w.Server.ARM())
-		if err != nil {
-			return "", err
-		}
-		poller, err := clusters.BeginUpdate(ctx, w.name, w.name, armoperationalinsights.ClusterPatch{
-			Properties: &armoperationalinsights.ClusterPatchProperties{KeyVaultProperties: &armoperationalinsights.KeyVaultProperties{
-				KeyVaultURI: &w.vaultURI, KeyName: to.Ptr(keyName), KeyVersion: to.Ptr(""),
-			}},
-		}, nil)
-		if _, err := client.Wait(ctx, poller, err); err != nil {
+		if err := w.Server.SetKey(ctx, w.folder(), w.name, w.vaultURI, keyName); err != nil {
 			return "", err
 		}
 		cluster, err := w.Server.Cluster(ctx, w.clusterID)
@@ -132,23 +88,9 @@ func (w *walker) setKey(ctx context.Context) error {
 
 func (w *walker) makeWorkspace(ctx context.Context) error {
 	return w.step(ctx, stepLimit, "workspace", func(ctx context.Context) (string, error) {
-		workspaces, err := armoperationalinsights.NewWorkspacesClient(w.Server.SubscriptionID, w.Server.Credential(), w.Server.ARM())
-		if err != nil {
-			return "", err
-		}
-		poller, err := workspaces.BeginCreateOrUpdate(ctx, w.name, w.name, armoperationalinsights.Workspace{
-			Location:   &w.location,
-			Properties: &armoperationalinsights.WorkspaceProperties{SKU: &armoperationalinsights.WorkspaceSKU{Name: to.Ptr(armoperationalinsights.WorkspaceSKUNameEnumPerGB2018)}, RetentionInDays: to.Ptr(int32(30))},
-		}, nil)
-		made, err := client.Wait(ctx, poller, err)
-		if err != nil {
-			return "", err
-		}
-		if made.ID == nil || made.Properties == nil || made.Properties.CustomerID == nil {
-			return "", fmt.Errorf("the answer lacks the workspace's id")
-		}
-		w.workspace = client.Workspace{ID: *made.ID, Name: w.name, ResourceGroup: w.name, Location: w.location, CustomerID: *made.Properties.CustomerID}
-		return w.name, nil
+		var err error
+		w.workspace, err = w.Server.CreateWorkspace(ctx, w.folder(), w.name)
+		return w.name, err
 	})
 }
 
@@ -165,14 +107,6 @@ func (w *walker) makeTable(ctx context.Context) error {
 
 func (w *walker) link(ctx context.Context) error {
 	return w.step(ctx, stepLimit, "link", func(ctx context.Context) (string, error) {
-		links, err := armoperationalinsights.NewLinkedServicesClient(w.Server.SubscriptionID, w.Server.Credential(), w.Server.ARM())
-		if err != nil {
-			return "", err
-		}
-		poller, err := links.BeginCreateOrUpdate(ctx, w.name, w.name, "cluster", armoperationalinsights.LinkedService{
-			Properties: &armoperationalinsights.LinkedServiceProperties{WriteAccessResourceID: &w.clusterID},
-		}, nil)
-		_, err = client.Wait(ctx, poller, err)
-		return "the workspace's logs now lie under the cluster's key", err
+		return "the workspace's logs now lie under the cluster's key", w.Server.LinkWorkspace(ctx, w.workspace, w.clusterID)
 	})
 }

@@ -170,7 +170,7 @@ func (s *OwnServer) Kill() {
 	if s.command == nil {
 		return
 	}
-	family := append(descendants(s.command.Process.Pid), s.command.Process.Pid)
+	family := s.Processes()
 	watches := make([]watched, 0, len(family))
 	for _, pid := range family {
 		if w, err := watch(pid); err == nil && w.fd >= 0 {
@@ -188,6 +188,14 @@ func (s *OwnServer) Kill() {
 	}
 	<-s.ended
 	s.command = nil
+}
+
+// Processes are the server's own and all that it has started, as of now.
+func (s *OwnServer) Processes() []int {
+	if s.command == nil {
+		return nil
+	}
+	return append(descendants(s.command.Process.Pid), s.command.Process.Pid)
 }
 
 // descendants are the processes that pid started, and those that they started.
