@@ -27,6 +27,7 @@ type Cluster struct {
 
 	ClusterID        schema.ClusterID `json:"clusterId"`
 	State            resource.State   `json:"state"`
+	Provisioned      bool             `json:"provisioned"` // its accounts were made
 	Identity         Identity         `json:"identity"`
 	Capacity         int64            `json:"capacity"` // GB a day
 	LastSku          time.Time        `json:"lastSku"`

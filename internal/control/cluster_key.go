@@ -5,8 +5,10 @@ import (
 	"errors"
 	"strings"
 
+	"logkeep/internal/catalog"
 	"logkeep/internal/fault"
 	"logkeep/internal/kek"
+	"logkeep/internal/resource"
 )
 
 // checkKey finds out whether the cluster may have the key that it wishes for:
@@ -26,6 +28,33 @@ func (s *Service) checkKey(ctx context.Context, c Cluster) error {
 		return fault.New(fault.InvalidParameter, "The vault '%s' is in region '%s' and the cluster in '%s'. Key Vault, cluster and workspaces must be in the same region.", c.Key.ID.VaultURI, location, c.Location).WithTarget("properties.keyVaultProperties.keyVaultUri")
 	}
 	return translate(s.keys.Check(ctx, c.holder(), c.Key.ID))
+}
+
+// RestoreIdentity gives a cluster a new system-assigned identity after its own
+// was set to None: what support does, and no update can. The new identity has
+// no rights yet; when it is granted access to the vault, the data comes back.
+func (s *Service) RestoreIdentity(ctx context.Context, id resource.ID) (c Cluster, err error) {
+	err = s.cat.Tx(ctx, func(tx *catalog.Tx) error {
+		if c, err = s.cluster(ctx, tx.Records, id); err != nil {
+			return err
+		}
+		switch {
+		case !c.State.Settled():
+			return inProgress()
+		case !c.IdentityRemoved:
+			return fault.New(fault.Conflict, "The identity of cluster '%s' was not removed; there is nothing to restore.", id.Name())
+		}
+		c.IdentityRemoved, c.Identity = false, Identity{Type: SystemAssigned}
+		if err := identify(ctx, tx, &c); err != nil {
+			return err
+		}
+		c, err = putCluster(ctx, tx, c)
+		return err
+	})
+	if err != nil {
+		return Cluster{}, err
+	}
+	return c, s.keys.Watch(ctx, c.holder(), c.Key.ID)
 }
 
 // translate turns what keys say into faults. Other errors pass.

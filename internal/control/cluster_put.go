@@ -306,7 +306,7 @@ func (s *Service) clusterMade(ctx context.Context, tx *catalog.Tx, op catalog.Op
 	if err := wishOf(op, &c); err != nil {
 		return err
 	}
-	c.State = resource.Succeeded
+	c.State, c.Provisioned = resource.Succeeded, true
 	if err := identify(ctx, tx, &c); err != nil {
 		return err
 	}
@@ -354,6 +354,11 @@ func (s *Service) changeCluster(ctx context.Context, op catalog.Operation) error
 	if err := wishOf(op, &wish); err != nil {
 		return err
 	}
+	if !now.Provisioned { // its creation failed; this is the next try
+		if err := s.domains.EnsureCluster(ctx, wish.Cluster); err != nil {
+			return err
+		}
+	}
 	switch {
 	case wish.Cluster.Key == now.Key || wish.Cluster.Key.ID == now.Key.ID:
 		return nil
@@ -377,7 +382,7 @@ func (s *Service) clusterChanged(ctx context.Context, tx *catalog.Tx, op catalog
 		return err
 	}
 	c := wish.Cluster
-	c.Tags, c.State, c.ClusterID = wish.Tags, resource.Succeeded, now.ClusterID
+	c.Tags, c.State, c.Provisioned, c.ClusterID = wish.Tags, resource.Succeeded, true, now.ClusterID
 	if c.Identity.Type == NoIdentity && now.Identity.holder() != "" && !c.Key.ID.IsZero() {
 		c.IdentityRemoved = true
 	}

@@ -159,6 +159,12 @@ func TestIdentityAndKeyAreNeverChangedTogether(t *testing.T) {
 	}
 	_, _, err = w.PatchCluster(t.Context(), c.ID, "me", ClusterChange{Identity: &IdentityChange{Type: "SystemAssigned"}})
 	wants(t, "undoing None", err, fault.IdentityRemoved, "restore-identity")
+	restored, err := w.RestoreIdentity(t.Context(), c.ID)
+	if err != nil || restored.Identity.Principal == "" || restored.Identity.Principal == before || w.keys.holders[c.ClusterID].Principal != restored.Identity.Principal {
+		t.Errorf("%+v %v", restored, err)
+	}
+	_, err = w.RestoreIdentity(t.Context(), c.ID)
+	wants(t, "restoring twice", err, fault.Conflict, "nothing to restore")
 }
 
 func TestWhatStaysAsItWasMade(t *testing.T) {
@@ -233,4 +239,26 @@ func TestQuotasOfClusters(t *testing.T) {
 	far.Location = new("northeurope")
 	_, o, err = w.PutCluster(t.Context(), w.id(resource.Cluster, "dddd"), "me", far)
 	w.finish(o, err)
+}
+
+func TestACreationThatFailedIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.places.set(nil, errors.New("disk is full"))
+	c, o, err := w.PutCluster(t.Context(), w.id(resource.Cluster, "c1-x"), "me", newCluster())
+	if o = w.finish(o, err); o.Status != catalog.Failed || o.Fault.Code != fault.InternalServerError {
+		t.Fatalf("%+v", o)
+	}
+	_, o, _, err = w.PutWorkspace(t.Context(), w.id(resource.Workspace, "ws-1"), "me", WorkspaceChange{Location: new("westeurope")})
+	if o = w.finish(o, err); o.Status != catalog.Failed {
+		t.Fatalf("%+v", o)
+	}
+	w.places.set(nil, nil)
+	ws := w.makeWorkspace("ws-1")
+	_, _, err = w.LinkWorkspace(t.Context(), ws.ID, c.ID.String(), "me")
+	wants(t, "linking to what was not made", err, fault.ClusterOperationInProgress, "after the cluster was provisioned")
+	_, o, err = w.PutCluster(t.Context(), c.ID, "me", newCluster())
+	w.finish(o, err)
+	if c = w.mustCluster("c1-x"); c.State != resource.Succeeded || !c.Provisioned || c.Identity.Principal == "" || ws.State != resource.Succeeded {
+		t.Errorf("%+v %+v", c, ws)
+	}
 }

@@ -68,7 +68,7 @@ func (s *Service) linkable(ctx context.Context, tx *catalog.Tx, w Workspace, to 
 		return Cluster{}, fault.New(fault.WorkspaceLinkedToAnotherCluster, "The workspace '%s' is linked to cluster '%s'. Unlink it first.", w.ID.Name(), w.Link.Cluster)
 	case w.Link != nil:
 		return c, nil
-	case c.State != resource.Succeeded && c.State != resource.Failed || c.ClusterID == "":
+	case !c.State.Settled() || !c.Provisioned:
 		return Cluster{}, fault.New(fault.ClusterOperationInProgress, "Operation can't be executed now. Wait for the Async operation to complete and try again. A workspace is linked after the cluster was provisioned.")
 	case c.Location != w.Location:
 		return Cluster{}, fault.New(fault.InvalidParameter, "The workspace is in region '%s' and the cluster in '%s'. Key Vault, cluster and workspaces must be in the same region.", w.Location, c.Location).WithTarget("properties.writeAccessResourceId")

@@ -273,7 +273,15 @@ func (s *Service) PutWorkspace(ctx context.Context, id resource.ID, caller strin
 		if err != nil {
 			return err
 		}
-		w, err = s.changeWorkspace(ctx, tx, now, ch)
+		again := now.State == resource.Failed // its creation failed; this is the next try
+		if w, err = s.changeWorkspace(ctx, tx, now, ch); err != nil || !again {
+			return err
+		}
+		w.State, created = resource.Creating, true
+		if w, err = putWorkspace(ctx, tx, w); err != nil {
+			return err
+		}
+		op, err = begin(ctx, tx, createWorkspace, id, w.Location, caller, nil)
 		return err
 	})
 	if err == nil {
