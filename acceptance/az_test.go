@@ -16,6 +16,7 @@ import (
 type az struct {
 	program string
 	env     []string
+	secret  string // never shown
 }
 
 // findAz skips the test, in words, where az is not prepared.
@@ -32,7 +33,7 @@ func findAz(t *testing.T) string {
 }
 
 func newAz(t *testing.T, program string, s *server) *az {
-	a := &az{program: program, env: []string{
+	a := &az{program: program, secret: s.env["AZURE_CLIENT_SECRET"], env: []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "HTTPS_PROXY=" + s.proxy(t), "NO_PROXY=",
 		"AZURE_CORE_COLLECT_TELEMETRY=no", "AZURE_CORE_NO_COLOR=true", "AZURE_CORE_ONLY_SHOW_ERRORS=true",
 	}}
@@ -61,7 +62,7 @@ func (a *az) try(t *testing.T, args ...string) outcome {
 	if _, ended := err.(*exec.ExitError); err != nil && !ended {
 		t.Fatalf("az: %v", err)
 	}
-	shown := strings.Join(args, " ")
+	shown := strings.ReplaceAll(strings.Join(args, " "), a.secret, "…")
 	t.Logf("%5.1fs exit %d  az %.160s", time.Since(start).Seconds(), command.ProcessState.ExitCode(), shown)
 	return outcome{command.ProcessState.ExitCode(), stdout.Bytes(), stderr.String()}
 }
@@ -86,6 +87,7 @@ func (a *az) fails(t *testing.T, why string, args ...string) outcome {
 	if strings.Contains(o.stderr, "Traceback") {
 		t.Fatalf("az %s met something that it does not expect:\n%s", strings.Join(args, " "), o.stderr)
 	}
+	t.Logf("      %.400s", strings.TrimSpace(o.stderr))
 	return o
 }
 

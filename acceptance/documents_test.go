@@ -53,7 +53,7 @@ type documents struct {
 
 func (d *documents) signIn(t *testing.T) {
 	cloud := d.run(t, "cloud", "show")
-	cloud.is(t, "endpoints.resourceManager", d.server.env["LOGKEEP_ARM"])
+	cloud.is(t, "endpoints.resourceManager", d.server.env["LOGKEEP_ARM"]+"/")
 	cloud.is(t, "suffixes.keyvaultDns", d.server.env["LOGKEEP_KEYVAULT_SUFFIX"])
 	d.fails(t, "AADSTS7000215", "login", "--service-principal", "-u", d.server.env["AZURE_CLIENT_ID"], "-p", "wrong", "--tenant", d.server.env["AZURE_TENANT_ID"])
 	accounts := d.run(t, "login", "--service-principal", "-u", d.server.env["AZURE_CLIENT_ID"], "-p", d.server.env["AZURE_CLIENT_SECRET"], "--tenant", d.server.env["AZURE_TENANT_ID"])

@@ -16,13 +16,16 @@ type Shape struct {
 	columns []schema.Column
 	index   map[string]int    // field name → position in columns
 	names   map[string]string // field name → column name, where they differ
-	taken   map[string]bool
+	taken   map[string]bool   // column names in lower case: a table tells no others apart
 }
 
 // reserved are names that a custom table cannot have: the service fills them.
 var reserved = []string{"_ResourceId", "id", "_SubscriptionId", "TenantId", "Type", "UniqueId", "Title"}
 
-const longestName = 45
+const (
+	longestName   = 45
+	timeGenerated = "timegenerated"
+)
 
 // Add learns from one row. An error means that row is no JSON object.
 func (s *Shape) Add(row []byte) error {
@@ -38,7 +41,7 @@ func (s *Shape) Add(row []byte) error {
 			if column != name {
 				s.names[name] = column
 			}
-			s.taken[column] = true
+			s.taken[strings.ToLower(column)] = true
 			s.index[name] = i
 			s.columns = append(s.columns, schema.Column{Name: column})
 		}
@@ -59,7 +62,7 @@ func (s *Shape) Columns() []schema.Column {
 			columns[i].Type = schema.String
 		}
 	}
-	if !s.taken[schema.TimeGenerated] {
+	if !s.taken[timeGenerated] {
 		columns = slices.Insert(columns, 0, schema.Column{Name: schema.TimeGenerated, Type: schema.DateTime})
 	}
 	return columns
@@ -126,7 +129,7 @@ func (s *Shape) columnName(field string) string {
 		name = "Source" + name
 	case name == "":
 		name = "Field"
-	case strings.HasPrefix(name, schema.TimeGenerated+"_") && !s.taken[schema.TimeGenerated]:
+	case strings.HasPrefix(name, schema.TimeGenerated+"_") && !s.taken[timeGenerated]:
 		name = schema.TimeGenerated // "TimeGenerated [UTC]": the column's name as exported by a portal
 	case slices.ContainsFunc(reserved, func(r string) bool { return strings.EqualFold(r, name) }):
 		name += "_s"
@@ -135,7 +138,7 @@ func (s *Shape) columnName(field string) string {
 	if len(name) > longestName {
 		name = base
 	}
-	for i := 2; s.taken[name]; i++ {
+	for i := 2; s.taken[strings.ToLower(name)]; i++ {
 		name = fmt.Sprintf("%s_%d", base, i)
 	}
 	return name

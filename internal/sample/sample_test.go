@@ -155,7 +155,7 @@ func TestShapeIsTheNarrowestTableThatFits(t *testing.T) {
 	var s sample.Shape
 	rows := []string{
 		`{"TimeGenerated [UTC]":"2/4/2021, 11:57:45.162 PM","n":1,"x":1,"ok":true,"when":"2026-01-02T03:04:05Z","mix":1,"deep":{"a":1},"none":null,"TenantId":"t","a.b":"c","a_b":"d","_ResourceId":"/r"}`,
-		`{"TimeGenerated [UTC]":"2026-01-02T03:04:05Z","n":-9000000000,"x":1.5,"ok":null,"when":"2026-01-02T03:04:06.5Z","mix":"one","deep":[1],"9lives":"cat","` + strings.Repeat("long", 20) + `":1}`,
+		`{"TimeGenerated [UTC]":"2026-01-02T03:04:05Z","n":-9000000000,"x":1.5,"ok":null,"when":"2026-01-02T03:04:06.5Z","mix":"one","deep":[1],"9lives":"cat","OK":7,"` + strings.Repeat("long", 20) + `":1}`,
 	}
 	for _, row := range rows {
 		if err := s.Add([]byte(row)); err != nil {
@@ -167,7 +167,7 @@ func TestShapeIsTheNarrowestTableThatFits(t *testing.T) {
 		got = append(got, c.Name+":"+c.Type.String())
 	}
 	want := []string{"TimeGenerated:datetime", "n:long", "x:real", "ok:bool", "when:datetime", "mix:dynamic", "deep:dynamic", "none:string",
-		"TenantId_s:string", "a_b:string", "a_b_2:string", "SourceResourceId:string", "lives:string", "longlonglonglonglonglonglonglonglonglonglo:long"}
+		"TenantId_s:string", "a_b:string", "a_b_2:string", "SourceResourceId:string", "lives:string", "OK_2:long", "longlonglonglonglonglonglonglonglonglonglo:long"}
 	if !slices.Equal(got, want) {
 		t.Errorf("columns\n%v, want\n%v", got, want)
 	}
