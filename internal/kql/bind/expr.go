@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"strconv"
+
 	"logkeep/internal/kql/builtin"
 	"logkeep/internal/kql/native"
 	"logkeep/internal/kql/plan"
@@ -183,12 +185,59 @@ func (b *binder) convert(x plan.Expr, t schema.Type, at syntax.Span) plan.Expr {
 	if t == schema.Dynamic {
 		return b.toJSON(x)
 	}
+	if c, ok := x.(*plan.Const); ok {
+		if k := convertNumber(c, t); k != nil {
+			return k
+		}
+	}
 	f, err := builtin.Functions().Resolve(conversions[t], []schema.Type{x.Type()})
 	if err != nil {
 		b.fail(at, syntax.CodeType, "A %s can't be used as a %s here.", x.Type(), t)
 		return nil
 	}
 	return b.apply(f, []plan.Expr{x}, at)
+}
+
+// convertNumber converts constants among numbers, datetimes and timespans.
+func convertNumber(c *plan.Const, t schema.Type) *plan.Const {
+	switch v := physical(c).(type) {
+	case int64:
+		switch t {
+		case schema.Real:
+			return &plan.Const{T: t, Value: float64(v)}
+		case schema.Int:
+			return &plan.Const{T: t, Value: int64(int32(v))}
+		case schema.Long, schema.DateTime, schema.TimeSpan:
+			return logical(t, v)
+		case schema.Bool:
+			return &plan.Const{T: t, Value: v != 0}
+		case schema.String:
+			if c.T == schema.Int || c.T == schema.Long {
+				return &plan.Const{T: t, Value: strconv.FormatInt(v, 10)}
+			}
+		case schema.Decimal:
+			return &plan.Const{T: t, Value: strconv.FormatInt(v, 10)}
+		}
+	case float64:
+		if t == schema.Long || t == schema.Int {
+			if n, ok := native.Truncate(v).(int64); ok {
+				return convertNumber(&plan.Const{T: schema.Long, Value: n}, t)
+			}
+			return &plan.Const{T: t}
+		}
+	case bool:
+		n := int64(0)
+		if v {
+			n = 1
+		}
+		switch t {
+		case schema.Int, schema.Long, schema.Real:
+			return convertNumber(&plan.Const{T: schema.Long, Value: n}, t)
+		case schema.String:
+			return &plan.Const{T: t, Value: map[bool]string{true: "True", false: "False"}[v]}
+		}
+	}
+	return nil
 }
 
 // apply makes a call of a form: it converts the arguments, fills in those left

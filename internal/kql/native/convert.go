@@ -153,7 +153,7 @@ func DynamicLong(a []any) (any, error) {
 	case Long:
 		return v.Long, nil
 	case Real:
-		return truncate(v.Real), nil
+		return Truncate(v.Real), nil
 	case Bool:
 		if v.Bool {
 			return int64(1), nil
@@ -165,8 +165,8 @@ func DynamicLong(a []any) (any, error) {
 	return nil, nil
 }
 
-// truncate cuts v to a whole number as the engine of the language does.
-func truncate(v float64) any {
+// Truncate cuts v to a whole number as the engine of the language does.
+func Truncate(v float64) any {
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return nil
