@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +68,7 @@ const (
 )
 
 func (c Cluster) holder() Holder {
-	return Holder{Cluster: c.ClusterID, Tenant: c.Tenant, Principal: c.Identity.holder(), Settings: c.Settings}
+	return Holder{Cluster: c.ClusterID, Name: c.ID.Name(), Tenant: c.Tenant, Principal: c.Identity.holder(), Settings: c.Settings}
 }
 
 func clusterOf(res catalog.Resource) (Cluster, error) {
@@ -257,6 +256,3 @@ func principalOf(ctx context.Context, r catalog.Records, tenant schema.TenantID,
 	i.Principal, i.AppID = p.ObjectID, p.AppID
 	return i, nil
 }
-
-// sameTags compares tags; no tags and empty tags are the same.
-func sameTags(a, b map[string]string) bool { return maps.Equal(a, b) }

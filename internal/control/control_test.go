@@ -41,14 +41,14 @@ func (r *ring) Check(_ context.Context, h Holder, id kek.ID) error {
 	return nil
 }
 
-func (r *ring) SetKey(_ context.Context, h Holder, id kek.ID) error {
+func (r *ring) SetKey(ctx context.Context, h Holder, id kek.ID) error {
 	if id.Name == "breaks" {
 		return &kek.Denied{Op: "wrap", Key: id, Status: http.StatusForbidden, Code: "KeyDisabled", Message: "no"}
 	}
-	return r.Watch(nil, h, id)
+	return r.Watch(ctx, h, id)
 }
 
-func (r *ring) ClearKey(_ context.Context, h Holder) error { return r.Forget(nil, h.Cluster) }
+func (r *ring) ClearKey(ctx context.Context, h Holder) error { return r.Forget(ctx, h.Cluster) }
 
 func (r *ring) Watch(_ context.Context, h Holder, id kek.ID) error {
 	r.mu.Lock()

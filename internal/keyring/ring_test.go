@@ -261,7 +261,7 @@ func TestVaultCallsStayWithinBudget(t *testing.T) {
 			w.ring.Notice(kektest.URI, "k")
 			time.Sleep(time.Millisecond)
 		}
-		if u, g = count(w, 10*time.Second); u > 3 {
+		if u, _ = count(w, 10*time.Second); u > 3 {
 			t.Errorf("%d unwraps after the notices", u)
 		}
 		before := w.customer.Calls("unwrap")

@@ -85,7 +85,7 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	defer stop()
 	go func() {
 		defer stop()
-		if err := follow(lines, timer); err != nil && !errors.Is(err, io.EOF) {
+		if err := follow(lines, timer); !errors.Is(err, io.EOF) {
 			log.Error("leases can't be read any more", "error", err.Error())
 		}
 	}()
