@@ -55,7 +55,7 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 		{"unreachable", map[string]refusal{"/query": {503, `{"error":{"code":"InsufficientAccessError","innererror":{"code":"CustomerManagedKeyUnreachable","message":"the vault is silent"}}}`}}, query(), 6, "the vault is silent"},
 		{"damaged", map[string]refusal{"/query": {503, `{"error":{"code":"CustomerManagedKeyDamaged","message":"call somebody"}}`}}, query(), 1, "call somebody"},
 		{"denied", map[string]refusal{"/query": {403, `{"error":{"code":"InsufficientAccessError","message":"ask for the role"}}`}}, query(), 4, "ask for the role"},
-		{"bad query", map[string]refusal{"/query": {400, `{"error":{"code":"BadArgumentError","innererror":{"code":"SyntaxError","innererror":{"code":"SYN0002","message":"line 1"}}}}`}}, query(), 1, "SYN0002: line 1"},
+		{"bad query", map[string]refusal{"/query": {400, `{"error":{"code":"BadArgumentError","innererror":{"code":"SyntaxError","innererror":{"code":"SYN0002","message":"no such operator","line":1,"pos":4}}}}`}}, query(), 1, "SYN0002: no such operator (line 1, position 4)"},
 		{"wrong secret", map[string]refusal{"/token": {401, `{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}`}}, query(), 4, "AADSTS7000215"},
 		{"no workspace", nil, []string{"query", "--data-dir", f.dir, "-w", "nope", "T"}, 3, `workspace "nope" not found; there are prod`},
 		{"no cluster", nil, []string{"key", "status", "--data-dir", f.dir, "nope"}, 3, "not found"},

@@ -68,9 +68,12 @@ func (s *Shape) Columns() []schema.Column {
 	return columns
 }
 
-// Fit rewrites a row for the table: names changed where they had to be, and a
-// TimeGenerated left out that is no time in ISO 8601.
+// Fit rewrites a row that Add has seen for the table: names changed where they
+// had to be, and a TimeGenerated left out that is no time in ISO 8601.
 func (s *Shape) Fit(row []byte) ([]byte, error) {
+	if i, ok := s.index[schema.TimeGenerated]; len(s.names) == 0 && (!ok || s.columns[i].Type == schema.DateTime) {
+		return row, nil
+	}
 	out := append(make([]byte, 0, len(row)+16), '{')
 	err := fields(row, func(name string, value jsontext.Value) error {
 		column := name

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -68,6 +69,8 @@ func worthAnotherTry(response *http.Response, err error) bool {
 type detail struct {
 	Code    string  `json:"code"`
 	Message string  `json:"message"`
+	Line    int     `json:"line"` // of a query, from 1
+	Pos     int     `json:"pos"`
 	Inner   *detail `json:"innererror"`
 }
 
@@ -102,6 +105,9 @@ func read(response *http.Response) Failure {
 		}
 		if at.Message != "" {
 			f.Message = at.Message
+			if at.Line > 0 {
+				f.Message += fmt.Sprintf(" (line %d, position %d)", at.Line, at.Pos)
+			}
 		}
 	}
 	return f
