@@ -36,10 +36,8 @@ fi
 cat <<EOF
 
 The server runs at $url, its data are in $dir.
-  resource manager, sign-in    $url
-  for az and the SDKs          eval "\$($bin env --data-dir $dir)"; export AZURE_CONFIG_DIR=\$(mktemp -d)
-  a first query                $bin query --data-dir $dir -w demo-workspace 'DemoLogs_CL | summarize count() by Source | take 10'
-  the state of the key         $bin key status --data-dir $dir
+  for az and the SDKs   eval "\$($bin env --data-dir $dir)"
+  host names            $bin hosts --data-dir $dir
 EOF
 if [ "${1:-}" = detach ]; then
   rm -f "$ready"
