@@ -148,6 +148,7 @@ func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader, hostPath s
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		s.cfg.Log.Warn("worker says", "domain", w.Domain, "pid", w.PID, "text", lines.Text())
 	}
+	io.Copy(io.Discard, stderr) // after a line too long to be one: a full pipe would stop the worker
 	err := cmd.Wait()
 	w.host.Close()
 	w.http.CloseIdleConnections()

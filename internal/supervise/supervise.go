@@ -12,12 +12,12 @@ package supervise
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
+	"logkeep/internal/fault"
 	"logkeep/internal/schema"
 	"logkeep/internal/tunnel"
 	"logkeep/internal/worker/deadline"
@@ -68,8 +68,9 @@ type domain struct {
 	lease   time.Time // of the cluster's key; zero: none
 	worker  *Worker
 	start   chan struct{} // not nil while a worker is being started; closed when that ends
-	crashes int           // workers that ended young, in a row
+	crashes int           // starts that failed and workers that ended young, in a row
 	rest    time.Time     // no new start before
+	failed  error         // why the last one failed
 }
 
 // New returns a Supervisor without workers.
@@ -98,6 +99,9 @@ func (s *Supervisor) Renew(key schema.ClusterID, until time.Time) {
 		return
 	}
 	d := s.domain(key)
+	if d.lease.IsZero() {
+		d.crashes, d.rest = 0, time.Time{} // the key is back: what failed for want of it may work now
+	}
 	d.lease = until
 	s.move(d)
 }
@@ -178,8 +182,9 @@ func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, 
 				return nil, ctx.Err()
 			}
 		case now.Before(d.rest):
+			err := d.failed
 			s.mu.Unlock()
-			return nil, fmt.Errorf("the worker of key domain %s ended %d times soon after its start; the next try is at %s", id, d.crashes, d.rest.Format(time.TimeOnly))
+			return nil, err
 		}
 		d.start = make(chan struct{})
 		until := s.until(d)
@@ -200,6 +205,8 @@ func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, 
 		if err == nil {
 			d.worker = w
 			w.renew(s.deadline(s.until(d))) // it may have moved meanwhile
+		} else if !errors.Is(err, ErrNoLease) {
+			s.stumbled(d, err)
 		}
 		s.mu.Unlock()
 		if err != nil {
@@ -231,12 +238,19 @@ func (s *Supervisor) ended(id schema.ClusterID, w *Worker) {
 	if d.worker == w {
 		d.worker = nil
 	}
-	if w.asked() || time.Since(w.Started) > young {
+	switch {
+	case time.Since(w.Started) > young:
 		d.crashes, d.rest = 0, time.Time{}
-		return
+	case !w.asked():
+		s.stumbled(d, fault.New(fault.ServiceUnavailable, "The part of the service that holds this data ends soon after its start. The operator finds the cause in the server's log.").Because(ErrGone))
 	}
+}
+
+// stumbled puts the next start off, longer each time, up to ten seconds, so
+// that a start that can't succeed is not tried for every request.
+func (s *Supervisor) stumbled(d *domain, err error) {
 	d.crashes++
-	d.rest = s.cfg.Now().Add(min(time.Duration(d.crashes)*time.Second, 10*time.Second))
+	d.rest, d.failed = s.cfg.Now().Add(min(time.Duration(d.crashes)*250*time.Millisecond, 10*time.Second)), err
 }
 
 // Close stops every worker: each flushes nothing, loses nothing (its journal is
