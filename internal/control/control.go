@@ -42,6 +42,7 @@ import (
 // A Holder is a cluster as its vault meets it.
 type Holder struct {
 	Cluster   schema.ClusterID
+	Name      string // for messages
 	Tenant    schema.TenantID
 	Principal string // object id of the identity; "" if it was removed: then the key is revoked
 	Settings  Settings
