@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -84,7 +83,6 @@ type Domains struct {
 
 	mu      sync.RWMutex
 	holders map[schema.ClusterID]control.Holder
-	names   map[schema.ClusterID]string // resource ids, for messages
 	gates   map[schema.WorkspaceID]*sync.RWMutex
 }
 
@@ -93,7 +91,6 @@ func New(cfg Config) *Domains {
 	return &Domains{
 		cfg:     cfg,
 		holders: map[schema.ClusterID]control.Holder{},
-		names:   map[schema.ClusterID]string{},
 		gates:   map[schema.WorkspaceID]*sync.RWMutex{},
 	}
 }
@@ -230,10 +227,8 @@ func (d *Domains) gate(w schema.WorkspaceID) *sync.RWMutex {
 
 // name is how a cluster is called in messages.
 func (d *Domains) name(c schema.ClusterID) string {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if n := d.names[c]; n != "" {
-		return n[strings.LastIndexByte(n, '/')+1:]
+	if n := d.holder(c).Name; n != "" {
+		return n
 	}
 	return string(c)
 }

@@ -23,9 +23,6 @@ var _ control.Domains = (*Domains)(nil)
 func (d *Domains) EnsureCluster(ctx context.Context, c control.Cluster) error {
 	d.placing.Lock()
 	defer d.placing.Unlock()
-	d.mu.Lock()
-	d.names[c.ClusterID] = c.ID.String()
-	d.mu.Unlock()
 	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
 		for i := range AccountsPerCluster {
 			if err := ensureAccount(ctx, tx, catalog.Account{ID: clusterAccountAt(c.ClusterID, i), Domain: c.ClusterID, Kind: ofCluster}); err != nil {
@@ -37,7 +34,7 @@ func (d *Domains) EnsureCluster(ctx context.Context, c control.Cluster) error {
 	if err != nil {
 		return err
 	}
-	h := control.Holder{Cluster: c.ClusterID, Tenant: c.Tenant, Principal: c.Identity.Principal, Settings: c.Settings}
+	h := control.Holder{Cluster: c.ClusterID, Name: c.ID.Name(), Tenant: c.Tenant, Principal: c.Identity.Principal, Settings: c.Settings}
 	if err := d.watch(ctx, h); err != nil {
 		return err
 	}

@@ -176,6 +176,18 @@ func (r *Ring) Status(id schema.ClusterID) Status {
 	return Status{Cluster: id, Reason: ErrUnwatched.Error()}
 }
 
+// Heard waits until every cluster that is watched now has had the first answer
+// to a question, or that question was found to have none, or ctx ends.
+func (r *Ring) Heard(ctx context.Context) {
+	for _, g := range r.all() {
+		select {
+		case <-g.heard:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // Lease tells whether a worker with keys of the cluster may live now, and
 // until when; the error is *Unavailable. Who starts a worker makes it known to
 // its Workers.Revoke first and asks for the lease then, or it may start one
