@@ -21,18 +21,38 @@ type server struct {
 	dir    string            // its data directory
 	url    string            // https://localhost:PORT
 	env    map[string]string // what `logkeep env` exports
+
+	command *exec.Cmd
+	ended   chan error
+	killed  bool
 }
 
-// startServer builds the program, starts it and waits until it is ready.
+// build makes the program, or takes the one that LOGKEEP_BIN names.
+func build(t *testing.T) string {
+	t.Helper()
+	if binary := os.Getenv("LOGKEEP_BIN"); binary != "" {
+		return binary
+	}
+	binary := filepath.Join(t.TempDir(), "logkeep")
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/logkeep").CombinedOutput(); err != nil {
+		t.Fatalf("build the server: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// startServer starts the program on a data directory of its own, waits until it
+// is ready, and at the end of the test insists that it stops cleanly.
 func startServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{binary: os.Getenv("LOGKEEP_BIN"), dir: filepath.Join(t.TempDir(), "data")}
-	if s.binary == "" {
-		s.binary = filepath.Join(t.TempDir(), "logkeep")
-		if out, err := exec.Command("go", "build", "-o", s.binary, "../cmd/logkeep").CombinedOutput(); err != nil {
-			t.Fatalf("build the server: %v\n%s", err, out)
-		}
-	}
+	s := launch(t, build(t), filepath.Join(t.TempDir(), "data"))
+	s.env = s.exports(t)
+	return s
+}
+
+// launch starts the program on dir and waits until it is ready.
+func launch(t *testing.T, binary, dir string) *server {
+	t.Helper()
+	s := &server{binary: binary, dir: dir, ended: make(chan error, 1)}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,35 +60,28 @@ func startServer(t *testing.T) *server {
 	address := free.Addr().String()
 	free.Close()
 
-	log := &bytes.Buffer{}
-	command := exec.Command(s.binary, "serve", "--data-dir", s.dir, "--listen", address, "--imds", "off")
-	command.Stderr = log // read only after the end
-	out, err := command.StdoutPipe()
+	log := &bytes.Buffer{} // read only after the end
+	s.command = exec.Command(binary, "serve", "--data-dir", dir, "--listen", address, "--imds", "off")
+	s.command.Stderr = log
+	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := s.command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := command.Start(); err != nil {
+	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines, ended := make(chan string, 16), make(chan error, 1)
+	lines := make(chan string, 16)
 	go func() {
 		for scanner := bufio.NewScanner(out); scanner.Scan(); {
 			lines <- scanner.Text()
 		}
 		close(lines)
-		ended <- command.Wait()
+		s.ended <- s.command.Wait()
 	}()
 	t.Cleanup(func() {
-		command.Process.Signal(syscall.SIGTERM)
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("the server did not stop cleanly: %v", err)
-			}
-		case <-time.After(20 * time.Second):
-			command.Process.Kill()
-			t.Errorf("the server did not stop within 20 s of SIGTERM")
-			<-ended
+		if !s.killed {
+			s.stop(t)
 		}
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", log)
@@ -83,8 +96,28 @@ func startServer(t *testing.T) *server {
 	case <-time.After(time.Minute):
 		t.Fatal("the server was not ready within a minute")
 	}
-	s.env = s.exports(t)
 	return s
+}
+
+// stop asks the server to stop and insists that it does so cleanly.
+func (s *server) stop(t *testing.T) {
+	s.command.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-s.ended:
+		if err != nil {
+			t.Errorf("the server did not stop cleanly: %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Errorf("the server did not stop within 20 s of SIGTERM")
+		s.kill()
+	}
+}
+
+// kill ends the keeper without warning. Its children must notice by themselves.
+func (s *server) kill() {
+	s.killed = true
+	s.command.Process.Kill()
+	<-s.ended
 }
 
 // exports runs `logkeep env` and reads it as a shell would.

@@ -176,12 +176,23 @@ func (w *walker) dropOldVersion(ctx context.Context) error {
 		if _, err := w.countAll(ctx); err != nil {
 			return "", err
 		}
+		before, err := w.Server.Cluster(ctx, w.clusterID)
+		if err != nil {
+			return "", err
+		}
 		if _, err := w.disable(ctx, w.RotatedTo); err != nil {
 			return "", err
 		}
 		rows, _, err := w.enable(ctx, w.RotatedTo)
 		if err != nil {
 			return "", err
+		}
+		after, err := w.Server.Cluster(ctx, w.clusterID)
+		if err != nil {
+			return "", err
+		}
+		if pid := after.Logkeep.Worker.PID; pid == 0 || pid == before.Logkeep.Worker.PID {
+			return "", fmt.Errorf("worker %d, not a new one after %d, answered; this shows nothing", pid, before.Logkeep.Worker.PID)
 		}
 		w.OldVersionStillNeeded = false
 		w.key = w.RotatedTo
