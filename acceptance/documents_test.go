@@ -115,11 +115,11 @@ func (d *documents) setKey() []string {
 }
 
 func (d *documents) refusedKey(t *testing.T) {
-	d.fails(t, "Key", d.setKey()...)
+	d.fails(t, "ForbiddenByRbac", d.setKey()...)
 	after := d.run(t, "monitor", "log-analytics", "cluster", "show", "-g", d.group, "-n", "logs-cluster")
 	after.is(t, "provisioningState", "Succeeded")
 	after.is(t, "keyVaultProperties.keyName", "")
-	d.fails(t, "", "monitor", "log-analytics", "cluster", "update", "-g", d.group, "-n", "logs-cluster", "--key-name", "kek", "--key-vault-uri", strings.Replace(d.vaultURI, "kv-logs", "kv-nowhere", 1), "--key-version", "")
+	d.fails(t, "KeyVaultKeyValidationFailed", "monitor", "log-analytics", "cluster", "update", "-g", d.group, "-n", "logs-cluster", "--key-name", "kek", "--key-vault-uri", strings.Replace(d.vaultURI, "kv-logs", "kv-nowhere", 1), "--key-version", "")
 }
 
 func (d *documents) grant(t *testing.T) {

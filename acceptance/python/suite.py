@@ -1,0 +1,202 @@
+"""The Python SDKs against a running server: what `logkeep env` exports is their
+only configuration. Prints one line a step; the first failure ends it."""
+
+import base64
+import datetime
+import json
+import os
+import time
+import urllib.request
+import uuid
+import ssl
+
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.identity import ClientSecretCredential
+from azure.keyvault.keys import ApiVersion, KeyClient, KeyRotationLifetimeAction, KeyRotationPolicy, KeyRotationPolicyAction
+from azure.keyvault.keys.crypto import CryptographyClient, EncryptionAlgorithm, KeyWrapAlgorithm, SignatureAlgorithm
+from azure.monitor.ingestion import LogsIngestionClient
+from azure.monitor.query import LogsBatchQuery, LogsQueryClient, LogsQueryStatus
+
+env = os.environ
+arm = env["LOGKEEP_ARM"]
+scope = f"/subscriptions/{env['AZURE_SUBSCRIPTION_ID']}/resourceGroups/python"
+credential = ClientSecretCredential(
+    env["AZURE_TENANT_ID"], env["AZURE_CLIENT_ID"], env["AZURE_CLIENT_SECRET"],
+    authority=env["AZURE_AUTHORITY_HOST"], disable_instance_discovery=True)
+trust = ssl.create_default_context(cafile=env["REQUESTS_CA_BUNDLE"])
+keep = {}
+
+
+def rest(method, path, body=None):
+    """The resource manager, which these SDKs do not speak to."""
+    token = credential.get_token(arm + "/.default").token
+    request = urllib.request.Request(arm + path, method=method, data=body and json.dumps(body).encode(), headers={
+        "Authorization": "Bearer " + token, "Content-Type": "application/json"})
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trust), urllib.request.ProxyHandler({}))
+    with opener.open(request) as answer:
+        return answer.status, json.loads(answer.read() or b"null"), answer.headers
+
+
+def grant(role, principal, at):
+    quoted = urllib.request.quote(f"roleName eq '{role}'")
+    definition = rest("GET", f"{at}/providers/Microsoft.Authorization/roleDefinitions?api-version=2022-04-01&$filter={quoted}")[1]["value"][0]
+    rest("PUT", f"{at}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}?api-version=2022-04-01", {"properties": {
+        "roleDefinitionId": definition["id"], "principalId": principal, "principalType": "ServicePrincipal"}})
+
+
+def fails(call, status, code=None):
+    try:
+        call()
+    except HttpResponseError as e:
+        assert e.status_code == status, f"status {e.status_code}, want {status}: {e}"
+        assert code is None or e.error is not None and code in (e.error.code, (e.error.innererror or {}).get("code")), f"{e.error}, want {code}"
+        return e
+    raise AssertionError(f"nothing failed; want {status} {code}")
+
+
+def soon(check, seconds=30):
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return check()
+        except HttpResponseError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.25)
+
+
+def sign_in():
+    token = credential.get_token("https://management.azure.com/.default").token
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert claims["tid"] == env["AZURE_TENANT_ID"]
+    keep["me"] = claims["oid"]
+    by_adfs = ClientSecretCredential("adfs", env["AZURE_CLIENT_ID"], env["AZURE_CLIENT_SECRET"], authority=arm)
+    assert by_adfs.get_token(arm + "/.default").token
+    rest("PUT", scope + "?api-version=2021-04-01", {"location": "westeurope"})
+    vault = rest("PUT", scope + "/providers/Microsoft.KeyVault/vaults/kv-python?api-version=2023-07-01", {"location": "westeurope", "properties": {
+        "tenantId": env["AZURE_TENANT_ID"], "sku": {"family": "A", "name": "standard"}, "enablePurgeProtection": True, "enableRbacAuthorization": True}})[1]
+    grant("Key Vault Crypto Officer", keep["me"], vault["id"])
+    keep["vault"] = vault
+
+
+def keys():
+    for version in (ApiVersion.V7_4, None):  # an older wire version, and the newest that the SDK has
+        options = {} if version is None else {"api_version": version}
+        client = KeyClient(keep["vault"]["properties"]["vaultUri"], credential, **options)
+        name = "kek" if version is None else "older"
+        fails(lambda: client.get_key("nothing"), 404, "KeyNotFound")
+        key = client.create_rsa_key(name, size=2048, tags={"purpose": "logs"})
+        assert key.properties.enabled and key.properties.tags == {"purpose": "logs"} and len(key.properties.version) == 32
+        assert client.get_key(name, key.properties.version).id == key.id
+        secret = os.urandom(32)
+        for of in (key, key.id):
+            crypto = CryptographyClient(of, credential, **options)
+            for algorithm in (KeyWrapAlgorithm.rsa_oaep, KeyWrapAlgorithm.rsa_oaep_256):
+                wrapped = crypto.wrap_key(algorithm, secret)
+                assert crypto.unwrap_key(algorithm, wrapped.encrypted_key).key == secret
+            sealed = crypto.encrypt(EncryptionAlgorithm.rsa_oaep_256, secret)
+            assert crypto.decrypt(sealed.algorithm, sealed.ciphertext).plaintext == secret
+            signed = crypto.sign(SignatureAlgorithm.ps256, os.urandom(32) if of is None else b"\1" * 32)
+            assert crypto.verify(SignatureAlgorithm.ps256, b"\1" * 32, signed.signature).is_valid
+        client.update_key_properties(name, enabled=False)
+        fails(lambda: CryptographyClient(key.id, credential, **options).unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped.encrypted_key), 403, "KeyDisabled")
+        client.update_key_properties(name, enabled=True)
+        policy = client.update_key_rotation_policy(name, KeyRotationPolicy(expires_in="P2Y", lifetime_actions=[
+            KeyRotationLifetimeAction(KeyRotationPolicyAction.rotate, time_after_create="P90D")]))
+        assert policy.expires_in == "P2Y" and client.get_key_rotation_policy(name).expires_in == "P2Y"
+        assert client.rotate_key(name).id != key.id
+        assert len(list(client.list_properties_of_key_versions(name))) == 2
+        deleted = client.begin_delete_key(name).result()
+        assert deleted.recovery_id and [k.name for k in client.list_deleted_keys()] == [name]
+        fails(lambda: client.create_rsa_key(name), 409)
+        fails(lambda: client.purge_deleted_key(name), 403)
+        assert client.begin_recover_deleted_key(name).result().name == name
+        keep["keys"] = client
+    assert sorted(k.name for k in client.list_properties_of_keys()) == ["kek", "older"]
+
+
+def control():
+    """A cluster with the key, a linked workspace, a table, a rule: the REST calls of the documents."""
+    def wait(method, path, body=None):
+        status, answer, headers = rest(method, path, body)
+        while status == 202 or headers.get("Azure-AsyncOperation"):
+            state = rest("GET", headers["Azure-AsyncOperation"].removeprefix(arm))[1]["status"]
+            assert state in ("InProgress", "Succeeded"), state
+            if state == "Succeeded":
+                return rest("GET", path)[1]
+            time.sleep(0.1)
+        return answer
+    insights = scope + "/providers/Microsoft.OperationalInsights"
+    cluster = wait("PUT", insights + "/clusters/python-cluster?api-version=2023-09-01", {
+        "location": "westeurope", "identity": {"type": "SystemAssigned"}, "sku": {"name": "CapacityReservation", "capacity": 100}})
+    grant("Key Vault Crypto Service Encryption User", cluster["identity"]["principalId"], keep["vault"]["id"])
+    cluster = wait("PATCH", insights + "/clusters/python-cluster?api-version=2023-09-01", {"properties": {"keyVaultProperties": {
+        "keyVaultUri": keep["vault"]["properties"]["vaultUri"], "keyName": "kek", "keyVersion": ""}}})
+    assert cluster["properties"]["keyVaultProperties"]["keyName"] == "kek"
+    workspace = wait("PUT", insights + "/workspaces/python-workspace?api-version=2023-09-01", {"location": "westeurope"})
+    wait("PUT", insights + "/workspaces/python-workspace/linkedServices/cluster?api-version=2020-08-01", {"properties": {"writeAccessResourceId": cluster["id"]}})
+    columns = [{"name": "TimeGenerated", "type": "datetime"}, {"name": "Message", "type": "string"}, {"name": "Size", "type": "long"}, {"name": "Bag", "type": "dynamic"}]
+    wait("PUT", insights + "/workspaces/python-workspace/tables/Python_CL?api-version=2022-10-01", {"properties": {"schema": {"name": "Python_CL", "columns": columns}}})
+    base = scope + "/providers/Microsoft.Insights"
+    endpoint = rest("PUT", base + "/dataCollectionEndpoints/python-dce?api-version=2023-03-11", {"location": "westeurope", "properties": {}})[1]
+    rule = rest("PUT", base + "/dataCollectionRules/python-dcr?api-version=2023-03-11", {"location": "westeurope", "properties": {
+        "dataCollectionEndpointId": endpoint["id"], "streamDeclarations": {"Custom-Python_CL": {"columns": columns}},
+        "destinations": {"logAnalytics": [{"name": "ws", "workspaceResourceId": workspace["id"]}]},
+        "dataFlows": [{"streams": ["Custom-Python_CL"], "destinations": ["ws"], "transformKql": "source", "outputStream": "Custom-Python_CL"}]}})[1]
+    keep.update(workspace=workspace, rule=rule, endpoint=endpoint["properties"]["logsIngestion"]["endpoint"])
+
+
+def lines(n):
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    return [{"TimeGenerated": now, "Message": f"line {i} of python " + "x" * 200, "Size": i, "Bag": {"n": i % 7}} for i in range(n)]
+
+
+def rows():
+    client = LogsIngestionClient(keep["endpoint"], credential)
+    rule = keep["rule"]["properties"]["immutableId"]
+    fails(lambda: client.upload(rule, "Custom-Python_CL", lines(1)), 403)
+    grant("Monitoring Metrics Publisher", keep["me"], keep["rule"]["id"])
+    client.upload(rule, "Custom-Python_CL", lines(9000))  # several chunks
+    failed = []
+    client.upload(rule, "Custom-Nowhere", lines(2), on_error=failed.append)
+    assert len(failed) == 1 and len(failed[0].failed_logs) == 2
+
+    query = LogsQueryClient(credential, endpoint=env["LOGKEEP_QUERY"])
+    workspace = keep["workspace"]["properties"]["customerId"]
+    day = datetime.timedelta(days=1)
+
+    def count():
+        return query.query_workspace(workspace, "Python_CL | count", timespan=day).tables[0].rows[0][0]
+    assert count() == 9000
+    answer = query.query_workspace(
+        workspace, "Python_CL | where Size >= 4500 | summarize Rows = count(), Last = max(TimeGenerated) by Kind = tostring(Bag.n) | sort by Kind asc",
+        timespan=day, include_statistics=True, include_visualization=True, server_timeout=60)
+    assert answer.status == LogsQueryStatus.SUCCESS
+    assert answer.tables[0].columns == ["Kind", "Rows", "Last"] and len(answer.tables[0].rows) == 7
+    assert answer.tables[0].columns_types == ["string", "long", "datetime"]
+    assert isinstance(answer.tables[0].rows[0]["Last"], datetime.datetime)
+    for span in (None, (datetime.datetime.now(datetime.timezone.utc) - day, day * 2)):
+        assert query.query_workspace(workspace, "Python_CL | count", timespan=span).tables[0].rows[0][0] == 9000
+    fails(lambda: query.query_workspace(workspace, "Python_CL | where Nope == 1", timespan=day), 400, "BadArgumentError")
+    batch = query.query_batch([LogsBatchQuery(workspace_id=workspace, query=text, timespan=day) for text in ("Python_CL | count", "Python_CL | where", "print x = 1")])
+    assert [b.status for b in batch] == [LogsQueryStatus.SUCCESS, LogsQueryStatus.FAILURE, LogsQueryStatus.SUCCESS], batch
+    assert query.query_resource(keep["workspace"]["id"], "Python_CL | count", timespan=day).tables[0].rows[0][0] == 9000
+
+    keys = keep["keys"]
+    for version in keys.list_properties_of_key_versions("kek"):
+        keys.update_key_properties("kek", version.version, enabled=False)
+    denied = fails(count, 403)
+    assert "CustomerManagedKeyRevoked" in str(denied.response.text()), denied.response.text()
+    quick = LogsIngestionClient(keep["endpoint"], credential, retry_total=0)
+    fails(lambda: quick.upload(rule, "Custom-Python_CL", lines(1)), 503)
+    for version in keys.list_properties_of_key_versions("kek"):
+        keys.update_key_properties("kek", version.version, enabled=True)
+    assert soon(count) == 9000
+    client.upload(rule, "Custom-Python_CL", lines(3))
+    assert count() == 9003
+
+
+for step in (sign_in, keys, control, rows):
+    start = time.monotonic()
+    step()
+    print(f"ok {step.__name__.replace('_', ' ')} ({time.monotonic() - start:.1f}s)", flush=True)
