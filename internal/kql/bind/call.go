@@ -153,6 +153,10 @@ func ruleOf(name string) rule {
 		return ruleExtractTyped
 	case "assert":
 		return ruleAssert
+	case "extreme_of":
+		return ruleExtremeOf
+	case "rand":
+		return ruleRand
 	case "prev", "next", "row_number", "row_cumsum", "row_rank_dense", "row_rank_min", "row_window_session":
 		return func(b *binder, x *syntax.Call, sc *scope) plan.Expr { return b.window(name, x, sc) }
 	}

@@ -3,17 +3,322 @@ package bind
 import (
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
 )
 
 // operatorMore binds the operators that are used more rarely.
 func (b *binder) operatorMore(op syntax.Operator, t *table, e *env) *table {
-	b.fail(op.Where(), syntax.CodeUnsupported, "This operator is not supported yet.")
+	switch op := op.(type) {
+	case *syntax.MvExpand:
+		return b.mvExpand(op, t, e)
+	case *syntax.MvApply:
+		return b.mvApply(op, t, e)
+	case *syntax.ParseWith:
+		return b.parse(op, t, e)
+	case *syntax.ParseKv:
+		return b.parseKv(op, t, e)
+	case *syntax.MakeSeries:
+		return b.makeSeries(op, t, e)
+	case *syntax.Partition:
+		return b.partition(op, t, e)
+	case *syntax.Search:
+		return b.search(op, t, e)
+	case *syntax.Find:
+		return b.find(op, e)
+	case *syntax.TopHitters:
+		return b.topHitters(op, t, e)
+	case *syntax.TopNested:
+		return b.topNested(op, t, e)
+	case *syntax.Evaluate:
+		return b.evaluate(op, t, e)
+	}
+	b.fail(op.Where(), syntax.CodeUnsupported, "The operator '%s' is not supported.", keyword(op))
 	return nil
 }
 
-// tuple binds scalar functions that give several columns.
-func (b *binder) tuple(x *syntax.Call, given []*syntax.Name, sc *scope) ([]named, bool) {
-	return nil, false
+// keyword is the word with which an operator begins.
+func keyword(op syntax.Operator) string {
+	text := syntax.Text(op)
+	for i, r := range text {
+		if r == ' ' || r == '\n' {
+			return text[:i]
+		}
+	}
+	return text
 }
 
-var _ plan.Rel
+// topHitters is summarize count() or sum(by) and top.
+func (b *binder) topHitters(op *syntax.TopHitters, t *table, e *env) *table {
+	n := b.rows(op.N, e, "top-hitters")
+	name := "count_"
+	agg := &syntax.Call{Span: op.Span, Name: &syntax.Name{Span: op.Span, Name: "count"}}
+	if op.By != nil {
+		name = "sum_" + b.nameOf(op.By)
+		agg = &syntax.Call{Span: op.Span, Name: &syntax.Name{Span: op.Span, Name: "sum"}, Args: []syntax.Expr{op.By}}
+	}
+	item := &syntax.Assign{Span: op.Span, Names: []*syntax.Name{{Span: op.Span, Name: "approximate_" + name}}, X: agg}
+	s := b.summarize(&syntax.Summarize{Span: op.Span, Aggs: []syntax.Expr{item}, By: []syntax.Expr{op.Of}}, t, e)
+	if s == nil || n == nil {
+		return nil
+	}
+	by := plan.Order{Value: &plan.Col{Column: s.cols[len(s.cols)-1]}, Desc: true}
+	return &table{rel: &plan.Limit{In: &plan.Sort{In: s.rel, By: []plan.Order{by}}, N: n}, cols: s.cols, serial: true}
+}
+
+// partition runs a query for each value of a column.
+func (b *binder) partition(op *syntax.Partition, t *table, e *env) *table {
+	n, isName := op.By.(*syntax.Name)
+	if op.Legacy || !isName {
+		b.fail(op.Span, syntax.CodeUnsupported, "partition by … { … } is not supported; write the query in round brackets.")
+		return nil
+	}
+	shared := b.share("partition", t, false)
+	keys := b.use(shared)
+	key, ok := b.name(n, b.scope(keys, e, "partition")).(*plan.Col)
+	if !ok {
+		return nil
+	}
+	c := b.column("key", key.Column.Type)
+	outer := &plan.Aggregate{In: keys.rel, Keys: []plan.Item{{Col: c, Value: key}}}
+	rows := b.use(shared)
+	mine, _ := find(rows.cols, n.Name)
+	in := &table{rel: &plan.Filter{In: rows.rel, Pred: &plan.Compare{Op: "is", X: &plan.Col{Column: mine}, Y: &plan.Col{Column: c}}}, cols: rows.cols, serial: t.serial}
+	pipe, isPipe := op.Sub.(*syntax.Pipe)
+	if !isPipe || pipe.Source != nil {
+		b.fail(op.Span, syntax.CodeUnsupported, "partition needs operators that work on its rows.")
+		return nil
+	}
+	sub := b.ops(pipe.Ops, in, e)
+	if sub == nil {
+		return nil
+	}
+	sub = b.exact(sub)
+	return &table{rel: &plan.Apply{In: outer, Sub: sub.rel}, cols: sub.cols, open: sub.open}
+}
+
+// search looks for text in all columns, in one table or in several.
+func (b *binder) search(op *syntax.Search, t *table, e *env) *table {
+	kind, _ := b.param(op.Params, "kind", e)
+	word := "has"
+	if kind == "case_sensitive" {
+		word = "has_cs"
+	}
+	one := func(t *table) *table {
+		pred := b.searchPred(op.Pred, t, e, word)
+		if pred == nil {
+			return nil
+		}
+		return &table{rel: &plan.Filter{In: t.rel, Pred: pred}, cols: t.cols, open: t.open}
+	}
+	if t != nil {
+		return one(t)
+	}
+	var in []*table
+	var sources []string
+	add := func(name string, src *table) bool {
+		if src == nil {
+			return false
+		}
+		src = one(src)
+		in, sources = append(in, src), append(sources, name)
+		return src != nil
+	}
+	tables := op.In
+	if len(tables) == 0 {
+		tables = []syntax.Expr{&syntax.Star{Span: op.Span}}
+	}
+	for _, x := range tables {
+		if !b.eachTable(x, e, add) {
+			return nil
+		}
+	}
+	if len(in) == 0 {
+		b.fail(op.Span, syntax.CodeSemantic, "'search' operator: there is no table to search.")
+		return nil
+	}
+	return b.unite(in, sources, "$table", false)
+}
+
+// eachTable calls f for every table that an item of a list of tables means.
+func (b *binder) eachTable(x syntax.Expr, e *env, f func(string, *table) bool) bool {
+	pattern := ""
+	switch n := x.(type) {
+	case *syntax.Star:
+		pattern = "*"
+	case *syntax.Name:
+		if !n.Quoted && containsStar(n.Name) {
+			pattern = n.Name
+		}
+	}
+	if pattern == "" {
+		name := "query"
+		if n, ok := x.(*syntax.Name); ok {
+			name = n.Name
+		}
+		return f(name, b.table(x, e))
+	}
+	for _, name := range b.cat.Tables() {
+		if wild(pattern, name) {
+			t, _ := b.cat.Table(name)
+			if !f(name, b.scan(t)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// searchPred binds the predicate of search: a string alone is looked for in
+// all columns, with stars as wildcards.
+func (b *binder) searchPred(x syntax.Expr, t *table, e *env, word string) plan.Expr {
+	sc := b.scope(t, e, "search")
+	switch y := x.(type) {
+	case *syntax.Paren:
+		return b.searchPred(y.X, t, e, word)
+	case *syntax.Binary:
+		if y.Op == "and" || y.Op == "or" {
+			l, r := b.searchPred(y.X, t, e, word), b.searchPred(y.Y, t, e, word)
+			if l == nil || r == nil {
+				return nil
+			}
+			return &plan.Logic{Op: y.Op, X: l, Y: r}
+		}
+	case *syntax.Literal:
+		if s, ok := y.Value.(string); ok && y.Type == schema.String {
+			return b.searchText(s, y, sc, word)
+		}
+	}
+	return b.condition(b.expr(x, sc), x.Where(), "search")
+}
+
+func (b *binder) searchText(s string, at *syntax.Literal, sc *scope, word string) plan.Expr {
+	if s == "*" {
+		return &plan.Const{T: schema.Bool, Value: true}
+	}
+	op := word
+	front, back := len(s) > 1 && s[0] == '*', len(s) > 1 && s[len(s)-1] == '*'
+	switch {
+	case front && back:
+		op, s = "contains", s[1:len(s)-1]
+	case front:
+		op, s = "hassuffix", s[1:]
+	case back:
+		op, s = "hasprefix", s[:len(s)-1]
+	}
+	return b.anyColumn(&syntax.Binary{Span: at.Span, Op: op, X: &syntax.Star{Span: at.Span}, Y: &syntax.Literal{Span: at.Span, Type: schema.String, Value: s}}, sc)
+}
+
+// find looks for rows in several tables.
+func (b *binder) find(op *syntax.Find, e *env) *table {
+	with, has := b.param(op.Params, "withsource", e)
+	if !has {
+		with = "source_"
+	}
+	tables := op.In
+	if len(tables) == 0 {
+		tables = []syntax.Expr{&syntax.Star{Span: op.Span}}
+	}
+	var in []*table
+	var sources []string
+	ok := true
+	for _, x := range tables {
+		ok = b.eachTable(x, e, func(name string, t *table) bool {
+			if t == nil {
+				return false
+			}
+			if op.Pred != nil {
+				sc := b.scope(t, e, "find")
+				n := len(b.errs)
+				pred := b.condition(b.expr(op.Pred, sc), op.Pred.Where(), "find")
+				if pred == nil {
+					if _, isStar := x.(*syntax.Star); isStar || len(tables) > 1 {
+						b.errs = b.errs[:n] // a table without the columns has no such rows
+						return true
+					}
+					return false
+				}
+				t = &table{rel: &plan.Filter{In: t.rel, Pred: pred}, cols: t.cols}
+			}
+			in, sources = append(in, b.findColumns(op, t, e)), append(sources, name)
+			return in[len(in)-1] != nil
+		}) && ok
+	}
+	if !ok {
+		return nil
+	}
+	if len(in) == 0 {
+		b.fail(op.Span, syntax.CodeSemantic, "'find' operator: no table has the columns that are asked for.")
+		return nil
+	}
+	return b.unite(in, sources, with, false)
+}
+
+// findColumns are what find answers of one table: the columns asked for, or
+// those of the predicate with all others in a bag.
+func (b *binder) findColumns(op *syntax.Find, t *table, e *env) *table {
+	p := &plan.Project{In: t.rel}
+	used := map[string]bool{}
+	add := func(name string, x plan.Expr) {
+		p.Items = append(p.Items, plan.Item{Col: b.column(name, x.Type()), Value: x})
+	}
+	if len(op.Project) > 0 {
+		for _, c := range op.Project {
+			if call, ok := c.X.(*syntax.Call); ok && (call.Name.Name == "pack" || call.Name.Name == "pack_all") {
+				add("pack_", b.pack(t.cols, false))
+				continue
+			}
+			name := b.nameOf(c.X)
+			if col, ok := find(t.cols, name); ok {
+				add(name, b.convert(&plan.Col{Column: col}, c.Type, c.Span))
+			} else {
+				typ := c.Type
+				if typ == schema.Invalid {
+					typ = schema.Dynamic
+				}
+				add(name, null(typ))
+			}
+		}
+		return &table{rel: p, cols: p.Columns()}
+	}
+	if op.Pred != nil {
+		b.namesIn(op.Pred, func(n string) {
+			if c, ok := find(t.cols, n); ok && !used[n] {
+				used[n] = true
+				add(n, &plan.Col{Column: c})
+			}
+		})
+	}
+	var rest []plan.Column
+	for _, c := range t.cols {
+		if !used[c.Name] {
+			rest = append(rest, c)
+		}
+	}
+	if len(rest) > 0 {
+		add("pack_", b.pack(rest, false))
+	}
+	return &table{rel: p, cols: p.Columns()}
+}
+
+// namesIn calls f for the names in an expression.
+func (b *binder) namesIn(x syntax.Expr, f func(string)) {
+	switch x := x.(type) {
+	case *syntax.Name:
+		f(x.Name)
+	case *syntax.Paren:
+		b.namesIn(x.X, f)
+	case *syntax.Binary:
+		b.namesIn(x.X, f)
+		b.namesIn(x.Y, f)
+	case *syntax.List:
+		b.namesIn(x.X, f)
+	case *syntax.Between:
+		b.namesIn(x.X, f)
+	case *syntax.Member:
+		b.namesIn(x.X, f)
+	case *syntax.Call:
+		for _, a := range x.Args {
+			b.namesIn(a, f)
+		}
+	}
+}

@@ -314,3 +314,32 @@ func ruleAssert(b *binder, x *syntax.Call, sc *scope) plan.Expr {
 	}
 	return &plan.Const{T: schema.Bool, Value: true}
 }
+
+// ruleExtremeOf is max_of and min_of: nulls do not count.
+func ruleExtremeOf(b *binder, x *syntax.Call, sc *scope) plan.Expr {
+	args, ok := b.args(x, sc)
+	if !ok || !b.count(x, 1, 64) {
+		return nil
+	}
+	t, ok := b.common(args, x.Span)
+	if !ok {
+		return nil
+	}
+	return &plan.Call{F: builtin.Functions().Forms(x.Name.Name)[0], Args: args, T: t}
+}
+
+func ruleRand(b *binder, x *syntax.Call, sc *scope) plan.Expr {
+	args, ok := b.args(x, sc)
+	if !ok || !b.count(x, 0, 1) {
+		return nil
+	}
+	r := &plan.Call{F: builtin.Functions().Forms("rand")[0], T: schema.Real}
+	if len(args) == 0 {
+		return r
+	}
+	n := b.convert(args[0], schema.Real, x.Span)
+	if n == nil {
+		return nil
+	}
+	return b.builtin("floor", b.arithmetic("*", x.Span, r, n), &plan.Const{T: schema.Real, Value: 1.0})
+}
