@@ -8,7 +8,7 @@ AZ        := $(CACHE)/az
 PACKAGES  ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run test az check unit acceptance bench fuzz clean
+.PHONY: help tools build run test az check unit acceptance bench kql-score fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -50,6 +50,11 @@ $(AZ)/ready: acceptance/requirements.txt
 # make bench      the benchmarks: one table of medians and ratios
 bench: build
 	@scripts/bench.sh
+
+# make kql-score  how much of known queries is answered rightly; KQL_CORPUS=DIR
+KQL_CORPUS ?= $(if $(LOGKEEP_SHARED),$(LOGKEEP_SHARED),../shared)/kql
+kql-score: build
+	@bin/logkeep kql score $(KQL_CORPUS)
 
 # make fuzz       every fuzz target for FUZZTIME (30s)
 fuzz:

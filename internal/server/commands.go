@@ -9,6 +9,7 @@ import (
 
 	"logkeep/internal/cli"
 	"logkeep/internal/keyring"
+	"logkeep/internal/kql/score"
 	"logkeep/internal/worker"
 )
 
@@ -28,6 +29,9 @@ func Commands() cli.Commands {
 		},
 		Vault:  func(ctx context.Context, _ []string) error { return RunVault(ctx, os.Stdin, logTo(os.Stderr)) },
 		Worker: func(ctx context.Context, _ []string) error { return worker.Run(ctx, os.Stdin, logTo(os.Stderr)) },
+		Score: func(dir string, out io.Writer, verbose bool) error {
+			return score.Run(context.Background(), dir, out, verbose)
+		},
 	}
 }
 
