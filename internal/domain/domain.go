@@ -84,6 +84,7 @@ type Domains struct {
 	mu      sync.RWMutex
 	holders map[schema.ClusterID]control.Holder
 	gates   map[schema.WorkspaceID]*sync.RWMutex
+	shut    map[schema.AccountID]bool // being moved or removed: no worker may open them
 }
 
 // New returns Domains that know nothing yet.
@@ -92,6 +93,7 @@ func New(cfg Config) *Domains {
 		cfg:     cfg,
 		holders: map[schema.ClusterID]control.Holder{},
 		gates:   map[schema.WorkspaceID]*sync.RWMutex{},
+		shut:    map[schema.AccountID]bool{},
 	}
 }
 

@@ -29,7 +29,7 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 			if err != nil {
 				return err
 			}
-			if covered {
+			if covered && !d.isShut(a.ID) {
 				out = append(out, w)
 			}
 		}

@@ -75,15 +75,14 @@ func (d *Domains) Watch(ctx context.Context, h control.Holder, id kek.ID) error 
 }
 
 // Forget implements control.Keys.
-func (d *Domains) Forget(_ context.Context, cluster schema.ClusterID) error {
-	w, running := d.sup.Running(cluster)
+func (d *Domains) Forget(ctx context.Context, cluster schema.ClusterID) error {
 	d.ring.Forget(cluster)
-	if running {
-		<-w.Gone()
+	if _, _, err := d.sup.Settled(ctx, cluster); err != nil {
+		return err
 	}
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	delete(d.holders, cluster)
-	d.mu.Unlock()
 	return nil
 }
 

@@ -118,15 +118,38 @@ func (d *Domains) move(ctx context.Context, a catalog.Account, to schema.Cluster
 	g := d.gate(a.Workspace)
 	g.Lock()
 	defer g.Unlock()
-	if from, running := d.sup.Running(a.Domain); running {
-		if err := from.Release(ctx, wire.Release{Accounts: []schema.AccountID{a.ID}}); err != nil {
-			return fmt.Errorf("take account %s from key domain %s: %w", a.ID, a.Domain, err)
-		}
-	}
-	if err := d.cfg.Catalog.MoveAccount(ctx, a.ID, to); err != nil {
-		return err
+	err := d.shutWhile(ctx, a, func() error { return d.cfg.Catalog.MoveAccount(ctx, a.ID, to) })
+	if err != nil {
+		return errors.Join(err, d.openIn(context.WithoutCancel(ctx), a.Domain)) // who had it has it again
 	}
 	return d.openIn(ctx, to)
+}
+
+// shutWhile does something to an account while no worker has it open: neither
+// the one that runs nor one that is being started.
+func (d *Domains) shutWhile(ctx context.Context, a catalog.Account, do func() error) error {
+	d.mu.Lock()
+	d.shut[a.ID] = true
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		delete(d.shut, a.ID)
+		d.mu.Unlock()
+	}()
+	holder, running, err := d.sup.Settled(ctx, a.Domain)
+	if err == nil && running {
+		err = holder.Release(ctx, wire.Release{Accounts: []schema.AccountID{a.ID}})
+	}
+	if err != nil {
+		return fmt.Errorf("take account %s from key domain %s: %w", a.ID, a.Domain, err)
+	}
+	return do()
+}
+
+func (d *Domains) isShut(id schema.AccountID) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.shut[id]
 }
 
 // Unlink implements control.Domains. The workspace's account stays where it
@@ -189,12 +212,7 @@ func (d *Domains) DropWorkspace(ctx context.Context, w control.Workspace) error 
 	g := d.gate(w.CustomerID)
 	g.Lock()
 	defer g.Unlock()
-	if holder, running := d.sup.Running(a.Domain); running {
-		if err := holder.Release(ctx, wire.Release{Accounts: []schema.AccountID{a.ID}}); err != nil {
-			return err
-		}
-	}
-	if err := d.remove(ctx, a.ID); err != nil {
+	if err := d.shutWhile(ctx, a, func() error { return d.remove(ctx, a.ID) }); err != nil {
 		return err
 	}
 	c, err := d.service(ctx)

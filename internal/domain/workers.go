@@ -90,7 +90,11 @@ func (d *Domains) Adopt(ctx context.Context, cluster schema.ClusterID, page keyr
 	}
 	var failed error
 	for domain, records := range held {
-		w, ok := d.sup.Running(domain)
+		// One that is starting may have been told the page before.
+		w, ok, err := d.sup.Settled(ctx, domain)
+		if err != nil {
+			return err
+		}
 		if !ok {
 			continue
 		}

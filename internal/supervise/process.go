@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -39,8 +40,27 @@ type Worker struct {
 	reason string // why it was ended, if we ended it
 }
 
-// launch starts a worker and has it open its accounts.
-func (s *Supervisor) launch(ctx context.Context, d *domain, n int, until time.Time) (_ *Worker, err error) {
+// launch carries out d.start: it starts a worker and has it open its accounts.
+func (s *Supervisor) launch(ctx context.Context, d *domain, n int) {
+	w, err := s.open(ctx, d, n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil && (s.closed || w.asked() || !s.until(d).After(s.cfg.Now())) {
+		d.end("its lease ended while it started")
+		err = ErrNoLease
+	}
+	switch {
+	case err == nil:
+		d.worker, d.start.worker = w, w
+	case !errors.Is(err, ErrNoLease):
+		s.stumbled(d, err)
+	}
+	d.start.err = err
+	close(d.start.done)
+	d.start = nil
+}
+
+func (s *Supervisor) open(ctx context.Context, d *domain, n int) (*Worker, error) {
 	accounts, err := s.cfg.Host.Accounts(ctx, d.id)
 	if err != nil {
 		return nil, fmt.Errorf("start a worker for key domain %s: %w", d.id, err)
@@ -52,11 +72,13 @@ func (s *Supervisor) launch(ctx context.Context, d *domain, n int, until time.Ti
 		lines:   make(chan deadline.Boottime, 1),
 		gone:    make(chan struct{}),
 	}
-	hostPath := filepath.Join(s.cfg.Runtime, strconv.Itoa(n)+".host")
-	if err := s.spawn(w, hostPath, until); err != nil {
+	if err := s.spawn(w, d, filepath.Join(s.cfg.Runtime, strconv.Itoa(n)+".host")); err != nil {
 		return nil, fmt.Errorf("start a worker for key domain %s: %w", d.id, err)
 	}
 	if err := w.call(ctx, "/open", wire.Open{Accounts: accounts}, nil); err != nil {
+		if w.asked() {
+			err = ErrNoLease
+		}
 		w.kill("it could not open its accounts")
 		<-w.gone
 		return nil, err
@@ -65,8 +87,9 @@ func (s *Supervisor) launch(ctx context.Context, d *domain, n int, until time.Ti
 	return w, nil
 }
 
-// spawn starts the process; on success its reaper runs.
-func (s *Supervisor) spawn(w *Worker, hostPath string, until time.Time) error {
+// spawn starts the process. On success its reaper runs, and whoever ends the
+// domain's lease from now on ends it.
+func (s *Supervisor) spawn(w *Worker, d *domain, hostPath string) error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: w.socket, Net: "unix"})
 	if err != nil {
 		return err
@@ -94,14 +117,6 @@ func (s *Supervisor) spawn(w *Worker, hostPath string, until time.Time) error {
 	if err == nil {
 		w.input, err = cmd.StdinPipe()
 	}
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		w.host.Close()
-		return err
-	}
-	w.proc, w.PID = cmd.Process, cmd.Process.Pid
 	w.http = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var dialer net.Dialer
@@ -109,6 +124,28 @@ func (s *Supervisor) spawn(w *Worker, hostPath string, until time.Time) error {
 		},
 		DisableCompression: true, MaxIdleConnsPerHost: 64,
 	}}
+	var first []byte
+	if err == nil {
+		first, err = s.begin(w, d, cmd, hostPath)
+	}
+	if err != nil {
+		w.host.Close()
+		return err
+	}
+	go w.feed(first)
+	go s.reap(cmd, w, stderr, hostPath)
+	return nil
+}
+
+// begin starts the command if the domain still has a lease, and words what the
+// process reads first.
+func (s *Supervisor) begin(w *Worker, d *domain, cmd *exec.Cmd, hostPath string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until := s.until(d)
+	if s.closed || !until.After(s.cfg.Now()) {
+		return nil, ErrNoLease
+	}
 	first, err := json.Marshal(wire.Start{
 		Domain: w.Domain, Deadline: s.deadline(until), Accounts: s.cfg.Accounts, Host: hostPath,
 		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: s.cfg.Memory, Flush: s.cfg.Flush,
@@ -116,9 +153,12 @@ func (s *Supervisor) spawn(w *Worker, hostPath string, until time.Time) error {
 	if err != nil {
 		panic("internal error: a start can't be written: " + err.Error())
 	}
-	go w.feed(first)
-	go s.reap(cmd, w, stderr, hostPath)
-	return nil
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	w.proc, w.PID = cmd.Process, cmd.Process.Pid
+	d.process = w
+	return first, nil
 }
 
 // feed writes the start and then every new deadline to the worker's input.
@@ -154,8 +194,8 @@ func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader, hostPath s
 	w.http.CloseIdleConnections()
 	os.Remove(w.socket)
 	os.Remove(hostPath)
-	close(w.gone)
 	s.ended(w.Domain, w)
+	close(w.gone)
 	w.mu.Lock()
 	reason := w.reason
 	w.mu.Unlock()

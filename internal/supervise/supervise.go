@@ -66,12 +66,31 @@ type Supervisor struct {
 type domain struct {
 	id      schema.ClusterID
 	lease   time.Time // of the cluster's key; zero: none
-	worker  *Worker
-	start   chan struct{} // not nil while a worker is being started; closed when that ends
-	crashes int           // starts that failed and workers that ended young, in a row
-	rest    time.Time     // no new start before
-	failed  error         // why the last one failed
+	worker  *Worker   // that answers; nil if there is none
+	process *Worker   // the newest, from its start until it is gone: there are never two
+	start   *start    // not nil while a worker is being started
+	crashes int       // starts that failed and workers that ended young, in a row
+	rest    time.Time // no new start before
+	failed  error     // why the last one failed
 }
+
+// A start is one attempt to start a worker. Whoever needs one waits for it.
+type start struct {
+	done   chan struct{} // closed when it is over; then the others are set
+	worker *Worker
+	err    error
+}
+
+// end kills the domain's process, if any, ready or not.
+func (d *domain) end(reason string) {
+	if d.process != nil {
+		d.process.kill(reason)
+	}
+	d.worker = nil
+}
+
+// ready reports whether the domain's worker can be called.
+func (d *domain) ready() bool { return d.worker != nil && !d.worker.asked() }
 
 // New returns a Supervisor without workers.
 func New(cfg Config) *Supervisor {
@@ -117,9 +136,8 @@ func (s *Supervisor) Revoke(key schema.ClusterID, reason string) {
 		s.domain(key).lease = time.Time{}
 	}
 	for id, d := range s.domains {
-		if d.worker != nil && (id == key || key == schema.ServiceCluster) {
-			d.worker.kill(reason)
-			d.worker = nil
+		if id == key || key == schema.ServiceCluster {
+			d.end(reason)
 		}
 	}
 }
@@ -140,79 +158,95 @@ func (s *Supervisor) deadline(until time.Time) deadline.Boottime {
 	return deadline.After(until.Sub(s.cfg.Now()))
 }
 
-// move tells the domain's worker, if any, its new deadline.
+// move tells the domain's process, if any, its new deadline.
 func (s *Supervisor) move(d *domain) {
-	if d.worker == nil {
+	if d.process == nil {
 		return
 	}
 	until := s.until(d)
 	if !until.After(s.cfg.Now()) {
-		d.worker.kill("its lease has ended")
-		d.worker = nil
+		d.end("its lease has ended")
 		return
 	}
-	d.worker.renew(s.deadline(until))
+	d.process.renew(s.deadline(until))
 }
 
 // Worker returns the domain's worker and starts one if need be. The error is
 // ErrNoLease if the keys don't allow one.
 func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, error) {
 	for {
-		s.mu.Lock()
-		d := s.domain(id)
-		now := s.cfg.Now()
+		w, begun, leaving, err := s.next(ctx, id)
 		switch {
-		case s.closed:
-			s.mu.Unlock()
-			return nil, http.ErrServerClosed
-		case !s.until(d).After(now):
-			s.mu.Unlock()
-			return nil, ErrNoLease
-		case d.worker != nil:
-			w := d.worker
-			s.mu.Unlock()
-			return w, nil
-		case d.start != nil:
-			started := d.start
-			s.mu.Unlock()
+		case w != nil || err != nil:
+			return w, err
+		case begun != nil:
 			select {
-			case <-started:
-				continue
+			case <-begun.done:
+				return begun.worker, begun.err
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
-		case now.Before(d.rest):
-			err := d.failed
-			s.mu.Unlock()
-			return nil, err
 		}
-		d.start = make(chan struct{})
-		until := s.until(d)
-		s.sockets++
-		n := s.sockets
-		s.mu.Unlock()
+		select {
+		case <-leaving:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
 
-		// The start is not the caller's alone: others wait for it.
-		w, err := s.launch(context.WithoutCancel(ctx), d, n, until)
+// next is what to do for a worker: use this one, wait for this start, or come
+// again when the one before is gone.
+func (s *Supervisor) next(ctx context.Context, id schema.ClusterID) (w *Worker, begun *start, leaving <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.domain(id)
+	now := s.cfg.Now()
+	switch {
+	case s.closed:
+		return nil, nil, nil, http.ErrServerClosed
+	case !s.until(d).After(now):
+		return nil, nil, nil, ErrNoLease
+	case d.start != nil:
+		return nil, d.start, nil, nil
+	case d.ready():
+		return d.worker, nil, nil, nil
+	case d.process != nil:
+		return nil, nil, d.process.gone, nil
+	case now.Before(d.rest):
+		return nil, nil, nil, d.failed
+	}
+	d.start = &start{done: make(chan struct{})}
+	s.sockets++
+	// The start is not the caller's alone: others wait for it.
+	go s.launch(context.WithoutCancel(ctx), d, s.sockets)
+	return nil, d.start, nil, nil
+}
 
+// Settled returns the domain's worker, if it has one, when none is starting or
+// ending. It is for who changes what a worker is told at its start.
+func (s *Supervisor) Settled(ctx context.Context, id schema.ClusterID) (w *Worker, ok bool, err error) {
+	for {
 		s.mu.Lock()
-		close(d.start)
-		d.start = nil
-		if err == nil && (s.closed || !s.until(d).After(s.cfg.Now())) {
-			w.kill("its lease ended while it started")
-			err = ErrNoLease
-		}
-		if err == nil {
-			d.worker = w
-			w.renew(s.deadline(s.until(d))) // it may have moved meanwhile
-		} else if !errors.Is(err, ErrNoLease) {
-			s.stumbled(d, err)
+		d := s.domain(id)
+		var over <-chan struct{}
+		switch {
+		case d.start != nil:
+			over = d.start.done
+		case d.ready():
+			w = d.worker
+		case d.process != nil:
+			over = d.process.gone
 		}
 		s.mu.Unlock()
-		if err != nil {
-			return nil, err
+		if over == nil {
+			return w, w != nil, nil
 		}
-		return w, nil
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
 	}
 }
 
@@ -221,7 +255,7 @@ func (s *Supervisor) Running(id schema.ClusterID) (*Worker, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.domains[id]
-	if d == nil || d.worker == nil {
+	if d == nil || !d.ready() {
 		return nil, false
 	}
 	return d.worker, true
@@ -235,9 +269,7 @@ func (s *Supervisor) ended(id schema.ClusterID, w *Worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.domain(id)
-	if d.worker == w {
-		d.worker = nil
-	}
+	d.worker, d.process = nil, nil
 	switch {
 	case time.Since(w.Started) > young:
 		d.crashes, d.rest = 0, time.Time{}
@@ -259,9 +291,13 @@ func (s *Supervisor) Close() {
 	s.mu.Lock()
 	s.closed = true
 	var all []*Worker
+	var begun []*start
 	for _, d := range s.domains {
-		if d.worker != nil {
-			all = append(all, d.worker)
+		if d.start != nil {
+			begun = append(begun, d.start)
+		}
+		if d.process != nil {
+			all = append(all, d.process)
 			d.worker = nil
 		}
 	}
@@ -276,5 +312,8 @@ func (s *Supervisor) Close() {
 			w.kill("it did not stop when asked")
 			<-w.gone
 		}
+	}
+	for _, b := range begun {
+		<-b.done
 	}
 }
