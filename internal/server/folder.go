@@ -71,7 +71,28 @@ func openFolder(path string) (_ *folder, err error) {
 		}
 		return nil, fmt.Errorf("%s is damaged: its FORMAT file is not Logkeep's", path)
 	}
-	return f, nil
+	return f, f.whole()
+}
+
+// whole refuses a folder that lost a part: to make that part anew would hide
+// the loss and make what is left worthless. The parts are made in this order.
+func (f *folder) whole() error {
+	made := [...]string{filepath.Join("vault", "vault.db"), "catalog.db", "accounts"}
+	missing := ""
+	for _, part := range made {
+		_, err := os.Stat(f.in(part))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			if missing == "" {
+				missing = part
+			}
+		case err != nil:
+			return err
+		case missing != "":
+			return fmt.Errorf("%s is damaged: it has %s but not %s; restore the folder from a backup, nothing was changed", f.path, part, missing)
+		}
+	}
+	return nil
 }
 
 func (f *folder) in(names ...string) string {

@@ -54,6 +54,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := dir.begin(); err != nil {
+		return err
+	}
 	runtime, err := os.MkdirTemp("", "logkeep-")
 	if err != nil {
 		return err
@@ -90,9 +93,6 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	undo.push(func() { cat.Close() })
 	if err := bootstrap(ctx, cat, dir); err != nil {
-		return err
-	}
-	if err := dir.begin(); err != nil {
 		return err
 	}
 
@@ -134,6 +134,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	domains.Attach(sup, ring)
 	undo.push(sup.Close)
 	undo.push(ring.Close)
+	backs.Store(&callbacks{access: access, ring: ring})
 	if err := domains.Start(ctx); err != nil {
 		return err
 	}
@@ -150,7 +151,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := domains.WatchRest(ctx); err != nil {
 		return err
 	}
-	backs.Store(&callbacks{access: access, ring: ring})
+	// Ready means that every key whose vault answers can be used.
+	patience, done := context.WithTimeout(ctx, cfg.Policy.Timeout)
+	ring.Heard(patience)
+	done()
 
 	faces := api.New(api.Deps{
 		Domain: cfg.Domain, Port: port, Log: cfg.Log, Tokens: issuer, Access: access,
@@ -158,7 +162,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Control:  plane, Vaults: v,
 		Ingest: ingester{ingest.New(plane, domains)}, Query: querier{query.New(plane, domains)},
 	})
-	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, &undo)
+	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat)
 }
 
 // A stack undoes what was done, last first.
@@ -293,7 +297,7 @@ func keyHost(p *tunnel.Policy) func(string) bool {
 }
 
 // serve opens the doors and waits.
-func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *vaultProcess, faces http.Handler, issuer *entra.Issuer, cat *catalog.Catalog, undo *stack) error {
+func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *vaultProcess, faces http.Handler, issuer *entra.Issuer, cat *catalog.Catalog) error {
 	cert := &certificates{vault: v, names: serverNames(cfg.Domain, cfg.Listen)}
 	if err := cert.renew(ctx); err != nil {
 		return err
@@ -307,11 +311,8 @@ func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *va
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		TLSConfig: &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
 	}
-	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return stopped(main.ServeTLS(doors, "", "")) })
-	group.Go(func() error { cert.keep(gctx); return nil })
+	servers := map[*http.Server]func() error{main: func() error { return main.ServeTLS(doors, "", "") }}
 	imdsURL := ""
-	servers := []*http.Server{main}
 	if cfg.IMDS != "off" {
 		l, err := net.Listen("tcp", cfg.IMDS)
 		if err != nil {
@@ -319,23 +320,29 @@ func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *va
 		}
 		imdsURL = "http://" + l.Addr().String()
 		imds := &http.Server{Handler: api.HostIdentity{Issuer: issuer, Catalog: cat, Identities: cfg.Identities, Log: cfg.Log}.Handler(), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second}
-		servers = append(servers, imds)
-		group.Go(func() error { return stopped(imds.Serve(l)) })
+		servers[imds] = func() error { return imds.Serve(l) }
 	}
-	group.Go(func() error {
+	group, gctx := errgroup.WithContext(ctx)
+	for _, run := range servers {
+		group.Go(func() error { return stopped(run()) })
+	}
+	group.Go(func() error { cert.keep(gctx); return nil })
+	group.Go(func() (ended error) {
+		// Nothing can go on without the vault: not a token, not a lease. Who
+		// started this server starts it again.
 		select {
 		case <-v.gone:
-			return v.err
+			ended = v.err
 		case <-gctx.Done():
 		}
 		patience, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer done()
-		for _, s := range servers {
+		for s := range servers {
 			if s.Shutdown(patience) != nil {
 				s.Close()
 			}
 		}
-		return nil
+		return ended
 	})
 	if err := announce(cfg, dir, tcp, imdsURL); err != nil {
 		return err
