@@ -153,6 +153,8 @@ func ruleOf(name string) rule {
 		return ruleExtractTyped
 	case "assert":
 		return ruleAssert
+	case "tuple":
+		return ruleTuple
 	case "extreme_of":
 		return ruleExtremeOf
 	case "rand":

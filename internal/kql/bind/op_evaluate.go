@@ -14,8 +14,3 @@ func (b *binder) topNested(op *syntax.TopNested, t *table, e *env) *table {
 	b.fail(op.Span, syntax.CodeUnsupported, "The operator 'top-nested' is not supported.")
 	return nil
 }
-
-// tuple binds scalar functions that give several columns.
-func (b *binder) tuple(x *syntax.Call, given []*syntax.Name, sc *scope) ([]named, bool) {
-	return nil, false
-}

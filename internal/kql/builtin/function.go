@@ -29,7 +29,14 @@ type Function struct {
 	Named Naming                          // how an unnamed column is called
 	Note  Behaviour                       // what is out of the ordinary
 	Doc   string                          // one line
+	Parts []Part                          // of a function that gives several columns; its Go form gives an array of them
 	Types func([]schema.Type) schema.Type `json:"-"` // the result's type where the signature can't say it
+}
+
+// A Part is one of the columns that a function with several results gives.
+type Part struct {
+	Name string
+	Type schema.Type
 }
 
 // Naming is how the column of an unnamed call is called.

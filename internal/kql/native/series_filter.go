@@ -155,6 +155,11 @@ func SeriesFillLinear(a []any) (any, error) {
 				items[i] = items[last]
 			}
 		}
+		for i, x := range items {
+			if f, ok := x.number(); ok {
+				items[i] = real(f)
+			}
+		}
 	})
 }
 

@@ -1,3 +1,0 @@
-package builtin
-
-func seriesRows() []Function { return nil }
