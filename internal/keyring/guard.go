@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -258,10 +259,18 @@ func (g *guard) notice(vaultURI, key string) {
 	g.mu.Lock()
 	s := g.page.Setting
 	g.mu.Unlock()
-	if s.IsZero() || (vaultURI != "" && s.VaultURI != vaultURI) || (key != "" && s.Name != key) {
+	if s.IsZero() || (vaultURI != "" && host(s.VaultURI) != host(vaultURI)) || (key != "" && s.Name != key) {
 		return
 	}
 	g.kick(true)
+}
+
+// host is a vault's without the port: the same vault may be known by another
+// one, or none. To ask once too often does no harm.
+func host(vaultURI string) string {
+	scheme, rest, _ := strings.Cut(vaultURI, "://")
+	name, _, _ := strings.Cut(rest, ":")
+	return scheme + "://" + name
 }
 
 // run is the guard's clock.

@@ -202,7 +202,7 @@ func (r *Ring) Lease(id schema.ClusterID) (Lease, error) {
 
 // Notice says that something changed about a key, or, if key is "", about any
 // key of the vault, or, if both are "", anywhere (roles, for instance). Who is
-// concerned is asked about at once.
+// concerned is asked about at once. The vault's port does not matter.
 func (r *Ring) Notice(vaultURI, key string) {
 	if vaultURI != "" {
 		id, err := kek.NewID(vaultURI, "any", "")
