@@ -44,7 +44,7 @@ unit:
 
 $(AZ)/ready: acceptance/requirements.txt
 	python3 -m venv $(AZ)
-	$(AZ)/bin/pip install --quiet --disable-pip-version-check -r acceptance/requirements.txt
+	$(AZ)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r acceptance/requirements.txt
 	touch $@
 
 # make bench      the benchmarks: one table of medians and ratios

@@ -73,8 +73,11 @@ func (d *demo) run(c *cobra.Command, files []string) error {
 		d.server.where.URL = server.URL
 		config.Folder, config.Kill = server.Folder, server.Kill
 		config.Show.Step(time.Since(start), "server: %s in %s; the root key lies beside the data there, which only a demo may do", server.URL, server.Folder)
-	} else if _, err := os.Stat(d.server.where.DataDir); err == nil {
-		config.Folder = d.server.where.DataDir
+	} else {
+		config.Again = len(files) == 0
+		if _, err := os.Stat(d.server.where.DataDir); err == nil {
+			config.Folder = d.server.where.DataDir
+		}
 	}
 	s, err := d.server.open(ctx, client.Options{})
 	if err != nil {

@@ -40,6 +40,7 @@ type Result struct {
 type Config struct {
 	Server *client.Server
 	Rows   Rows
+	Again  bool   // go on with what an earlier walk made on this server, if there is any
 	Folder string // whose files must show no canary; "" if they are not on this machine
 	Kill   func() // ends everything that works on Folder with SIGKILL; nil leaves the server alone
 	Show   Show
@@ -80,13 +81,18 @@ type Made struct {
 func Run(ctx context.Context, config Config) (Result, Made, error) {
 	w := &walker{
 		Config: config, location: "westeurope",
-		name:      "demo-" + strings.ToLower(rand.Text()[:8]),
+		name:      namePrefix + strings.ToLower(rand.Text()[:8]),
 		rowCanary: canary.New(), textCanary: canary.New(),
 	}
 	w.table = schema.Table{Name: "DemoLogs_CL", Columns: append(config.Rows.Columns, schema.Column{Name: canaryColumn, Type: schema.String})}
 	var err error
 	if w.scanner, err = canary.NewScanner(w.rowCanary, w.textCanary); err != nil {
 		return Result{}, Made{}, err
+	}
+	if config.Again {
+		if err := w.goOn(ctx); err != nil {
+			return Result{}, Made{}, err
+		}
 	}
 	for _, step := range []func(context.Context) error{
 		w.makeGroup, w.makeVault, w.makeCluster, w.grantCluster, w.setKey,
@@ -101,6 +107,24 @@ func Run(ctx context.Context, config Config) (Result, Made, error) {
 		}
 	}
 	return w.Result, w.made(), nil
+}
+
+// namePrefix begins the name of everything that a walk makes.
+const namePrefix = "demo-"
+
+// goOn takes the name of an earlier walk whose cluster serves. A subscription
+// has few clusters, and the names of deleted ones are reserved for weeks.
+func (w *walker) goOn(ctx context.Context) error {
+	clusters, err := w.Server.Clusters(ctx)
+	if err != nil {
+		return fmt.Errorf("look for an earlier walk: %w", err)
+	}
+	for _, c := range clusters {
+		if strings.HasPrefix(c.Name, namePrefix) && c.Logkeep.KeyState.State == "Active" {
+			w.name = c.Name
+		}
+	}
+	return nil
 }
 
 func (w *walker) made() Made {
