@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"logkeep/internal/control"
@@ -98,14 +99,14 @@ func (d *Domains) keyFault(domain schema.ClusterID, err error) error {
 		}
 		return fault.New(fault.ServiceUnavailable, "The service's own key can't be used now. Try again; if it stays, the operator finds the cause in the server's log.").WithRetryAfter(5).Because(err)
 	}
-	since := s.Since.UTC().Format(time.RFC3339)
+	since, reason := s.Since.UTC().Format(time.RFC3339), strings.TrimSuffix(s.Reason, ".")
 	switch s.State {
 	case keyring.Revoked:
-		return fault.New(fault.CustomerManagedKeyRevoked, "The customer-managed key of cluster '%s' is revoked since %s: %s. Repair the key '%s': enable or recover it and restore the cluster's permissions; access returns by itself.", d.name(domain), since, s.Reason, s.Setting).Because(err)
+		return fault.New(fault.CustomerManagedKeyRevoked, "The customer-managed key of cluster '%s' is revoked since %s: %s. Repair the key '%s': enable or recover it and restore the cluster's permissions; access returns by itself.", d.name(domain), since, reason, s.Setting).Because(err)
 	case keyring.Damaged:
-		return fault.New(fault.CustomerManagedKeyDamaged, "The customer-managed key of cluster '%s' can't be used since %s: %s. Restore the cluster's key records, or the key, from a backup.", d.name(domain), since, s.Reason).Because(err)
+		return fault.New(fault.CustomerManagedKeyDamaged, "The customer-managed key of cluster '%s' can't be used since %s: %s. Restore the cluster's key records, or the key, from a backup.", d.name(domain), since, reason).Because(err)
 	case keyring.Unreachable:
-		return fault.New(fault.CustomerManagedKeyUnreachable, "The vault of the customer-managed key of cluster '%s' does not answer since %s: %s. Access returns when it answers.", d.name(domain), since, s.Reason).WithRetryAfter(5).Because(err)
+		return fault.New(fault.CustomerManagedKeyUnreachable, "The vault of the customer-managed key of cluster '%s' does not answer since %s: %s. Access returns when it answers.", d.name(domain), since, reason).WithRetryAfter(5).Because(err)
 	}
 	if errors.Is(err, supervise.ErrNoLease) {
 		return fault.New(fault.ServiceUnavailable, "Cluster '%s' is about to serve again. Try again.", d.name(domain)).WithRetryAfter(1).Because(err)

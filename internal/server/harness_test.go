@@ -56,7 +56,7 @@ const (
 )
 
 var events = schema.Table{Name: "Events_CL", Columns: []schema.Column{
-	{Name: schema.TimeGenerated, Type: schema.DateTime}, {Name: "Id", Type: schema.String}, {Name: "N", Type: schema.Long},
+	{Name: schema.TimeGenerated, Type: schema.DateTime}, {Name: "Mark", Type: schema.String}, {Name: "N", Type: schema.Long},
 }}
 
 // prepared is a data directory in which everything was made that a person makes
@@ -153,7 +153,7 @@ func (s *site) open() {
 	}
 	s.Server = c
 	// Hosts carry the port, and this server's is new.
-	s.VaultURI = s.Host("kv.vault")
+	s.VaultURI = s.Host("kv-1.vault")
 	if s.Target.Endpoint != "" {
 		label, _, _ := strings.Cut(strings.TrimPrefix(s.Target.Endpoint, "https://"), ".")
 		s.Target.Endpoint = s.Host(label + ".ingest")
@@ -202,11 +202,11 @@ func (s *site) make() {
 	must(t, err)
 	_, err = groups.CreateOrUpdate(ctx, group, armresources.ResourceGroup{Location: to.Ptr(location)}, nil)
 	must(t, err)
-	s.makeVault("kv")
+	s.makeVault("kv-1")
 	s.grant(s.VaultID, client.RoleCryptoOfficer, s.ObjectID)
 	_, err = s.keys().CreateKey(ctx, keyName, azkeys.CreateKeyParameters{Kty: to.Ptr(azkeys.KeyTypeRSA), KeySize: to.Ptr(int32(2048))}, nil)
 	must(t, err)
-	poller, err := s.clusters().BeginCreateOrUpdate(ctx, group, "cl", armoperationalinsights.Cluster{
+	poller, err := s.clusters().BeginCreateOrUpdate(ctx, group, "cluster-1", armoperationalinsights.Cluster{
 		Location: to.Ptr(location),
 		Identity: &armoperationalinsights.ManagedServiceIdentity{Type: to.Ptr(armoperationalinsights.ManagedServiceIdentityTypeSystemAssigned)},
 		SKU:      &armoperationalinsights.ClusterSKU{Name: to.Ptr(armoperationalinsights.ClusterSKUNameEnumCapacityReservation), Capacity: to.Ptr(int64(100))},
@@ -216,8 +216,8 @@ func (s *site) make() {
 	s.ClusterID = *cluster.ID
 	s.grant(s.VaultID, client.RoleCryptoServiceUser, s.cluster().PrincipalID)
 	s.setKey("")
-	s.Workspace = s.makeWorkspace("ws")
-	s.Target = s.makeTable(s.Workspace, events, "dcr")
+	s.Workspace = s.makeWorkspace("ws-1")
+	s.Target = s.makeTable(s.Workspace, events, "dcr-1")
 	s.link(s.Workspace)
 }
 
@@ -263,7 +263,7 @@ func (s *site) cluster() client.Cluster {
 // setKey puts the key, at a version or at the newest, on the cluster.
 func (s *site) setKey(version string) {
 	s.t.Helper()
-	poller, err := s.clusters().BeginUpdate(s.t.Context(), group, "cl", armoperationalinsights.ClusterPatch{
+	poller, err := s.clusters().BeginUpdate(s.t.Context(), group, "cluster-1", armoperationalinsights.ClusterPatch{
 		Properties: &armoperationalinsights.ClusterPatchProperties{KeyVaultProperties: &armoperationalinsights.KeyVaultProperties{
 			KeyVaultURI: &s.VaultURI, KeyName: to.Ptr(keyName), KeyVersion: &version,
 		}},
@@ -313,11 +313,11 @@ func (s *site) unlink(w client.Workspace) {
 	must(s.t, err)
 }
 
-// rows are n rows whose ids begin with a word.
+// rows are n rows whose marks begin with a word.
 func rows(word string, n int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for i := range n {
-			row := fmt.Appendf(nil, `{"TimeGenerated":%q,"Id":"%s-%d","N":%d}`, time.Now().UTC().Format(time.RFC3339Nano), word, i, i)
+			row := fmt.Appendf(nil, `{"TimeGenerated":%q,"Mark":"%s-%d","N":%d}`, time.Now().UTC().Format(time.RFC3339Nano), word, i, i)
 			if !yield(row, nil) {
 				return
 			}
@@ -348,16 +348,16 @@ func (s *site) holds(want int) {
 	}
 }
 
-// ids are the ids of all rows and how often each is there.
-func (s *site) ids() map[string]int {
+// marks are the marks of all rows and how often each is there.
+func (s *site) marks() map[string]int {
 	s.t.Helper()
-	result, err := s.RunQuery(s.t.Context(), s.Workspace.CustomerID, "Events_CL | project Id", "")
+	result, err := s.RunQuery(s.t.Context(), s.Workspace.CustomerID, "Events_CL | project Mark", "")
 	must(s.t, err)
 	found := map[string]int{}
 	for _, row := range result.Rows {
-		var id string
-		must(s.t, json.Unmarshal(row[0], &id))
-		found[id]++
+		var mark string
+		must(s.t, json.Unmarshal(row[0], &mark))
+		found[mark]++
 	}
 	return found
 }

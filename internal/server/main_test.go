@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -42,6 +43,10 @@ func TestMain(m *testing.M) {
 		c := s.config()
 		c.Out, c.Log = os.Stdout, log
 		end(server.Run(ctx, c))
+	}
+	// The tests mostly wait for other processes.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		end(err)
 	}
 	code := m.Run()
 	removePrepared()

@@ -197,13 +197,8 @@ func serveCallbacks(cfg Config, socket string, backs *atomic.Pointer[callbacks],
 	}
 	notice := func(_ context.Context, n admin.Notice) {
 		b := backs.Load()
-		id, err := kek.NewID(n.VaultURI, "any", "")
-		if b == nil || err != nil {
-			return
-		}
-		b.ring.Notice(id.VaultURI, n.Key)
-		if host, _, ported := strings.Cut(id.Host(), ":"); ported {
-			b.ring.Notice("https://"+host, n.Key) // a key may have been named without the port
+		if b != nil {
+			b.ring.Notice(n.VaultURI, n.Key)
 		}
 	}
 	s := &http.Server{Handler: admin.CallbackHandler(cfg.Log, authorize, notice)}

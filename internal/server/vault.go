@@ -141,6 +141,7 @@ func startVault(ctx context.Context, command []string, runtime string, start vau
 			last = lines.Text()
 			log.Warn("vault says", "text", last)
 		}
+		io.Copy(io.Discard, stderr)
 		if err := cmd.Wait(); err != nil {
 			v.err = fmt.Errorf("the vault's process ended: %s (%w)", last, err)
 		} else {
