@@ -68,7 +68,7 @@ const (
 )
 
 func (c Cluster) holder() Holder {
-	return Holder{Cluster: c.ClusterID, Name: c.ID.Name(), Tenant: c.Tenant, Principal: c.Identity.holder(), Settings: c.Settings}
+	return Holder{Cluster: c.ClusterID, Name: c.ID.Name(), Tenant: c.Tenant, Principal: c.Identity.holder(), Settings: c.Settings, DoubleEncryption: c.DoubleEncryption}
 }
 
 func clusterOf(res catalog.Resource) (Cluster, error) {

@@ -81,7 +81,7 @@ func (s *Service) apply(c Cluster, ch ClusterChange, create bool) (Cluster, erro
 		switch {
 		case !create:
 			no(fault.New(fault.InvalidParameter, "properties.isDoubleEncryptionEnabled can't be changed after the cluster was created.").WithTarget("properties.isDoubleEncryptionEnabled"))
-		case *v && !s.limits.DoubleEncryption:
+		case *v && !s.limits.doubles(c.Location):
 			no(fault.New(fault.DoubleEncryptionUnsupported, "%s doesn't support Double Encryption for clusters. Leave properties.isDoubleEncryptionEnabled out or set it to false.", cmp.Or(c.Location, "The region")).WithTarget("properties.isDoubleEncryptionEnabled"))
 		}
 		c.DoubleEncryption = *v

@@ -82,7 +82,7 @@ func TestWhatAClusterMustBe(t *testing.T) {
 		{"key at a foreign host", "cccc", with(func(c *ClusterChange) {
 			c.Key = &KeyChange{VaultURI: new("https://169.254.169.254.evil"), Name: new("k")}
 		}), fault.InvalidKeyVaultProperties, "Keys may not be at"},
-		{"double encryption", "cccc", with(func(c *ClusterChange) { c.DoubleEncryption = new(true) }), fault.DoubleEncryptionUnsupported, "westeurope doesn't support Double Encryption for clusters."},
+		{"double encryption", "cccc", with(func(c *ClusterChange) { c.DoubleEncryption, c.Location = new(true), new("northeurope") }), fault.DoubleEncryptionUnsupported, "northeurope doesn't support Double Encryption for clusters."},
 		{"a lease that is too short", "cccc", with(func(c *ClusterChange) { c.Settings.Lease = new(10 * time.Second) }), fault.InvalidParameter, "two probe intervals"},
 		{"several at once", "c", with(func(c *ClusterChange) { c.Capacity, c.BillingType = new(int64(7)), new("x") }), fault.InvalidClusterName, ""},
 		{"several at once", "cccc", with(func(c *ClusterChange) { c.Location, c.Capacity, c.BillingType = nil, new(int64(7)), new("x") }), fault.MultipleErrorsOccurred, "3 properties"},
@@ -167,11 +167,35 @@ func TestIdentityAndKeyAreNeverChangedTogether(t *testing.T) {
 	wants(t, "restoring twice", err, fault.Conflict, "nothing to restore")
 }
 
+// The second layer is there unless a client does not want it or the region has
+// none, and the keys are told.
+func TestDoubleEncryptionIsTheDefault(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		name string
+		ch   func(*ClusterChange)
+		want bool
+	}{
+		{"by-default", func(*ClusterChange) {}, true},
+		{"wanted", func(c *ClusterChange) { c.DoubleEncryption = new(true) }, true},
+		{"not-wanted", func(c *ClusterChange) { c.DoubleEncryption = new(false) }, false},
+		{"elsewhere", func(c *ClusterChange) { c.Location = new("North Europe") }, false},
+	} {
+		ch := newCluster()
+		c.ch(&ch)
+		_, o, err := w.PutCluster(t.Context(), w.id(resource.Cluster, c.name), "me", ch)
+		w.finish(o, err)
+		if made := w.mustCluster(c.name); made.DoubleEncryption != c.want || made.holder().DoubleEncryption != c.want {
+			t.Errorf("%s: %v, want %v", c.name, made.DoubleEncryption, c.want)
+		}
+	}
+}
+
 func TestWhatStaysAsItWasMade(t *testing.T) {
 	w := newWorld(t)
 	c := w.makeCluster("c1-x")
 	for what, ch := range map[string]ClusterChange{
-		"location": {Location: new("northeurope")}, "double encryption": {DoubleEncryption: new(true)}, "zones": {Zones: new(true)},
+		"location": {Location: new("northeurope")}, "double encryption": {DoubleEncryption: new(false)}, "zones": {Zones: new(true)},
 		"associated": {Associated: []string{"/subscriptions/x"}}, "lower capacity": {Capacity: new(int64(100))},
 	} {
 		if _, _, err := w.PatchCluster(t.Context(), c.ID, "me", ch); err == nil {
@@ -179,7 +203,7 @@ func TestWhatStaysAsItWasMade(t *testing.T) {
 		}
 	}
 	_, o, err := w.PatchCluster(t.Context(), c.ID, "me", ClusterChange{Capacity: new(int64(1000)), Tags: map[string]string{"a": "b"}, BillingType: new("workspaces"),
-		DoubleEncryption: new(false), Zones: new(false), Location: new("westeurope"), Associated: []string{""}})
+		DoubleEncryption: new(true), Zones: new(false), Location: new("westeurope"), Associated: []string{""}})
 	w.finish(o, err)
 	if c = w.mustCluster("c1-x"); c.Capacity != 1000 || c.Tags["a"] != "b" || c.BillingType != "Workspaces" {
 		t.Errorf("%+v", c)

@@ -46,6 +46,8 @@ type Holder struct {
 	Tenant    schema.TenantID
 	Principal string // object id of the identity; "" if it was removed: then the key is revoked
 	Settings  Settings
+
+	DoubleEncryption bool // accounts that it is given are sealed twice
 }
 
 // KeyStatus is what is known of a cluster's key.

@@ -185,6 +185,7 @@ func (w *world) restart() {
 		w.Service.Close()
 	}
 	w.Service = New(Config{Catalog: w.cat, Keys: w.keys, Domains: w.places, Vaults: elsewhere{w.tenant},
+		Limits:  Limits{DoubleEncryption: []string{"West Europe"}},
 		KeyHost: func(host string) bool { return strings.HasSuffix(host, ".vault.x.test") }})
 	if err := w.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -28,7 +29,7 @@ type Limits struct {
 	Lease               time.Duration // default: 30 seconds
 	MaxLease            time.Duration // 10 minutes
 	KeepOperations      time.Duration // how long a finished operation can be read: 30 days
-	DoubleEncryption    bool          // whether clusters can have the second layer
+	DoubleEncryption    []string      // regions where clusters can have the second layer; nil: all
 	SealWhileUnreadable bool          // whether ingestionWhenRevoked may be Seal
 }
 
@@ -56,6 +57,11 @@ func (l Limits) orDefault() Limits {
 	l.MaxLease = cmp.Or(l.MaxLease, 10*time.Minute)
 	l.KeepOperations = cmp.Or(l.KeepOperations, 30*day)
 	return l
+}
+
+// doubles reports whether clusters of a region can have the second layer.
+func (l Limits) doubles(location string) bool {
+	return l.DoubleEncryption == nil || slices.ContainsFunc(l.DoubleEncryption, func(r string) bool { return normalLocation(r) == location })
 }
 
 // Limits returns the limits in force.

@@ -170,7 +170,7 @@ func (d *Domains) known(ctx context.Context, h control.Holder) (keyring.Cluster,
 	d.mu.Lock()
 	d.holders[h.Cluster] = h
 	d.mu.Unlock()
-	c := keyring.Cluster{ID: h.Cluster, Tenant: h.Tenant, Identity: h.Principal, Policy: d.policyOf(h.Settings)}
+	c := keyring.Cluster{ID: h.Cluster, Tenant: h.Tenant, Identity: h.Principal, Policy: d.policyOf(h.Settings), DoubleEncryption: h.DoubleEncryption}
 	accounts, err := d.cfg.Catalog.Accounts(ctx, h.Cluster)
 	if err != nil {
 		return c, err

@@ -34,7 +34,7 @@ func (d *Domains) EnsureCluster(ctx context.Context, c control.Cluster) error {
 	if err != nil {
 		return err
 	}
-	h := control.Holder{Cluster: c.ClusterID, Name: c.ID.Name(), Tenant: c.Tenant, Principal: c.Identity.Principal, Settings: c.Settings}
+	h := control.Holder{Cluster: c.ClusterID, Name: c.ID.Name(), Tenant: c.Tenant, Principal: c.Identity.Principal, Settings: c.Settings, DoubleEncryption: c.DoubleEncryption}
 	if err := d.watch(ctx, h); err != nil {
 		return err
 	}

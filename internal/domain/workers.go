@@ -32,9 +32,9 @@ func (d *Domains) Revoke(cluster schema.ClusterID, s keyring.Status) {
 
 // NewGeneration implements keyring.Workers. Accounts of workspaces are given
 // keys by the service's worker, whichever domain holds them.
-func (d *Domains) NewGeneration(ctx context.Context, cluster schema.ClusterID, kid kek.ID, accounts []schema.AccountID) ([]wrap.Record, wrap.Canary, error) {
+func (d *Domains) NewGeneration(ctx context.Context, cluster schema.ClusterID, kid, outer kek.ID, accounts []schema.AccountID) ([]wrap.Record, wrap.Canary, error) {
 	owner, c := d.owner(cluster)
-	r := wire.Generate{Key: kid, Owner: owner, Canary: true}
+	r := wire.Generate{Key: kid, Outer: outer, Owner: owner, Canary: true}
 	for _, id := range accounts {
 		known, err := d.cfg.Catalog.Wraps(ctx, id)
 		if err != nil {

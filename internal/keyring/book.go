@@ -20,6 +20,11 @@ type Cluster struct {
 
 	Accounts []schema.AccountID
 	Policy   Policy // zero = DefaultPolicy
+
+	// DoubleEncryption gives an account that has no key yet an infrastructure
+	// key, too, under the service's key whatever the setting. An account that
+	// was made without one never gets one.
+	DoubleEncryption bool
 }
 
 // Page is what is durable about a cluster's keys.
@@ -29,7 +34,8 @@ type Page struct {
 	// the cluster.
 	Setting kek.ID
 
-	// Records has one wrap record per account and generation.
+	// Records has one wrap record per account and generation, and one for the
+	// infrastructure key of an account that has one.
 	Records []wrap.Record
 
 	// Canary is wrapped with the version in use. Zero if Setting is.
@@ -69,9 +75,11 @@ type Book interface {
 // ring's clock). Revoke ends them all, at once, also those that are being
 // started under a lease whose Epoch is smaller than the status's.
 //
-// NewGeneration makes a new key for each account, wrapped with kid, and
-// Rewrap wraps the keys of the given records with kid; both wrap a new canary
-// with it. A kid without version is not passed. They answer when every wrap
+// NewGeneration makes a new key for each account, wrapped with kid; an account
+// without any record is also given an infrastructure key, wrapped with outer,
+// unless outer is zero. Rewrap wraps the keys of the given records with kid.
+// Both wrap a new canary with kid. A kid without version is not passed. They
+// answer when every wrap
 // was unwrapped again and signed (wrap.New, wrap.NewCanary do that), and
 // change nothing: what they return is not yet in use and may be dropped.
 //
@@ -81,7 +89,7 @@ type Book interface {
 type Workers interface {
 	Renew(cluster schema.ClusterID, until time.Time)
 	Revoke(cluster schema.ClusterID, s Status)
-	NewGeneration(ctx context.Context, cluster schema.ClusterID, kid kek.ID, accounts []schema.AccountID) ([]wrap.Record, wrap.Canary, error)
+	NewGeneration(ctx context.Context, cluster schema.ClusterID, kid, outer kek.ID, accounts []schema.AccountID) ([]wrap.Record, wrap.Canary, error)
 	Rewrap(ctx context.Context, cluster schema.ClusterID, kid kek.ID, records []wrap.Record) ([]wrap.Record, wrap.Canary, error)
 	Adopt(ctx context.Context, cluster schema.ClusterID, page Page) error
 }

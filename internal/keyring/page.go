@@ -14,16 +14,26 @@ import (
 // checkPage verifies every record before anything is done with any, and gives
 // what a probe asks about. Nothing is sent to a vault for a page that fails.
 func checkPage(c Cluster, page Page, pub *ecdsa.PublicKey) (kek.Wrapped, error) {
-	seen := map[wrap.Place]bool{}
+	type key struct {
+		account    schema.AccountID
+		generation uint32
+	}
+	seen := map[key]bool{}
 	for _, rec := range page.Records {
-		at := wrap.Place{Tenant: c.Tenant, Cluster: c.ID, Account: rec.Account, Generation: rec.Generation}
+		at := wrap.Place{Tenant: c.Tenant, Cluster: c.ID, Account: rec.Account, Generation: rec.Generation, Layer: rec.Layer}
 		if _, err := rec.Open(pub, at); err != nil {
 			return kek.Wrapped{}, err
 		}
-		if seen[at] {
+		k := key{rec.Account, rec.Generation}
+		if seen[k] {
 			return kek.Wrapped{}, fmt.Errorf("account %s has two wrap records of generation %d", rec.Account, rec.Generation)
 		}
-		seen[at] = true
+		seen[k] = true
+	}
+	for _, rec := range page.Records {
+		if rec.Layer == wrap.Inner && !seen[key{rec.Account, 0}] {
+			return kek.Wrapped{}, fmt.Errorf("the wrap record of the infrastructure key of account %s is missing", rec.Account)
+		}
 	}
 	if page.Setting.IsZero() {
 		return kek.Wrapped{}, nil
@@ -73,29 +83,39 @@ func checkRewrap(c Cluster, pub *ecdsa.PublicKey, kid kek.ID, old, fresh []wrap.
 }
 
 // checkNew demands of new records that each account has one, of the generation
-// after its last, under kid.
-func checkNew(c Cluster, pub *ecdsa.PublicKey, kid kek.ID, accounts []schema.AccountID, have, fresh []wrap.Record) error {
-	if len(fresh) != len(accounts) {
-		return fmt.Errorf("%w: %d records, want %d", errAnswer, len(fresh), len(accounts))
-	}
-	next := map[schema.AccountID]uint32{}
+// after its last, under kid, and that an account which had none has one of an
+// infrastructure key under outer, unless that is zero.
+func checkNew(c Cluster, pub *ecdsa.PublicKey, kid, outer kek.ID, accounts []schema.AccountID, have, fresh []wrap.Record) error {
+	want := map[wrap.Place]kek.ID{}
 	for _, a := range accounts {
-		next[a] = 1
-	}
-	for _, rec := range have {
-		if n, ok := next[rec.Account]; ok {
-			next[rec.Account] = max(n, rec.Generation+1)
+		at := wrap.Place{Tenant: c.Tenant, Cluster: c.ID, Account: a, Generation: 1}
+		if len(without([]schema.AccountID{a}, have)) > 0 && !outer.IsZero() {
+			at.Layer = wrap.Inner
+			want[wrap.Place{Tenant: c.Tenant, Cluster: c.ID, Account: a, Layer: wrap.Outer}] = outer
 		}
+		for _, rec := range have {
+			if rec.Account != a {
+				continue
+			}
+			at.Generation = max(at.Generation, rec.Generation+1)
+			if rec.Layer == wrap.Outer {
+				at.Layer = wrap.Inner
+			}
+		}
+		want[at] = kid
+	}
+	if len(fresh) != len(want) {
+		return fmt.Errorf("%w: %d records, want %d", errAnswer, len(fresh), len(want))
 	}
 	for _, rec := range fresh {
-		at := wrap.Place{Tenant: c.Tenant, Cluster: c.ID, Account: rec.Account, Generation: next[rec.Account]}
-		if _, err := rec.Open(pub, at); err != nil {
+		by, ok := want[rec.Place()]
+		if _, err := rec.Open(pub, rec.Place()); err != nil {
 			return err
 		}
-		if rec.KID != kid {
-			return fmt.Errorf("%w: record of account %s under %s", errAnswer, rec.Account, rec.KID)
+		if !ok || rec.KID != by {
+			return fmt.Errorf("%w: record of account %s, generation %d under %s", errAnswer, rec.Account, rec.Generation, rec.KID)
 		}
-		delete(next, rec.Account)
+		delete(want, rec.Place())
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"logkeep/internal/kek"
 	"logkeep/internal/kek/kektest"
 	"logkeep/internal/schema"
+	"logkeep/internal/wrap"
 )
 
 func TestDenialEndsWorkersAtOnceAndOnlyALaterUnwrapRestores(t *testing.T) {
@@ -332,11 +334,14 @@ func TestIdentityNoneRevokesWithoutAskingAndIsForgottenWithANewOne(t *testing.T)
 func TestRecordsThatDoNotVerifyAreDamageAndReachNoVault(t *testing.T) {
 	for name, spoil := range map[string]func(*Page){
 		"an unsigned record": func(p *Page) { p.Records[2].Signature = make([]byte, 64) },
-		"a record twice":     func(p *Page) { p.Records[0] = p.Records[1] },
-		"another's record":   func(p *Page) { p.Records[0].Cluster = "d" },
-		"no canary":          func(p *Page) { p.Canary.Wrapped = nil },
-		"a canary moved":     func(p *Page) { p.Canary.KID = p.Canary.KID.At("00000000000000000000000000000009") },
-		"another setting":    func(p *Page) { p.Setting.Name = "other" },
+		"an infrastructure key hidden": func(p *Page) {
+			p.Records = slices.DeleteFunc(p.Records, func(r wrap.Record) bool { return r.Account == "c-1" && r.Layer == wrap.Outer })
+		},
+		"a record twice":   func(p *Page) { p.Records[0] = p.Records[1] },
+		"another's record": func(p *Page) { p.Records[0].Cluster = "d" },
+		"no canary":        func(p *Page) { p.Canary.Wrapped = nil },
+		"a canary moved":   func(p *Page) { p.Canary.KID = p.Canary.KID.At("00000000000000000000000000000009") },
+		"another setting":  func(p *Page) { p.Setting.Name = "other" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) *world {

@@ -8,6 +8,7 @@ import (
 
 	"logkeep/internal/kek"
 	"logkeep/internal/schema"
+	"logkeep/internal/wrap"
 )
 
 // SetKey puts a cluster under key; without version, under its newest one from
@@ -89,18 +90,32 @@ func (g *guard) firstKey(ctx context.Context, c Cluster, page Page, key, kid kek
 	if err := g.serving(ctx); err != nil {
 		return err
 	}
-	fresh, canary, err := g.r.cfg.Workers.NewGeneration(ctx, g.id, kid, c.Accounts)
+	fresh, canary, err := g.generate(ctx, c, page, kid, c.Accounts)
 	if err != nil {
 		return fmt.Errorf("new generation under %s: %w", kid, err)
-	}
-	if err := checkNew(c, g.r.cfg.Integrity, kid, c.Accounts, page.Records, fresh); err != nil {
-		return err
 	}
 	ask, err := g.test(ctx, c, canary, kid)
 	if err != nil {
 		return err
 	}
 	return g.commit(ctx, Page{Setting: key, Records: append(page.Records[:len(page.Records):len(page.Records)], fresh...), Canary: canary}, &ask)
+}
+
+// generate has new keys made for accounts of page. Infrastructure keys are
+// the service's, whatever the customer's key is.
+func (g *guard) generate(ctx context.Context, c Cluster, page Page, kid kek.ID, accounts []schema.AccountID) ([]wrap.Record, wrap.Canary, error) {
+	var outer kek.ID
+	if c.DoubleEncryption && len(without(accounts, page.Records)) > 0 {
+		s := g.r.Status(schema.ServiceCluster)
+		if outer = s.Version; outer.IsZero() {
+			return nil, wrap.Canary{}, &Unavailable{Status: s}
+		}
+	}
+	fresh, canary, err := g.r.cfg.Workers.NewGeneration(ctx, g.id, kid, outer, accounts)
+	if err != nil {
+		return nil, wrap.Canary{}, err
+	}
+	return fresh, canary, checkNew(c, g.r.cfg.Integrity, kid, outer, accounts, page.Records, fresh)
 }
 
 // ClearKey gives a cluster back to the service's key: what is under its own is
@@ -166,12 +181,9 @@ func (r *Ring) Cover(ctx context.Context, id schema.ClusterID) error {
 	if err := g.serving(ctx); err != nil {
 		return err
 	}
-	fresh, _, err := r.cfg.Workers.NewGeneration(ctx, id, kid, missing)
+	fresh, _, err := g.generate(ctx, c, page, kid, missing)
 	if err != nil {
 		return fmt.Errorf("cover accounts of cluster %s: %w", id, err)
-	}
-	if err := checkNew(c, r.cfg.Integrity, kid, missing, nil, fresh); err != nil {
-		return err
 	}
 	next := page
 	next.Records = append(page.Records[:len(page.Records):len(page.Records)], fresh...)

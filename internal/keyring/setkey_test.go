@@ -24,13 +24,14 @@ func TestFirstKeyCoversNewDataAndLeavesOlderGenerationsToTheService(t *testing.T
 				t.Errorf("%+v", rec)
 			}
 		}
-		if len(p.Records) != 4 || p.Canary.KID != w.key || p.Setting != w.key.At("") {
+		if len(p.Records) != 6 || // two generations and an infrastructure key, twice
+			p.Canary.KID != w.key || p.Setting != w.key.At("") {
 			t.Errorf("%+v", p)
 		}
 		n := w.customer.Calls("wrap")
 		must(t, w.ring.SetKey(t.Context(), "c", w.key.At("")))
 		must(t, w.ring.Cover(t.Context(), "c"))
-		if w.customer.Calls("wrap") != n || len(w.saved("c").Records) != 4 {
+		if w.customer.Calls("wrap") != n || len(w.saved("c").Records) != 6 {
 			t.Error("what was done was done again")
 		}
 		return w
@@ -139,7 +140,7 @@ func TestClearedKeyIsTheServicesAgainAndCanBeSetAnew(t *testing.T) {
 		w.customer.Delete("k", false)
 		must(t, w.ring.SetKey(t.Context(), "c", w.key))
 		later(time.Minute)
-		if s := w.is(Active); s.Version != w.key || len(w.saved("c").Records) != 6 {
+		if s := w.is(Active); s.Version != w.key || len(w.saved("c").Records) != 8 {
 			t.Errorf("%+v", s)
 		}
 		if err := w.ring.ClearKey(t.Context(), theService.ID); err == nil {

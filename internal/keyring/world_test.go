@@ -80,7 +80,7 @@ func (w *world) start() {
 
 // cluster is the customer's in all tests.
 var (
-	theCluster = Cluster{ID: "c", Tenant: "t", Identity: "oid", Accounts: []schema.AccountID{"c-0", "c-1"}}
+	theCluster = Cluster{ID: "c", Tenant: "t", Identity: "oid", Accounts: []schema.AccountID{"c-0", "c-1"}, DoubleEncryption: true}
 	theService = Cluster{ID: schema.ServiceCluster, Tenant: "host", Identity: "logkeep-service", Accounts: []schema.AccountID{"ws-1"}}
 )
 
@@ -148,7 +148,7 @@ func (w *world) whole() {
 	w.checked = w.book.saves
 	for id, page := range w.book.pages {
 		for _, rec := range page.Records {
-			opened, err := rec.Open(&w.integrity.PublicKey, wrap.Place{Tenant: w.workers.tenantOf(id), Cluster: id, Account: rec.Account, Generation: rec.Generation})
+			opened, err := rec.Open(&w.integrity.PublicKey, wrap.Place{Tenant: w.workers.tenantOf(id), Cluster: id, Account: rec.Account, Generation: rec.Generation, Layer: rec.Layer})
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -324,16 +324,28 @@ func (k *workers) Revoke(id schema.ClusterID, s Status) {
 	}
 }
 
-func (k *workers) NewGeneration(ctx context.Context, id schema.ClusterID, kid kek.ID, accounts []schema.AccountID) ([]wrap.Record, wrap.Canary, error) {
+func (k *workers) NewGeneration(ctx context.Context, id schema.ClusterID, kid, outer kek.ID, accounts []schema.AccountID) ([]wrap.Record, wrap.Canary, error) {
 	page, _, _ := k.w.book.Load(ctx, id)
-	var places []wrap.Place
+	var places, outers []wrap.Place
 	k.mu.Lock()
 	for _, a := range accounts {
 		at := wrap.Place{Tenant: k.tenant[id], Cluster: id, Account: a, Generation: 1}
+		known := false
 		for _, rec := range page.Records {
 			if rec.Account == a {
+				known = true
 				at.Generation = max(at.Generation, rec.Generation+1)
+				if rec.Layer == wrap.Outer {
+					at.Layer = wrap.Inner
+				}
 			}
+		}
+		if !known && !outer.IsZero() {
+			at.Layer = wrap.Inner
+			o := wrap.Place{Tenant: at.Tenant, Cluster: id, Account: a, Layer: wrap.Outer}
+			k.keys[o] = make([]byte, 32)
+			rand.Read(k.keys[o])
+			outers = append(outers, o)
 		}
 		key := make([]byte, 32)
 		rand.Read(key)
@@ -341,7 +353,15 @@ func (k *workers) NewGeneration(ctx context.Context, id schema.ClusterID, kid ke
 		places = append(places, at)
 	}
 	k.mu.Unlock()
-	return k.wrapped(ctx, id, kid, places)
+	var infra []wrap.Record
+	if len(outers) > 0 {
+		var err error
+		if infra, _, err = k.wrapped(ctx, id, outer, outers); err != nil {
+			return nil, wrap.Canary{}, err
+		}
+	}
+	records, canary, err := k.wrapped(ctx, id, kid, places)
+	return append(records, infra...), canary, err
 }
 
 func (k *workers) Rewrap(ctx context.Context, id schema.ClusterID, kid kek.ID, records []wrap.Record) ([]wrap.Record, wrap.Canary, error) {

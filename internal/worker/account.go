@@ -96,8 +96,13 @@ func (w *Worker) adopt(ctx context.Context, r wire.Adopt) error {
 		a, fresh := w.accounts[id], w.pending[at]
 		delete(w.pending, at)
 		w.mu.Unlock()
-		if a == nil {
-			fresh.Destroy() // a new account: it is opened like any other
+		if a == nil { // a new account: it is opened like any other
+			fresh.Destroy()
+			outer := place{id, 0}
+			w.mu.Lock()
+			w.pending[outer].Destroy()
+			delete(w.pending, outer)
+			w.mu.Unlock()
 			continue
 		}
 		a.chain.replace(records, newest.Generation, fresh)

@@ -17,37 +17,80 @@ import (
 	"logkeep/internal/wrap"
 )
 
-// commitmentLabel is part of every wrap record: never change it.
-const commitmentLabel = "account-key"
+// The labels of commitments are part of every wrap record: never change them.
+const (
+	commitmentLabel = "account-key"
+	outerLabel      = "infrastructure-key"
+)
+
+func labelOf(l wrap.Layer) string {
+	if l == wrap.Outer {
+		return outerLabel
+	}
+	return commitmentLabel
+}
 
 // unwraps is how many unwraps one worker asks of a vault at a time.
 const unwraps = 8
 
-// A chain is the key generations of one account, oldest first, and the records
-// under which they lie in the catalog.
+// A chain is the keys of one account: its key generations and, as generation
+// 0, the infrastructure key if it has one; and the records under which they lie
+// in the catalog. A generation's own record says whether there is a second layer.
 type chain struct {
 	mu      sync.RWMutex
 	keys    map[uint32]*seal.Key
+	double  map[uint32]bool // generations of layer Inner
 	records []wrap.Record
 	current uint32
+}
+
+func newChain(records []wrap.Record) *chain {
+	c := &chain{keys: map[uint32]*seal.Key{}}
+	c.take(records)
+	return c
+}
+
+// take goes by records. The caller holds mu, or nobody else has c yet.
+func (c *chain) take(records []wrap.Record) {
+	c.records, c.double = records, map[uint32]bool{}
+	for _, r := range records {
+		c.double[r.Generation] = r.Layer == wrap.Inner
+	}
 }
 
 // sealing returns the keys of one generation.
 func (c *chain) sealing(generation uint32) (seal.Keys, error) {
 	c.mu.RLock()
+	defer c.mu.RUnlock()
 	k, ok := c.keys[generation]
-	c.mu.RUnlock()
-	if !ok {
+	if !ok || generation == 0 {
 		return seal.Keys{}, fmt.Errorf("no wrap record of key generation %d was given", generation)
 	}
-	return seal.Keys{Inner: k, Generation: generation}, nil
+	keys := seal.Keys{Inner: k, Generation: generation}
+	if c.double[generation] {
+		if keys.Outer = c.keys[0]; keys.Outer == nil {
+			return seal.Keys{}, fmt.Errorf("key generation %d has two layers, and no wrap record of the infrastructure key was given", generation)
+		}
+	}
+	return keys, nil
+}
+
+// key returns the key that a record is of.
+func (c *chain) key(r wrap.Record) (*seal.Key, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	k, ok := c.keys[r.Generation]
+	if !ok || (r.Layer == wrap.Outer) != (r.Generation == 0) {
+		return nil, fmt.Errorf("no wrap record of key generation %d was given", r.Generation)
+	}
+	return k, nil
 }
 
 // replace takes over the records as they are stored now, and a new generation.
 func (c *chain) replace(records []wrap.Record, generation uint32, fresh *seal.Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.records = records
+	c.take(records)
 	if fresh != nil {
 		c.keys[generation] = fresh
 		c.current = max(c.current, generation)
@@ -87,14 +130,14 @@ func (w *Worker) unwrap(ctx context.Context, a wire.Account) (*chain, error) {
 	if len(generations) == 0 {
 		return nil, fmt.Errorf("account %s has no wrap record", a.ID)
 	}
-	c := &chain{keys: map[uint32]*seal.Key{}, records: a.Records}
+	c := newChain(a.Records)
 	opened := make(chan func(), len(generations))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(unwraps)
 	for generation, records := range generations {
 		c.current = max(c.current, generation)
 		g.Go(func() error {
-			at := wrap.Place{Tenant: a.Tenant, Cluster: a.Cluster, Account: a.ID, Generation: generation}
+			at := wrap.Place{Tenant: a.Tenant, Cluster: a.Cluster, Account: a.ID, Generation: generation, Layer: records[0].Layer}
 			slices.SortFunc(records, func(x, y wrap.Record) int { return y.Created.Compare(x.Created) })
 			var failed error
 			for _, r := range records {
@@ -137,7 +180,7 @@ func (w *Worker) unwrapOne(ctx context.Context, a wire.Account, r wrap.Record, l
 	if err != nil {
 		return nil, err
 	}
-	got, err := k.Commitment(commitmentLabel)
+	got, err := k.Commitment(labelOf(r.Layer))
 	if err != nil {
 		return nil, err
 	}
@@ -148,17 +191,16 @@ func (w *Worker) unwrapOne(ctx context.Context, a wire.Account, r wrap.Record, l
 	return k, nil
 }
 
-// record wraps one generation's key under id, tests the wrap and signs the record.
-func (w *Worker) record(ctx context.Context, a wire.Account, owner wire.Owner, id kek.ID, generation uint32, k *seal.Key) (r wrap.Record, err error) {
+// record wraps one key of an account under id, tests the wrap and signs the record.
+func (w *Worker) record(ctx context.Context, at wrap.Place, owner wire.Owner, id kek.ID, k *seal.Key) (r wrap.Record, err error) {
 	v, err := w.vaults.of(owner, id.VaultURI)
 	if err != nil {
 		return r, err
 	}
-	commitment, err := k.Commitment(commitmentLabel)
+	commitment, err := k.Commitment(labelOf(at.Layer))
 	if err != nil {
 		return r, err
 	}
-	at := wrap.Place{Tenant: a.Tenant, Cluster: a.Cluster, Account: a.ID, Generation: generation}
 	err = k.Export(func(b []byte) error {
 		r, err = wrap.New(ctx, v, w.vaults, at, id, b, commitment)
 		return err
@@ -169,8 +211,9 @@ func (w *Worker) record(ctx context.Context, a wire.Account, owner wire.Owner, i
 // generate draws new keys for accounts and keeps them until adopt. A key that
 // is never adopted seals nothing.
 func (w *Worker) generate(ctx context.Context, r wire.Generate) (g wire.Generated, err error) {
-	fresh := make([]*seal.Key, len(r.Accounts))
-	g.Records = make([]wrap.Record, len(r.Accounts))
+	wanted := newKeys(r)
+	fresh := make([]*seal.Key, len(wanted))
+	g.Records = make([]wrap.Record, len(wanted))
 	defer func() {
 		if err != nil {
 			for _, k := range fresh {
@@ -180,18 +223,18 @@ func (w *Worker) generate(ctx context.Context, r wire.Generate) (g wire.Generate
 	}()
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(unwraps)
-	for i, a := range r.Accounts {
+	for i, at := range wanted {
 		group.Go(func() error {
-			generation := uint32(1)
-			for _, known := range a.Records {
-				generation = max(generation, known.Generation+1)
-			}
 			k, err := seal.NewKey()
 			if err != nil {
 				return err
 			}
 			fresh[i] = k
-			g.Records[i], err = w.record(gctx, a, r.Owner, r.Key, generation, k)
+			id := r.Key
+			if at.Layer == wrap.Outer {
+				id = r.Outer
+			}
+			g.Records[i], err = w.record(gctx, at, r.Owner, id, k)
 			return err
 		})
 	}
@@ -210,6 +253,25 @@ func (w *Worker) generate(ctx context.Context, r wire.Generate) (g wire.Generate
 		w.pending[place{rec.Account, rec.Generation}] = fresh[i]
 	}
 	return g, nil
+}
+
+// newKeys are the places of the keys that r asks for.
+func newKeys(r wire.Generate) (wanted []wrap.Place) {
+	for _, a := range r.Accounts {
+		at := wrap.Place{Tenant: a.Tenant, Cluster: a.Cluster, Account: a.ID, Generation: 1}
+		if len(a.Records) == 0 && !r.Outer.IsZero() {
+			wanted = append(wanted, wrap.Place{Tenant: a.Tenant, Cluster: a.Cluster, Account: a.ID, Layer: wrap.Outer})
+			at.Layer = wrap.Inner
+		}
+		for _, known := range a.Records {
+			at.Generation = max(at.Generation, known.Generation+1)
+			if known.Layer == wrap.Outer {
+				at.Layer = wrap.Inner
+			}
+		}
+		wanted = append(wanted, at)
+	}
+	return wanted
 }
 
 // rewrap wraps keys under r.Key as well. Keys of accounts that are not open
@@ -234,11 +296,11 @@ func (w *Worker) rewrap(ctx context.Context, r wire.Rewrap) (g wire.Generated, e
 				}
 				defer c.destroy()
 			}
-			keys, err := c.sealing(old.Generation)
+			k, err := c.key(old)
 			if err != nil {
 				return err
 			}
-			g.Records[i], err = w.record(gctx, info, r.Owner, r.Key, old.Generation, keys.Inner)
+			g.Records[i], err = w.record(gctx, old.Place(), r.Owner, r.Key, k)
 			return err
 		})
 	}

@@ -14,15 +14,15 @@ import (
 // New wraps key with id, unwraps it again to see that it can be had back, and
 // signs the record. The caller keeps key and clears it.
 func New(ctx context.Context, v kek.Vault, s Signer, at Place, id kek.ID, key []byte, commitment [32]byte) (Record, error) {
-	if at.Generation == 0 {
-		return Record{}, fmt.Errorf("internal error: generation 0 of account %s", at.Account)
+	if !at.Valid() {
+		return Record{}, fmt.Errorf("internal error: generation %d%s of account %s", at.Generation, at.Layer.words(), at.Account)
 	}
 	w, err := tested(ctx, v, id, key)
 	if err != nil {
 		return Record{}, fmt.Errorf("wrap key of account %s, generation %d: %w", at.Account, at.Generation, err)
 	}
 	r := Record{
-		Tenant: at.Tenant, Cluster: at.Cluster, Account: at.Account, Generation: at.Generation,
+		Tenant: at.Tenant, Cluster: at.Cluster, Account: at.Account, Generation: at.Generation, Layer: at.Layer,
 		KID: w.KID, Alg: w.Alg, Wrapped: w.Bytes, Commitment: commitment, Created: time.Now().UTC().Truncate(time.Second),
 	}
 	if r.Signature, err = s.Sign(ctx, r.digest()); err != nil {

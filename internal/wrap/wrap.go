@@ -18,7 +18,14 @@
 // seconds; the first field is the name of the form:
 //
 //	"logkeep wrap record 1" tenant cluster account generation kid alg wrapped commitment created
+//	"logkeep wrap record 2" layer tenant cluster account generation kid alg wrapped commitment created
 //	"logkeep canary 1"      tenant cluster kid alg wrapped digest created
+//
+// A record that names a layer is of form 2, one that names none of form 1, so
+// the same bytes can't be both. An account whose data is sealed twice has one
+// record of layer Outer, its infrastructure key's, and its other records are of
+// layer Inner. So nobody can take the second layer off by hiding a record: the
+// others say that it must be there.
 //
 // On disk a record is JSON. Reading is strict, since the signed bytes are made
 // of what was read: unknown fields are refused.
@@ -66,20 +73,44 @@ func (d *Digest) UnmarshalText(b []byte) error {
 	return err
 }
 
+// A Layer says what data a key seals.
+type Layer string
+
+// The layers.
+const (
+	Sole  Layer = ""      // data of this generation are sealed once, with this key
+	Inner Layer = "inner" // they are sealed again with the account's infrastructure key
+	Outer Layer = "outer" // this is the account's infrastructure key, for all generations
+)
+
 // Place is where a record belongs.
 type Place struct {
 	Tenant     schema.TenantID
 	Cluster    schema.ClusterID
 	Account    schema.AccountID
-	Generation uint32 // from 1
+	Generation uint32 // from 1; an infrastructure key, of which there is one, has 0
+	Layer      Layer
 }
 
-// A Record is one account encryption key of one generation, wrapped.
+// Valid reports whether a key can have that place.
+func (p Place) Valid() bool {
+	switch p.Layer {
+	case Sole, Inner:
+		return p.Generation > 0
+	case Outer:
+		return p.Generation == 0
+	}
+	return false
+}
+
+// A Record is one key of an account, wrapped: its account encryption key of
+// one generation, or its infrastructure key.
 type Record struct {
 	Tenant     schema.TenantID  `json:"tenant"`
 	Cluster    schema.ClusterID `json:"cluster"`
 	Account    schema.AccountID `json:"account"`
 	Generation uint32           `json:"generation"`
+	Layer      Layer            `json:"layer,omitempty"`
 	KID        kek.ID           `json:"kid"` // with version
 	Alg        string           `json:"alg"`
 	Wrapped    []byte           `json:"wrapped"`
@@ -106,7 +137,7 @@ type Signer interface {
 }
 
 // Place is where r says that it belongs.
-func (r Record) Place() Place { return Place{r.Tenant, r.Cluster, r.Account, r.Generation} }
+func (r Record) Place() Place { return Place{r.Tenant, r.Cluster, r.Account, r.Generation, r.Layer} }
 
 // Verify checks the signature.
 func (r Record) Verify(pub *ecdsa.PublicKey) error {
@@ -121,15 +152,28 @@ func (r Record) Open(pub *ecdsa.PublicKey, at Place) (kek.Wrapped, error) {
 	if err := r.Verify(pub); err != nil {
 		return kek.Wrapped{}, err
 	}
-	if r.Place() != at || r.Generation == 0 {
-		return kek.Wrapped{}, fmt.Errorf("wrap record of account %s, generation %d, where account %s, generation %d belongs: %w", r.Account, r.Generation, at.Account, at.Generation, ErrMisplaced)
+	if r.Place() != at || !at.Valid() {
+		return kek.Wrapped{}, fmt.Errorf("wrap record of account %s, generation %d%s, where account %s, generation %d%s belongs: %w",
+			r.Account, r.Generation, r.Layer.words(), at.Account, at.Generation, at.Layer.words(), ErrMisplaced)
 	}
 	return kek.Wrapped{KID: r.KID, Alg: r.Alg, Bytes: r.Wrapped}, nil
 }
 
+func (l Layer) words() string {
+	if l == Sole {
+		return ""
+	}
+	return ", layer " + string(l)
+}
+
 func (r Record) digest() [32]byte {
 	var f fields
-	f.text("logkeep wrap record 1", string(r.Tenant), string(r.Cluster), string(r.Account))
+	if r.Layer == Sole {
+		f.text("logkeep wrap record 1")
+	} else {
+		f.text("logkeep wrap record 2", string(r.Layer))
+	}
+	f.text(string(r.Tenant), string(r.Cluster), string(r.Account))
 	f.number(uint64(r.Generation))
 	f.text(r.KID.String(), r.Alg, string(r.Wrapped), string(r.Commitment[:]))
 	f.number(uint64(r.Created.Unix()))

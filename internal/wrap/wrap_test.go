@@ -41,6 +41,12 @@ func (s signer) Sign(_ context.Context, digest [32]byte) ([]byte, error) {
 
 var place = wrap.Place{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 3}
 
+// double are the places of an account whose data are sealed twice.
+var double = []wrap.Place{
+	{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 3, Layer: wrap.Inner},
+	{Tenant: "t", Cluster: "c", Account: "c-0", Layer: wrap.Outer},
+}
+
 func record(t testing.TB, s signer) (wrap.Record, *kektest.Vault) {
 	t.Helper()
 	v := kektest.New()
@@ -132,10 +138,53 @@ func TestForeignAndMisplacedRecordsAreRefused(t *testing.T) {
 		t.Errorf("no key to verify with: %v", err)
 	}
 	for _, at := range []wrap.Place{
-		{"u", "c", "c-0", 3}, {"t", "d", "c-0", 3}, {"t", "c", "c-1", 3}, {"t", "c", "c-0", 2}, {},
+		{"u", "c", "c-0", 3, ""}, {"t", "d", "c-0", 3, ""}, {"t", "c", "c-1", 3, ""}, {"t", "c", "c-0", 2, ""},
+		{"t", "c", "c-0", 3, wrap.Inner}, {"t", "c", "c-0", 3, wrap.Outer}, {},
 	} {
 		if _, err := r.Open(&s.key.PublicKey, at); !errors.Is(err, wrap.ErrMisplaced) {
 			t.Errorf("at %+v: %v", at, err)
+		}
+	}
+}
+
+// The layer is signed too: an infrastructure key can't be passed off as an
+// account key, nor can a record be made to say that there is one layer only.
+func TestRecordsOfTwoLayers(t *testing.T) {
+	s, v := newSigner(t), kektest.New()
+	id := v.NewKey("k")
+	for _, at := range double {
+		r, err := wrap.New(t.Context(), v, s, at, id, make([]byte, 32), [32]byte{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := wrap.DecodeRecord(b)
+		if err != nil || !reflect.DeepEqual(back, r) {
+			t.Fatalf("%+v\n%+v\n%v", back, r, err)
+		}
+		if _, err := back.Open(&s.key.PublicKey, at); err != nil {
+			t.Error(err)
+		}
+		for _, other := range []wrap.Layer{wrap.Sole, wrap.Inner, wrap.Outer, "x"} {
+			if bad := r; other != r.Layer {
+				bad.Layer = other
+				if err := bad.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+					t.Errorf("%q passed off as %q: %v", r.Layer, other, err)
+				}
+			}
+		}
+	}
+	for _, bad := range []wrap.Place{
+		{Tenant: "t", Cluster: "c", Account: "c-0"},
+		{Tenant: "t", Cluster: "c", Account: "c-0", Layer: wrap.Inner},
+		{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 1, Layer: wrap.Outer},
+		{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 1, Layer: "x"},
+	} {
+		if _, err := wrap.New(t.Context(), v, s, bad, id, make([]byte, 32), [32]byte{1}); err == nil {
+			t.Errorf("a record was made for %+v", bad)
 		}
 	}
 }
@@ -229,6 +278,50 @@ func TestRecordsOfForm1(t *testing.T) {
 	}
 	if _, err := c.Open(pub, "t", "c"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Form 2 is as old as its fixtures; "go test -rewrite" makes them once.
+func TestRecordsOfForm2(t *testing.T) {
+	names := map[string]wrap.Place{"record-2-inner.json": double[0], "record-2-outer.json": double[1]}
+	if *rewrite {
+		s, v := newSigner(t), kektest.New()
+		id := v.NewKey("k")
+		pub, _ := s.key.PublicKey.Bytes()
+		if err := os.WriteFile("testdata/integrity-2.pub", pub, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for name, at := range names {
+			r, err := wrap.New(t.Context(), v, s, at, id, make([]byte, 32), [32]byte{1, 2, 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := r.Encode()
+			if err := os.WriteFile("testdata/"+name, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b, err := os.ReadFile("testdata/integrity-2.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, at := range names {
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := wrap.DecodeRecord(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Open(pub, at); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ type Account struct {
 	Tenant    schema.TenantID    `json:"tenant"`
 	Cluster   schema.ClusterID   `json:"cluster"`             // ServiceCluster for a service-key account
 	Workspace schema.WorkspaceID `json:"workspace,omitempty"` // of a service-key account
-	Records   []wrap.Record      `json:"records"`             // every generation, newest last
+	Records   []wrap.Record      `json:"records"`             // every key, newest generation last
 	Manifest  Manifest           `json:"manifest"`
 }
 
@@ -91,12 +91,14 @@ type Open struct {
 	Accounts []Account `json:"accounts"`
 }
 
-// Generate asks for a new key generation of each account, wrapped under Key.
-// The worker holds it until Adopt; nothing is sealed with it before.
+// Generate asks for a new key generation of each account, wrapped under Key,
+// and, unless Outer is zero, for an infrastructure key of each account that has
+// no record yet, wrapped under Outer, which is the service's key. The worker holds it until Adopt; nothing is sealed with it before.
 // Path: /generate. Answer: Generated.
 type Generate struct {
 	Accounts []Account `json:"accounts"` // Records: the generations that there are
 	Key      kek.ID    `json:"key"`
+	Outer    kek.ID    `json:"outer,omitzero"`
 	Owner    Owner     `json:"owner"`
 	Canary   bool      `json:"canary"` // make a canary under Key as well
 }
