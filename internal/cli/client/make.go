@@ -92,7 +92,7 @@ func (s *Server) CreateWorkspace(ctx context.Context, f Folder, name string) (Wo
 	}
 	poller, err := workspaces.BeginCreateOrUpdate(ctx, f.Group, name, armoperationalinsights.Workspace{
 		Location:   &f.Location,
-		Properties: &armoperationalinsights.WorkspaceProperties{SKU: &armoperationalinsights.WorkspaceSKU{Name: to.Ptr(armoperationalinsights.WorkspaceSKUNameEnumPerGB2018)}, RetentionInDays: to.Ptr(int32(30))},
+		Properties: &armoperationalinsights.WorkspaceProperties{RetentionInDays: to.Ptr(int32(30))},
 	}, nil)
 	made, err := Wait(ctx, poller, err)
 	if err != nil {
