@@ -25,6 +25,7 @@ type FunctionCatalog interface {
 type Options struct {
 	Now      schema.Ticks // the time of the query
 	From, To schema.Ticks // bounds of TimeGenerated, 0 is open; To is exclusive
+	External bool         // externaldata is allowed: sources may be External
 }
 
 // A Result is a bound query.

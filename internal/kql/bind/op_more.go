@@ -173,6 +173,8 @@ func (b *binder) eachTable(x syntax.Expr, e *env, f func(string, *table) bool) b
 func (b *binder) searchPred(x syntax.Expr, t *table, e *env, word string) plan.Expr {
 	sc := b.scope(t, e, "search")
 	switch y := x.(type) {
+	case *syntax.Star:
+		return &plan.Const{T: schema.Bool, Value: true}
 	case *syntax.Paren:
 		return b.searchPred(y.X, t, e, word)
 	case *syntax.Binary:

@@ -135,12 +135,17 @@ func (b *binder) projectRename(op *syntax.ProjectRename, t *table, e *env) *tabl
 	if !ok {
 		return nil
 	}
+	// A column that is renamed takes the place of another of that name.
+	renamed := map[string]plan.ID{}
 	for i, c := range out.cols {
-		if _, twice := find(out.cols[:i], c.Name); twice {
-			b.fail(op.Span, syntax.CodeDuplicate, "After renaming there are two columns named '%s'.", c.Name)
-			return nil
+		if c.Name != t.cols[i].Name {
+			renamed[c.Name] = c.ID
 		}
 	}
+	out.cols = slices.DeleteFunc(out.cols, func(c plan.Column) bool {
+		id, is := renamed[c.Name]
+		return is && id != c.ID
+	})
 	return &out
 }
 

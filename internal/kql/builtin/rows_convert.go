@@ -78,6 +78,9 @@ func convertRows() []Function {
 		{Names: toDynamic, Sig: "(string) dynamic", SQL: "(CASE WHEN {0} = '' THEN NULL WHEN json_valid({0}) THEN nullif(CAST(json({0}) AS VARCHAR), 'null') ELSE CAST(to_json({0}) AS VARCHAR) END)", Doc: "JSON text as a dynamic value."},
 		{Names: toDynamic, Sig: "(scalar) dynamic", Rule: "todynamic", SQL: "{0}", Doc: "JSON text as a dynamic value."},
 	}
+	for i := range rows {
+		rows[i].Named = ByArgument
+	}
 	// __json is how values of each type stand inside a dynamic value.
 	for sig, sql := range map[string]string{
 		"(string) dynamic": "CAST(to_json({0}) AS VARCHAR)", "(bool) dynamic": "CAST({0} AS VARCHAR)", "(integer) dynamic": "CAST({0} AS VARCHAR)",

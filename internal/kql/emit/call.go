@@ -37,7 +37,7 @@ func (e *emitter) template(sql string, args []string) string {
 	}
 	for i, a := range args {
 		mark := "{" + strconv.Itoa(i) + "}"
-		if strings.Count(sql, mark) > 1 {
+		if strings.Count(sql, mark) > 1 || strings.HasPrefix(sql, "TRY(") && strings.Contains(a, "(SELECT ") {
 			a = e.once(a)
 		}
 		sql = strings.ReplaceAll(sql, mark, a)

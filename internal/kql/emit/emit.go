@@ -13,8 +13,9 @@ import (
 type Source struct {
 	Relation string // unique in the query
 	Table    schema.TableName
-	Columns  []string     // in the order in which the relation must have them
-	From, To schema.Ticks // what lies outside need not be there; 0 is open, To is exclusive
+	Columns  []string       // in the order in which the relation must have them
+	From, To schema.Ticks   // what lies outside need not be there; 0 is open, To is exclusive
+	External *plan.External // instead of Table; only where Options allow it
 }
 
 // emitter gathers the SQL of one statement.
@@ -44,7 +45,7 @@ func (e *emitter) scans(r plan.Rel) (out []Source) {
 		if _, seen := e.sources[s]; seen {
 			return
 		}
-		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, From: s.From, To: s.To}
+		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, From: s.From, To: s.To, External: s.External}
 		for _, c := range s.Cols {
 			src.Columns = append(src.Columns, c.Name)
 		}

@@ -250,8 +250,12 @@ func (e *emitter) ref(r *plan.Ref) string {
 }
 
 func (e *emitter) sequence(r *plan.Sequence) string {
-	from, to, step := e.value(r.From), e.value(r.To), e.value(r.Step)
+	var from, to, step string
+	h := e.with(func() { from, to, step = e.once(e.value(r.From)), e.once(e.value(r.To)), e.once(e.value(r.Step)) })
 	c := name(r.Col.ID)
+	if len(h.list) > 0 { // bounds that are computed
+		return e.computed(h, c, from, to, step, r.Col.Type)
+	}
 	if r.Col.Type == schema.Real {
 		return "(SELECT " + from + " + i * " + step + " AS " + c + " FROM (SELECT unnest(range(0, CAST(floor((" + to + " - " + from + ") / " + step + " + 1e-9) AS BIGINT) + 1)) AS i))"
 	}
@@ -267,4 +271,14 @@ func (e *emitter) apply(r *plan.Apply) string {
 		word = "LEFT JOIN LATERAL " + sub + " AS " + e.fresh("b") + " ON true"
 	}
 	return "(SELECT * FROM " + in + " AS " + e.fresh("a") + " " + word + ")"
+}
+
+// computed writes a sequence whose bounds are known only when the query runs.
+func (e *emitter) computed(h *hoists, c, from, to, step string, t schema.Type) string {
+	in := h.input("(SELECT 1 AS z)")
+	n := "((" + to + " - " + from + ") // " + step + ")"
+	if t == schema.Real {
+		n = "CAST(floor((" + to + " - " + from + ") / " + step + " + 1e-9) AS BIGINT)"
+	}
+	return "(SELECT " + from + " + i * " + step + " AS " + c + " FROM (SELECT *, unnest(range(0, CASE WHEN sign(" + to + " - " + from + ") * sign(" + step + ") >= 0 THEN " + n + " + 1 ELSE 0 END)) AS i FROM " + in + "))"
 }

@@ -25,6 +25,7 @@ type (
 		Table    schema.TableName
 		Cols     []Column
 		From, To schema.Ticks // bounds of TimeGenerated, From inclusive, To exclusive; 0 is open
+		External *External    // instead of Table
 	}
 	// Values are constant rows.
 	Values struct {
@@ -117,6 +118,13 @@ type Shared struct {
 	In   Rel
 	Once bool // materialize: compute it exactly once
 	Uses int  // how many Refs there are; set by the rules
+}
+
+// An External is what externaldata reads.
+type External struct {
+	URIs       []string
+	Columns    []schema.Column // all that the file has, in its order
+	Properties map[string]string
 }
 
 // An Item is a computed column.

@@ -141,6 +141,9 @@ func (r *runner) run(ctx context.Context, cat catalog, text string) (*answer, er
 		var cols []string
 		for _, name := range s.Columns {
 			c, _ := cat.tables[string(s.Table)].Column(name)
+			if s.External != nil {
+				c, _ = schema.Table{Columns: s.External.Columns}.Column(name)
+			}
 			cols = append(cols, "CAST(NULL AS "+physical(c.Type)+")")
 		}
 		return "(SELECT " + strings.Join(cols, ", ") + " WHERE false)"
@@ -176,7 +179,7 @@ func compile(text string, cat catalog) (p *kql.Program, err error) {
 			err = fmt.Errorf("PANIC: %v", x)
 		}
 	}()
-	return kql.Compile(text, cat, kql.Options{Now: at})
+	return kql.Compile(text, cat, kql.Options{Now: at, External: true})
 }
 
 // detail shows the engine's own text; the data of scored queries is no secret.

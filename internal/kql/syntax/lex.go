@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -82,7 +83,7 @@ func (l *lexer) blank() {
 			}
 		default:
 			r, n := utf8.DecodeRuneInString(l.text[l.at:])
-			if r != '\u00a0' && r != '\u200b' && r != '\ufeff' && r != '\u2028' && r != '\u2029' && r != '\u3000' && (r < '\u2000' || r > '\u200a') {
+			if r < utf8.RuneSelf || !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r) {
 				return
 			}
 			l.at += n

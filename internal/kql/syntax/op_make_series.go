@@ -34,7 +34,11 @@ func parseMakeSeries(p *parser, start Span) Operator {
 		}
 	}
 	p.expectWord("on")
-	o.On = p.item()
+	if p.tok().kind == kName && p.peek(1).text == "=" {
+		o.On = p.item()
+	} else {
+		o.On = p.additive() // on t in range(…): in is no operator here
+	}
 	if p.takeWord("from") {
 		o.From = p.expr()
 	}

@@ -62,7 +62,7 @@ func (o *Project) print(p *printer) {
 func (p *parser) wildItem() Expr {
 	t := p.tok()
 	if p.is("*") {
-		if n := p.peek(1); n.Start != t.End || n.kind != kName {
+		if n := p.peek(1); n.Start != t.End || n.kind != kName && n.kind != kInt {
 			p.advance()
 			return &Star{Span: t.Span}
 		}

@@ -40,12 +40,15 @@ func (p *parser) equality() Expr {
 	x := p.relational()
 	t := p.tok()
 	switch {
-	case t.kind == kPunct && (t.text == "==" || t.text == "!=" || t.text == "<>"):
+	case t.kind == kPunct && (t.text == "==" || t.text == "!=" || t.text == "<>" || t.text == "="):
 		p.advance()
 		y := p.relational()
 		op := t.text
-		if op == "<>" {
+		switch op {
+		case "<>":
 			op = "!="
+		case "=":
+			op = "==" // as Microsoft's parser forgives it
 		}
 		return &Binary{Span: x.Where().To(y.Where()), Op: op, X: x, Y: y}
 	case (t.kind == kName || t.kind == kPunct) && listOps[t.text]:

@@ -182,7 +182,10 @@ func (p *parser) param() Param {
 		r.Name += "." + p.advance().text
 	}
 	p.expect("=")
-	if n := p.tok(); n.kind == kName && n.text != "true" && n.text != "false" && n.text != "dynamic" && n.text != "typeof" {
+	if n := p.tok(); n.kind == kName && (n.text == "true" || n.text == "false") {
+		p.advance()
+		r.Value = &Literal{Span: n.Span, Type: schema.Bool, Value: n.text == "true"}
+	} else if n.kind == kName && n.text != "dynamic" && n.text != "typeof" {
 		r.Value = p.name() // never a call: join kind=inner (T)
 	} else {
 		r.Value = p.unary()
