@@ -43,16 +43,16 @@ func (s *site) vaults() *armkeyvault.VaultsClient {
 	return c
 }
 
-// roles are the ids of the assignments that a principal has at the vault.
-func (s *site) roles(principal string) (ids []string) {
+// roles are the ids of the assignments that a principal has at a scope itself.
+func (s *site) roles(scope, principal string) (ids []string) {
 	s.t.Helper()
 	c, err := armauthorization.NewRoleAssignmentsClient(s.SubscriptionID, s.Credential(), s.ARM())
 	must(s.t, err)
-	for pager := c.NewListForScopePager(s.VaultID, &armauthorization.RoleAssignmentsClientListForScopeOptions{Filter: to.Ptr("principalId eq '" + principal + "'")}); pager.More(); {
+	for pager := c.NewListForScopePager(scope, &armauthorization.RoleAssignmentsClientListForScopeOptions{Filter: to.Ptr("principalId eq '" + principal + "'")}); pager.More(); {
 		page, err := pager.NextPage(s.t.Context())
 		must(s.t, err)
 		for _, a := range page.Value {
-			if strings.EqualFold(*a.Properties.Scope, s.VaultID) {
+			if strings.EqualFold(*a.Properties.Scope, scope) {
 				ids = append(ids, *a.ID)
 			}
 		}
@@ -60,11 +60,11 @@ func (s *site) roles(principal string) (ids []string) {
 	return ids
 }
 
-func (s *site) ungrant(principal string) {
+func (s *site) ungrant(scope, principal string) {
 	s.t.Helper()
 	c, err := armauthorization.NewRoleAssignmentsClient(s.SubscriptionID, s.Credential(), s.ARM())
 	must(s.t, err)
-	for _, id := range s.roles(principal) {
+	for _, id := range s.roles(scope, principal) {
 		_, err := c.DeleteByID(s.t.Context(), id, nil)
 		must(s.t, err)
 	}
@@ -169,7 +169,7 @@ func TestAnIdentityWithoutItsRoleRevokes(t *testing.T) {
 	s.mustSend("a", 10)
 	worker := s.worker()
 	principal := s.cluster().PrincipalID
-	s.ungrant(principal)
+	s.ungrant(s.VaultID, principal)
 	s.dark(probed, worker)
 	if reason := s.cluster().Logkeep.KeyState.Reason; !strings.Contains(reason, "403") {
 		t.Errorf("the reason is %q", reason)
@@ -196,7 +196,7 @@ func TestARecoveredVaultNeedsItsRolesAgain(t *testing.T) {
 	}, nil)
 	_, err = client.Wait(t.Context(), poller, err)
 	must(t, err)
-	if left := s.roles(principal); len(left) != 0 {
+	if left := s.roles(s.VaultID, principal); len(left) != 0 {
 		t.Fatalf("the roles at the vault outlived it: %v", left)
 	}
 	// The recovery itself is noticed; what the vault answers then is a refusal.
