@@ -193,7 +193,7 @@ func TestHostsAreListedAndWrittenOnce(t *testing.T) {
 func TestSettingsFlagOverVariableOverFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "logkeep.yaml")
-	if err := os.WriteFile(file, []byte("data-dir: /from/file\nlisten: 127.0.0.1:1\ndomain: file.test\nlease: 45s\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("data-dir: /from/file\nlisten: 127.0.0.1:1\ndomain: file.test\nlease: 45s\nvaults:\n  - domain: vault.example.com\n    ranges: [10.0.0.0/8]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var got cli.Settings
@@ -218,6 +218,9 @@ func TestSettingsFlagOverVariableOverFile(t *testing.T) {
 	t.Setenv("LOGKEEP_IMDS", "http://127.0.0.1:3")
 	if code, errs := serve("--config", file, "--domain", "flag.test"); code != 0 || got.DataDir != "/from/file" || got.Listen != "127.0.0.1:2" || got.Domain != "flag.test" || got.Lease != 45*time.Second || got.RootKey != "/from/file.rootkey" || got.IMDS != "127.0.0.1:3" {
 		t.Errorf("exit %d %s %+v", code, errs, got)
+	}
+	if len(got.Vaults) != 1 || got.Vaults[0].Domain != "vault.example.com" || len(got.Vaults[0].Ranges) != 1 || got.Vaults[0].Ranges[0].String() != "10.0.0.0/8" {
+		t.Errorf("vaults: %+v", got.Vaults)
 	}
 	t.Setenv("LOGKEEP_CONFIG", file)
 	if code, errs := serve(); code != 0 || got.DataDir != "/from/file" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"strings"
@@ -30,6 +31,17 @@ type Settings struct {
 	ProbeTimeout  time.Duration `yaml:"probe-timeout"`
 	Lease         time.Duration `yaml:"lease"`
 	OutageGrace   time.Duration `yaml:"outage-grace"`
+
+	// These are lines of the file only.
+	Vaults         []VaultDomain `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
+	VaultRoots     string        `yaml:"vault-roots"`     // PEM file of authorities, beside the system's, that may vouch for them
+	IMDSIdentities []string      `yaml:"imds-identities"` // user-assigned identities whose tokens this host's programs may have
+}
+
+// A VaultDomain is a domain under which tenants may name vaults.
+type VaultDomain struct {
+	Domain string         `yaml:"domain"` // vault.azure.net: one label stands before it
+	Ranges []netip.Prefix `yaml:"ranges"` // addresses that its hosts may have; none: any public one
 }
 
 // DefaultSettings is a server that was told nothing.
@@ -73,6 +85,11 @@ func (s *Settings) check() error {
 	for name, d := range map[string]time.Duration{"probe-interval": s.ProbeInterval, "probe-timeout": s.ProbeTimeout, "lease": s.Lease} {
 		if d <= 0 {
 			wrong = append(wrong, fmt.Errorf("%s %s is not positive", name, d))
+		}
+	}
+	for _, v := range s.Vaults {
+		if !domainForm.MatchString(v.Domain) {
+			wrong = append(wrong, fmt.Errorf("vaults: domain %q is no lower-case domain such as vault.azure.net", v.Domain))
 		}
 	}
 	if s.OutageGrace < 0 {

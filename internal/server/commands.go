@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"logkeep/internal/cli"
+	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/kql/score"
 	"logkeep/internal/worker"
@@ -21,7 +22,18 @@ func Commands() cli.Commands {
 			if err != nil {
 				return fmt.Errorf("find this program's file: %w", err)
 			}
+			var vaults []kek.Suffix
+			for _, v := range s.Vaults {
+				vaults = append(vaults, kek.Suffix{Domain: v.Domain, Ranges: v.Ranges})
+			}
+			var roots []byte
+			if s.VaultRoots != "" {
+				if roots, err = os.ReadFile(s.VaultRoots); err != nil {
+					return fmt.Errorf("vault-roots: %w", err)
+				}
+			}
 			return Run(ctx, Config{
+				Vaults: vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
 				Policy:  keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
 				Command: []string{exe}, Out: out, Log: logTo(os.Stderr),

@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	undo.push(v.stop)
-	roots, ca, err := authority(ctx, v, dir)
+	roots, ca, err := authority(ctx, v, dir, cfg.VaultRoots)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,10 @@ func serveCallbacks(cfg Config, socket string, backs *atomic.Pointer[callbacks],
 
 // authority fetches the certificate of the server's own authority and puts it
 // where people find it.
-func authority(ctx context.Context, v *vaultProcess, dir *folder) (roots *x509.CertPool, ca []byte, err error) {
+//
+// The roots, as a pool and as PEM, are it and those that vouch for vaults elsewhere.
+func authority(ctx context.Context, v *vaultProcess, dir *folder, others []byte) (roots *x509.CertPool, all []byte, err error) {
+	var ca []byte
 	if ca, err = v.CA(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -219,7 +222,10 @@ func authority(ctx context.Context, v *vaultProcess, dir *folder) (roots *x509.C
 	if !roots.AppendCertsFromPEM(ca) {
 		return nil, nil, errors.New("internal error: the authority's certificate is no PEM")
 	}
-	return roots, ca, writeFile(dir.in("tls", "ca.pem"), ca, 0o644)
+	if len(others) > 0 && !roots.AppendCertsFromPEM(others) {
+		return nil, nil, errors.New("vault-roots holds no certificate in PEM form")
+	}
+	return roots, append(ca[:len(ca):len(ca)], others...), writeFile(dir.in("tls", "ca.pem"), ca, 0o644)
 }
 
 // bootstrap makes the administrator of a new catalog.

@@ -28,6 +28,10 @@ type Config struct {
 	Demo    bool         // the root key may lie inside the data directory
 	Vaults  []kek.Suffix // domains of vaults that are not built in
 
+	// VaultRoots are authorities, PEM, that may vouch for those vaults, beside
+	// the system's and the server's own.
+	VaultRoots []byte
+
 	Policy keyring.Policy // of clusters that set nothing of their own; zero: the default
 
 	// Identities are user-assigned identities that whoever is on this host may
