@@ -5,10 +5,12 @@
 GO        ?= go
 CACHE     := $(CURDIR)/.cache
 AZ        := $(CACHE)/az
+NODE      := $(CACHE)/node
+PYTHON    := $(CACHE)/python
 PACKAGES  ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run test az check unit acceptance bench kql-score fuzz clean
+.PHONY: help tools build run test az node-sdk python-sdk check unit acceptance bench kql-score fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -32,11 +34,29 @@ check: tools
 	$(GO) tool -modfile=tools/go.mod staticcheck $(PACKAGES)
 	$(GO) test ./internal/arch
 
-test: check build $(AZ)/ready
+test: check build $(AZ)/ready node-sdk $(PYTHON)/ready
 	LOGKEEP_BIN=$(CURDIR)/bin/logkeep $(GO) tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- -timeout 40m $(PACKAGES)
 
 # make az         the real az, in an environment of its own
 az: $(AZ)/ready
+
+# make node-sdk, make python-sdk   the SDKs that the acceptance suites run, pinned
+node-sdk:
+	@command -v npm >/dev/null || echo "npm is not installed: the suite of the Node SDKs will be skipped"
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(NODE)/ready
+
+$(NODE)/ready: acceptance/node/package.json acceptance/node/package-lock.json
+	mkdir -p $(NODE)
+	cp $^ $(NODE)
+	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel error
+	touch $@
+
+python-sdk: $(PYTHON)/ready
+
+$(PYTHON)/ready: acceptance/python/requirements.txt
+	python3 -m venv $(PYTHON)
+	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r acceptance/python/requirements.txt
+	touch $@
 
 # make unit       the tests that need no other client
 unit:

@@ -132,7 +132,7 @@ func (s *server) exports(t *testing.T) map[string]string {
 	}
 	exports := map[string]string{}
 	for _, pair := range strings.Split(string(out), "\x00") {
-		if name, value, ok := strings.Cut(pair, "="); ok && (strings.HasPrefix(name, "AZURE_") || strings.HasPrefix(name, "LOGKEEP_") || name == "ARM_CLOUD_METADATA_URL" || strings.HasSuffix(name, "_CERT_FILE") || strings.HasSuffix(name, "_CA_BUNDLE")) {
+		if name, value, ok := strings.Cut(pair, "="); ok && (strings.HasPrefix(name, "AZURE_") || strings.HasPrefix(name, "LOGKEEP_") || name == "ARM_CLOUD_METADATA_URL" || name == "NODE_EXTRA_CA_CERTS" || strings.HasSuffix(name, "_CERT_FILE") || strings.HasSuffix(name, "_CA_BUNDLE")) {
 			exports[name] = value
 		}
 	}

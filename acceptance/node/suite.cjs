@@ -140,7 +140,6 @@ async function policyVault () {
   const wrapped = await cryptography.wrapKey('RSA-OAEP-256', secret)
   assert.deepEqual(Buffer.from((await cryptography.unwrapKey('RSA-OAEP-256', wrapped.result)).result), secret)
 
-//BACKUP
   await vaults.vaults.updateAccessPolicy(group, 'kv-policy', 'replace', { properties: { accessPolicies: policy(['get']) } })
   await fails(new CryptographyClient(key.id, credential).unwrapKey('RSA-OAEP-256', wrapped.result), 403, 'Forbidden')
   await vaults.vaults.updateAccessPolicy(group, 'kv-policy', 'remove', { properties: { accessPolicies: policy(['get']) } })
@@ -221,14 +220,13 @@ async function control (generation) {
   let cluster = await client.clusters.beginCreateOrUpdateAndWait(group, names.cluster, {
     location, identity: { type: 'SystemAssigned' }, sku: { name: 'CapacityReservation', capacity }
   })
-  const of = r => r.properties ?? r // newer generations do not flatten
-  assert.equal(of(cluster).provisioningState, 'Succeeded')
-  assert.match(of(cluster).clusterId, /^[0-9a-f-]{36}$/)
+  assert.equal(cluster.provisioningState, 'Succeeded')
+  assert.match(cluster.clusterId, /^[0-9a-f-]{36}$/)
   await grant('Key Vault Crypto Service Encryption User', cluster.identity.principalId, keep.vault.id)
   const keyVaultProperties = { keyVaultUri: keep.vault.properties.vaultUri, keyName: 'kek', keyVersion: '' }
-  await fails(client.clusters.beginUpdateAndWait(group, names.cluster, wrap(generation, { keyVaultProperties: { ...keyVaultProperties, keyName: 'nokey' } })), 400)
-  cluster = await client.clusters.beginUpdateAndWait(group, names.cluster, wrap(generation, { keyVaultProperties }))
-  assert.equal(of(cluster).keyVaultProperties.keyName, 'kek')
+  await fails(client.clusters.beginUpdateAndWait(group, names.cluster, { keyVaultProperties: { ...keyVaultProperties, keyName: 'nokey' } }), 400)
+  cluster = await client.clusters.beginUpdateAndWait(group, names.cluster, { keyVaultProperties })
+  assert.equal(cluster.keyVaultProperties.keyName, 'kek')
   cluster = await client.clusters.beginUpdateAndWait(group, names.cluster, { tags: { generation: String(generation) } })
   assert.equal(cluster.tags.generation, String(generation))
   assert.equal((await client.clusters.get(group, names.cluster)).sku.capacity, capacity)
@@ -237,40 +235,30 @@ async function control (generation) {
   }
   await fails(client.clusters.get(group, 'no-such-cluster'), 404, 'ClusterNotFound')
 
-  let workspace = await client.workspaces.beginCreateOrUpdateAndWait(group, names.workspace, generation === 9
-    ? { location, retentionInDays: 30, sku: { name: 'PerGB2018' } }
-    : { location, properties: { retentionInDays: 30, sku: { name: 'PerGB2018' } } })
-  assert.equal(of(workspace).provisioningState, 'Succeeded')
-  workspace = await client.workspaces.update(group, names.workspace, wrap(generation, { retentionInDays: 60 }))
-  assert.equal(of(workspace).retentionInDays, 60)
-//SHARED
-  const link = await client.linkedServices.beginCreateOrUpdateAndWait(group, names.workspace, 'cluster', wrap(generation, { writeAccessResourceId: cluster.id }))
-  assert.equal(of(link).writeAccessResourceId.toLowerCase(), cluster.id.toLowerCase())
+  let workspace = await client.workspaces.beginCreateOrUpdateAndWait(group, names.workspace, { location, retentionInDays: 30, sku: { name: 'PerGB2018' } })
+  assert.equal(workspace.provisioningState, 'Succeeded')
+  workspace = await client.workspaces.update(group, names.workspace, { retentionInDays: 60 })
+  assert.equal(workspace.retentionInDays, 60)
+  const link = await client.linkedServices.beginCreateOrUpdateAndWait(group, names.workspace, 'cluster', { writeAccessResourceId: cluster.id })
+  assert.equal(link.writeAccessResourceId.toLowerCase(), cluster.id.toLowerCase())
   assert.equal((await all(client.linkedServices.listByWorkspace(group, names.workspace))).length, 1)
-  const features = of(await client.workspaces.get(group, names.workspace)).features
+  const features = (await client.workspaces.get(group, names.workspace)).features
   assert.equal(features.clusterResourceId?.toLowerCase(), cluster.id.toLowerCase())
-  const associated = of(await client.clusters.get(group, names.cluster)).associatedWorkspaces
+  const associated = (await client.clusters.get(group, names.cluster)).associatedWorkspaces
   assert.deepEqual(associated.map(w => w.workspaceName), [names.workspace])
 
   const columns = [{ name: 'TimeGenerated', type: 'datetime' }, { name: 'Message', type: 'string' }, { name: 'Size', type: 'long' }, { name: 'Bag', type: 'dynamic' }]
-  const table = await client.tables.beginCreateOrUpdateAndWait(group, names.workspace, 'Node_CL', wrap(generation, { schema: { name: 'Node_CL', columns }, retentionInDays: 60, totalRetentionInDays: 90 }))
-  assert.equal(of(table).totalRetentionInDays, 90)
-  assert.equal(of(table).schema.columns.find(c => c.name === 'Size').type, 'long')
-  await client.tables.beginUpdateAndWait(group, names.workspace, 'Node_CL', wrap(generation, { schema: { name: 'Node_CL', columns: [...columns, { name: 'Extra', type: 'real' }] } }))
+  const table = await client.tables.beginCreateOrUpdateAndWait(group, names.workspace, 'Node_CL', { schema: { name: 'Node_CL', columns }, retentionInDays: 60, totalRetentionInDays: 90 })
+  assert.equal(table.totalRetentionInDays, 90)
+  assert.equal(table.schema.columns.find(c => c.name === 'Size').type, 'long')
+  await client.tables.beginUpdateAndWait(group, names.workspace, 'Node_CL', { schema: { name: 'Node_CL', columns: [...columns, { name: 'Extra', type: 'real' }] } })
   const read = await client.tables.get(group, names.workspace, 'Node_CL')
-  assert.ok(of(read).schema.columns.some(c => c.name === 'Extra'))
+  assert.ok(read.schema.columns.some(c => c.name === 'Extra'))
   assert.ok((await all(client.tables.listByWorkspace(group, names.workspace))).some(t => t.name === 'Node_CL'))
 
-//SAVED
   keep.workspace = workspace
   keep.cluster = cluster
   return { client, names }
-}
-
-// wrap puts properties where a generation of the SDK wants them: the older one
-// flattens them into the resource.
-function wrap (generation, properties) {
-  return generation === 9 ? properties : { properties }
 }
 
 async function dismantle (client, names) {
@@ -279,7 +267,7 @@ async function dismantle (client, names) {
   assert.ok((await all(client.deletedWorkspaces.list())).some(w => w.name === names.workspace))
   await fails(client.workspaces.get(group, names.workspace), 404, 'WorkspaceNotFound')
   const back = await client.workspaces.beginCreateOrUpdateAndWait(group, names.workspace, { location })
-  assert.equal((back.properties ?? back).retentionInDays, 60)
+  assert.equal(back.retentionInDays, 60)
   await client.workspaces.beginDeleteAndWait(group, names.workspace, { force: true })
   await client.clusters.beginDeleteAndWait(group, names.cluster)
   await fails(client.clusters.get(group, names.cluster), 404, 'ClusterNotFound')
@@ -307,7 +295,7 @@ async function rows () {
   await grant('Monitoring Metrics Publisher', keep.me, rule.id)
   await upload(9000) // several chunks at once
   const client = new LogsQueryClient(credential, { endpoint: env.LOGKEEP_QUERY + '/v1' })
-  const id = (keep.workspace.properties ?? keep.workspace).customerId
+  const id = keep.workspace.customerId
   const ask = (text, options) => client.queryWorkspace(id, text, { duration: 'P1D' }, options)
   const count = async () => Number((await ask('Node_CL | count')).tables[0].rows[0][0])
   assert.equal(await count(), 9000)
@@ -350,7 +338,7 @@ async function rows () {
 
 async function main () {
   const steps = [
-    ['sign in', signIn], ['user-assigned identity', userIdentity], ['roles', roleAssignments], ['vault', vaultResource], ['keys', keys], ['access policies, backup, import', policyVault],
+    ['sign in', signIn], ['user-assigned identity', userIdentity], ['roles', roleAssignments], ['vault', vaultResource], ['keys', keys], ['access policies', policyVault],
     ['control plane, generation 9', async () => { const { client, names } = await control(9); await dismantle(client, names) }],
     ['control plane, generation 11', async () => { keep.eleven = await control(11) }],
     ['rows and queries', rows],

@@ -58,6 +58,9 @@ type operationView struct {
 	StartTime string         `json:"startTime"`
 	EndTime   string         `json:"endTime,omitempty"`
 	Error     *fault.Error   `json:"error,omitempty"`
+	// Properties are empty. A client that waits for the end of a link reads the
+	// link's properties from the last status.
+	Properties *struct{} `json:"properties,omitempty"`
 }
 
 func (s *server) getOperation(w http.ResponseWriter, r *http.Request) error {
@@ -67,7 +70,9 @@ func (s *server) getOperation(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := operationView{ID: r.URL.Path, Name: o.ID, Status: o.Status, StartTime: stamp(o.Started), Error: o.Fault}
 	if o.Over() {
-		v.EndTime = stamp(o.Ended)
+		if v.EndTime = stamp(o.Ended); o.Fault == nil {
+			v.Properties = &struct{}{}
+		}
 	} else {
 		w.Header().Set("Retry-After", "1")
 	}

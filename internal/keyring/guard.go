@@ -88,7 +88,8 @@ func (g *guard) install(page Page) {
 	g.publish()
 }
 
-// update takes over what changed about the cluster.
+// update takes over what changed about the cluster. Records of accounts that it
+// has no more are forgotten: a page with them could not be saved again.
 func (g *guard) update(c Cluster) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -102,6 +103,8 @@ func (g *guard) update(c Cluster) {
 		g.seq++
 	}
 	g.cluster = c
+	g.page.Records = of(c.Accounts, g.page.Records)
+	g.needs = versions(g.page)
 	g.bound()
 	if c.Identity == "" && !g.page.Setting.IsZero() {
 		g.apply(Event{At: g.r.cfg.Now(), Said: No, Reason: reasonNoIdentity})

@@ -145,6 +145,16 @@ func under(records []wrap.Record, key kek.ID) (out []wrap.Record) {
 	return out
 }
 
+// of lists the records of accounts.
+func of(accounts []schema.AccountID, records []wrap.Record) (out []wrap.Record) {
+	for _, rec := range records {
+		if slices.Contains(accounts, rec.Account) {
+			out = append(out, rec)
+		}
+	}
+	return out
+}
+
 // without lists the accounts that have no record at all.
 func without(accounts []schema.AccountID, records []wrap.Record) (out []schema.AccountID) {
 	for _, a := range accounts {

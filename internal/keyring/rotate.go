@@ -256,6 +256,9 @@ func (g *guard) vaultFor(kid kek.ID) (kek.Vault, error) {
 // commit makes next durable, then current. If the new canary was tested by
 // ask, that is the first proof of the key that is now in use.
 func (g *guard) commit(ctx context.Context, next Page, ask *Ask) error {
+	g.mu.Lock()
+	next.Records = of(g.cluster.Accounts, next.Records) // some may have gone since the change began
+	g.mu.Unlock()
 	if err := g.r.cfg.Book.Save(ctx, g.id, next); err != nil {
 		return fmt.Errorf("save wrap records of cluster %s: %w", g.id, err)
 	}

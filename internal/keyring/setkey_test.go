@@ -9,6 +9,7 @@ import (
 	"logkeep/internal/kek"
 	"logkeep/internal/kek/kektest"
 	"logkeep/internal/schema"
+	"logkeep/internal/wrap"
 )
 
 func TestFirstKeyCoversNewDataAndLeavesOlderGenerationsToTheService(t *testing.T) {
@@ -179,6 +180,28 @@ func TestCoverGivesNewAccountsAKeyUnderTheKeyOfNow(t *testing.T) {
 		w.watch(c)
 		if err := w.ring.Cover(t.Context(), "c"); err == nil {
 			t.Error("an account was made under a revoked key, or under another than the cluster's")
+		}
+		return w
+	})
+}
+
+func TestAnAccountThatIsGoneLeavesThePage(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{}, auto)
+		c := theService
+		c.Accounts = append(slices.Clone(c.Accounts), "ws-gone")
+		w.watch(c)
+		must(t, w.ring.Cover(t.Context(), c.ID))
+		if p := w.saved(c.ID); len(without(c.Accounts, p.Records)) != 0 {
+			t.Fatalf("%+v", p)
+		}
+		w.book.ever = slices.DeleteFunc(w.book.ever, func(at wrap.Place) bool { return at.Account == "ws-gone" }) // erased on purpose
+		c.Accounts = append(slices.Clone(theService.Accounts), "ws-next")
+		w.watch(c)
+		must(t, w.ring.Cover(t.Context(), c.ID))
+		p := w.saved(c.ID)
+		if len(of([]schema.AccountID{"ws-gone"}, p.Records)) != 0 || len(without(c.Accounts, p.Records)) != 0 {
+			t.Errorf("%+v", p)
 		}
 		return w
 	})
