@@ -61,6 +61,7 @@ type table struct {
 	cols   []plan.Column // visible, in order; a subset of rel's, perhaps under other names
 	serial bool          // in a fixed order
 	open   bool          // it may have more columns than are known
+	bag    *plan.Column  // in which those are found
 }
 
 // env is what names mean, innermost first.
@@ -100,6 +101,9 @@ func Bind(q *syntax.Query, cat Catalog, opt Options) (*Result, syntax.Diagnostic
 	}
 	if t == nil && len(b.errs) == 0 {
 		b.fail(q.Span, syntax.CodeTabular, "The query has no table to answer; end it with a table or a query such as Table | take 10.")
+	}
+	if t != nil && t.bag != nil {
+		b.fail(q.Span, syntax.CodeSchemaUnknown, "The columns that bag_unpack gives are known only from the data; name them, as in bag_unpack(d) : (a:string, b:long), or project what is needed.")
 	}
 	if len(b.errs) > 0 {
 		return nil, b.errs

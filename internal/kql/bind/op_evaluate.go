@@ -1,16 +1,182 @@
 package bind
 
 import (
+	"slices"
+
+	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
 )
 
 // evaluate calls a plugin.
 func (b *binder) evaluate(op *syntax.Evaluate, t *table, e *env) *table {
-	b.fail(op.Span, syntax.CodeUnsupported, "The plugin '%s' is not supported.", op.Call.Name.Name)
+	if t == nil {
+		b.fail(op.Span, syntax.CodeUnsupported, "The plugin '%s' needs rows to work on.", op.Call.Name.Name)
+		return nil
+	}
+	switch op.Call.Name.Name {
+	case "bag_unpack":
+		return b.bagUnpack(op, t, e)
+	case "narrow":
+		return b.narrow(op, t)
+	case "ipv4_lookup", "ipv6_lookup":
+		return b.ipLookup(op, t, e)
+	}
+	b.fail(op.Call.Name.Span, syntax.CodeUnsupported, "The plugin '%s' is not supported.", op.Call.Name.Name)
 	return nil
 }
 
-func (b *binder) topNested(op *syntax.TopNested, t *table, e *env) *table {
-	b.fail(op.Span, syntax.CodeUnsupported, "The operator 'top-nested' is not supported.")
-	return nil
+// bagUnpack makes columns of the properties of a bag. Which there are is known
+// if the query says so. Else the table is open: names that it does not have
+// are looked up in the bag, and what closes it (project, summarize) must come
+// before the end.
+func (b *binder) bagUnpack(op *syntax.Evaluate, t *table, e *env) *table {
+	if len(op.Call.Args) == 0 {
+		b.fail(op.Span, syntax.CodeCall, "bag_unpack() takes a column.")
+		return nil
+	}
+	x := b.expr(op.Call.Args[0], b.scope(t, e, "evaluate"))
+	if x == nil {
+		return nil
+	}
+	bag, isCol := x.(*plan.Col)
+	if !isCol || x.Type() != schema.Dynamic {
+		b.fail(op.Call.Args[0].Where(), syntax.CodeCall, "bag_unpack() takes a dynamic column, not a %s.", x.Type())
+		return nil
+	}
+	prefix, conflict := "", ""
+	for i, a := range op.Call.Args[1:] {
+		name := ""
+		if as, ok := a.(*syntax.Assign); ok {
+			name, a = as.Names[0].Name, as.X
+		}
+		c := b.constant(a, e, "An argument of bag_unpack()")
+		if c == nil {
+			return nil
+		}
+		text, _ := c.Value.(string)
+		switch {
+		case name == "columnsConflict" || name == "" && i == 1:
+			conflict = text
+		case name == "OutputColumnPrefix" || name == "" && i == 0:
+			prefix = text
+		}
+	}
+	out := &table{rel: t.rel, serial: t.serial}
+	for _, c := range t.cols {
+		if c.ID != bag.ID {
+			out.cols = append(out.cols, c)
+		}
+	}
+	if op.Schema == nil {
+		if prefix != "" || conflict != "" {
+			b.fail(op.Span, syntax.CodeSchemaUnknown, "bag_unpack() with a prefix or a rule for conflicts needs the columns named: bag_unpack(d, 'p') : (pa:string).")
+			return nil
+		}
+		c := bag.Column
+		out.open, out.bag = true, &c
+		return out
+	}
+	var items []plan.Item
+	cols := []plan.Column{}
+	for _, d := range op.Schema.Columns {
+		name := d.Name.Name
+		if old, has := find(out.cols, name); has && conflict != "replace_source" {
+			cols = append(cols, old)
+			continue
+		}
+		key := name
+		if len(prefix) > 0 && len(name) >= len(prefix) && name[:len(prefix)] == prefix {
+			key = name[len(prefix):]
+		}
+		c := b.column(name, d.Type)
+		cols = append(cols, c)
+		items = append(items, plan.Item{Col: c, Value: b.convert(step(bag, plan.Step{Name: key}), d.Type, d.Span)})
+	}
+	rel := b.add(t.rel, t.cols, items)
+	if op.Schema.Star {
+		rest := slices.DeleteFunc(out.cols, func(c plan.Column) bool { _, has := find(cols, c.Name); return has })
+		cols = append(rest, cols...)
+	}
+	return &table{rel: rel, cols: cols, serial: t.serial}
+}
+
+// narrow makes a row of each cell.
+func (b *binder) narrow(op *syntax.Evaluate, t *table) *table {
+	n := b.column("row", schema.Long)
+	u := &plan.Union{}
+	for _, c := range []plan.Column{b.column("Row", schema.Long), b.column("Column", schema.String), b.column("Value", schema.String)} {
+		u.Cols = append(u.Cols, c)
+	}
+	in := b.exact(t)
+	shared := &plan.Shared{Name: "narrow", In: &plan.Number{In: in.rel, Col: n}, Once: true}
+	for _, c := range in.cols {
+		row, val := b.column("row", schema.Long), b.column(c.Name, c.Type)
+		ref := &plan.Ref{To: shared, Cols: []plan.Column{row, val}, From: []plan.ID{n.ID, c.ID}}
+		u.In = append(u.In, &plan.Project{In: ref, Items: []plan.Item{
+			{Col: b.column("Row", schema.Long), Value: b.arithmetic("-", op.Span, &plan.Col{Column: row}, &plan.Const{T: schema.Long, Value: int64(1)})},
+			{Col: b.column("Column", schema.String), Value: &plan.Const{T: schema.String, Value: c.Name}},
+			{Col: b.column("Value", schema.String), Value: b.convert(&plan.Col{Column: val}, schema.String, op.Span)},
+		}})
+	}
+	return &table{rel: u, cols: u.Cols}
+}
+
+// ipLookup pairs rows with the networks of a table in which their address lies.
+func (b *binder) ipLookup(op *syntax.Evaluate, t *table, e *env) *table {
+	args := op.Call.Args
+	unmatched := false
+	if n := len(args); n > 0 {
+		last := args[n-1]
+		if as, ok := last.(*syntax.Assign); ok {
+			last = as.X
+		}
+		if l, ok := last.(*syntax.Literal); ok && l.Type == schema.Bool {
+			unmatched, args = l.Value == true, args[:n-1]
+		}
+	}
+	if len(args) < 3 {
+		b.fail(op.Span, syntax.CodeCall, "%s() takes a table, a column with addresses and the table's column with networks.", op.Call.Name.Name)
+		return nil
+	}
+	lookup := b.table(args[0], e)
+	if lookup == nil {
+		return nil
+	}
+	left, right := b.exact(t), b.exact(lookup)
+	ip := b.expr(args[1], b.scope(left, e, "evaluate"))
+	network := b.expr(args[2], b.scope(right, e, "evaluate"))
+	if ip == nil || network == nil {
+		return nil
+	}
+	if ip.Type() != schema.String || network.Type() != schema.String {
+		b.fail(op.Span, syntax.CodeCall, "%s() needs addresses and networks as text.", op.Call.Name.Name)
+		return nil
+	}
+	kind := plan.Inner
+	if unmatched {
+		kind = plan.LeftOuter
+	}
+	name := "ipv4_is_in_range"
+	if op.Call.Name.Name == "ipv6_lookup" {
+		name = "ipv6_is_in_range"
+	}
+	j := &plan.Join{Kind: kind, Left: left.rel, Right: right.rel, On: []plan.Expr{b.builtin(name, ip, network)}}
+	for i := 3; i < len(args); i++ { // further columns that must be equal
+		n, ok := args[i].(*syntax.Name)
+		if !ok {
+			b.fail(args[i].Where(), syntax.CodeCall, "Further keys of %s() are names of columns.", op.Call.Name.Name)
+			return nil
+		}
+		l, r := b.name(n, b.scope(left, e, "evaluate")), b.name(n, b.scope(right, e, "evaluate"))
+		if l == nil || r == nil || !b.joinKey(j, l, r, n.Span) {
+			return nil
+		}
+	}
+	out := &table{rel: j, cols: slices.Clone(left.cols)}
+	for _, c := range right.cols {
+		c.Name = unique(out.cols, c.Name)
+		out.cols = append(out.cols, c)
+	}
+	return out
 }

@@ -108,7 +108,7 @@ func (b *binder) search(op *syntax.Search, t *table, e *env) *table {
 		if pred == nil {
 			return nil
 		}
-		return &table{rel: &plan.Filter{In: t.rel, Pred: pred}, cols: t.cols, open: t.open}
+		return &table{rel: &plan.Filter{In: t.rel, Pred: pred}, cols: t.cols, open: t.open, bag: t.bag}
 	}
 	if t != nil {
 		return one(t)

@@ -84,7 +84,7 @@ func (b *binder) mvExpand(op *syntax.MvExpand, t *table, e *env) *table {
 	if len(conv) > 0 {
 		rel = b.add(u, u.Columns(), conv)
 	}
-	return &table{rel: rel, cols: cols, serial: t.serial, open: t.open}
+	return &table{rel: rel, cols: cols, serial: t.serial, open: t.open, bag: t.bag}
 }
 
 // mvApply runs a query over the elements of each row. The query sees the
@@ -137,7 +137,7 @@ func (b *binder) mvApply(op *syntax.MvApply, t *table, e *env) *table {
 		return nil
 	}
 	sub = b.exact(sub)
-	out := &table{rel: &plan.Apply{In: t.rel, Sub: sub.rel}, serial: t.serial, open: t.open}
+	out := &table{rel: &plan.Apply{In: t.rel, Sub: sub.rel}, serial: t.serial, open: t.open, bag: t.bag}
 	for _, c := range t.cols {
 		if _, again := find(sub.cols, c.Name); own[c.Name] && again {
 			continue

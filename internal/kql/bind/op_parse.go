@@ -51,7 +51,7 @@ func (b *binder) parse(op *syntax.ParseWith, t *table, e *env) *table {
 // spread makes columns of the elements of an array, replacing those of the
 // same names.
 func (b *binder) spread(t *table, rel plan.Rel, arr plan.Column, cols []plan.Column) *table {
-	out := &table{serial: t.serial, open: t.open, cols: slices.Clone(t.cols)}
+	out := &table{serial: t.serial, open: t.open, bag: t.bag, cols: slices.Clone(t.cols)}
 	var items []plan.Item
 	for i, c := range cols {
 		x := b.convert(step(&plan.Col{Column: arr}, plan.Step{Kind: plan.Element, Index: int64(i)}), c.Type, syntax.Span{})

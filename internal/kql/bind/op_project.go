@@ -104,7 +104,7 @@ func (b *binder) projectKeep(op *syntax.ProjectKeep, t *table, e *env) *table {
 		return nil
 	}
 	out := *t
-	out.open = false
+	out.open, out.bag = false, nil
 	out.cols = slices.DeleteFunc(slices.Clone(t.cols), func(c plan.Column) bool { return !keep[c.Name] })
 	return &out
 }

@@ -78,14 +78,25 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 		t    schema.Type
 	}
 	var order []key
+	var byName []string
+	known := map[key]bool{}
 	typesOf := map[string][]schema.Type{}
 	for _, t := range in {
 		for _, c := range t.cols {
 			k := key{c.Name, c.Type}
-			if !slices.Contains(order, k) {
-				order = append(order, k)
-				typesOf[c.Name] = append(typesOf[c.Name], c.Type)
+			if known[k] {
+				continue
 			}
+			known[k] = true
+			if len(typesOf[c.Name]) == 0 {
+				byName = append(byName, c.Name)
+			}
+			typesOf[c.Name] = append(typesOf[c.Name], c.Type)
+		}
+	}
+	for _, name := range byName {
+		for _, t := range typesOf[name] {
+			order = append(order, key{name, t})
 		}
 	}
 	if inner {
@@ -103,12 +114,17 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 	if with != "" {
 		u.Cols = append(u.Cols, b.column(with, schema.String))
 	}
+	taken := map[string]bool{with: with != ""}
 	for _, k := range order {
 		name := k.name
 		if len(typesOf[k.name]) > 1 {
 			name += "_" + k.t.String()
 		}
-		u.Cols = append(u.Cols, b.column(unique(u.Cols, name), k.t))
+		if taken[name] {
+			name = unique(u.Cols, name)
+		}
+		taken[name] = true
+		u.Cols = append(u.Cols, b.column(name, k.t))
 	}
 	for i, t := range in {
 		open = open || t.open
@@ -116,9 +132,13 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 		if with != "" {
 			p.Items = append(p.Items, plan.Item{Col: b.column(with, schema.String), Value: &plan.Const{T: schema.String, Value: sources[i]}})
 		}
+		mine := make(map[string]plan.Column, len(t.cols))
+		for _, c := range t.cols {
+			mine[c.Name] = c
+		}
 		for _, k := range order {
 			var x plan.Expr
-			if c, ok := find(t.cols, k.name); ok && c.Type == k.t {
+			if c, ok := mine[k.name]; ok && c.Type == k.t {
 				x = &plan.Col{Column: c}
 			} else {
 				x = null(k.t)

@@ -14,6 +14,7 @@ type scope struct {
 	env         *env
 	cols        []plan.Column
 	open        bool // there may be columns that are not known
+	bag         *plan.Column
 	left, right []plan.Column
 	sides       bool // $left and $right have a meaning
 	agg         *aggregates
@@ -36,7 +37,7 @@ func (b *binder) scalarScope(e *env, sc *scope) *scope {
 
 // scope is what an operator's expressions see of its input.
 func (b *binder) scope(t *table, e *env, where string) *scope {
-	return &scope{env: e, cols: t.cols, open: t.open, where: where}
+	return &scope{env: e, cols: t.cols, open: t.open, bag: t.bag, where: where}
 }
 
 func find(cols []plan.Column, name string) (plan.Column, bool) {
@@ -84,6 +85,9 @@ func (b *binder) name(x *syntax.Name, sc *scope) plan.Expr {
 		case f.table != nil && len(f.table.cols) > 0:
 			return b.firstValue(b.use(f))
 		}
+	}
+	if sc.bag != nil {
+		return step(&plan.Col{Column: *sc.bag}, plan.Step{Name: x.Name})
 	}
 	if strings.HasPrefix(x.Name, "$") {
 		b.fail(x.Span, syntax.CodeSemantic, "%s has no meaning here; it belongs into the condition of a join.", x.Name)

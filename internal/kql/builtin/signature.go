@@ -162,8 +162,9 @@ func Common(types ...schema.Type) (schema.Type, bool) {
 			if numberRank(t) > numberRank(out) {
 				out = t
 			}
-		case out == schema.Dynamic || t == schema.Dynamic:
-			out = schema.Dynamic
+		case out == schema.Dynamic: // the type of the others is what a dynamic value becomes
+			out = t
+		case t == schema.Dynamic:
 		default:
 			return schema.Invalid, false
 		}
@@ -172,7 +173,7 @@ func Common(types ...schema.Type) (schema.Type, bool) {
 }
 
 func numberRank(t schema.Type) int {
-	return slices.Index([]schema.Type{schema.Int, schema.Long, schema.Decimal, schema.Real}, t) + 1
+	return slices.Index([]schema.Type{schema.Int, schema.Long, schema.Real, schema.Decimal}, t) + 1
 }
 
 // IsNumber reports whether t is int, long, real or decimal.

@@ -39,6 +39,8 @@ func (e *emitter) select_(r plan.Rel) string {
 		return e.sequence(r)
 	case *plan.Number:
 		return "(SELECT *, row_number() OVER () AS " + name(r.Col.ID) + " FROM " + e.select_(r.In) + ")"
+	case *plan.Rank:
+		return e.rank(r)
 	case *plan.Ref:
 		return e.ref(r)
 	case *plan.Apply:
@@ -281,4 +283,24 @@ func (e *emitter) computed(h *hoists, c, from, to, step string, t schema.Type) s
 		n = "CAST(floor((" + to + " - " + from + ") / " + step + " + 1e-9) AS BIGINT)"
 	}
 	return "(SELECT " + from + " + i * " + step + " AS " + c + " FROM (SELECT *, unnest(range(0, CASE WHEN sign(" + to + " - " + from + ") * sign(" + step + ") >= 0 THEN " + n + " + 1 ELSE 0 END)) AS i FROM " + in + "))"
+}
+
+// rank numbers rows within groups.
+func (e *emitter) rank(r *plan.Rank) string {
+	in := e.select_(r.In)
+	sql := ""
+	h := e.with(func() {
+		var within []string
+		for _, x := range r.Within {
+			within = append(within, e.value(x))
+		}
+		if len(within) > 0 {
+			sql = "PARTITION BY " + strings.Join(within, ", ") + " "
+		}
+		sql += "ORDER BY " + e.value(r.By.Value)
+	})
+	if r.By.Desc {
+		sql += " DESC NULLS LAST"
+	}
+	return "(SELECT *, row_number() OVER (" + sql + ") AS " + name(r.Col.ID) + " FROM " + h.input(in) + ")"
 }

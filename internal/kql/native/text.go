@@ -150,19 +150,20 @@ func ReplaceOld(a []any) (any, error) { return ReplaceRegex([]any{a[2], a[0], a[
 // ReplaceStrings is replace_strings(text, array, array or string).
 func ReplaceStrings(a []any) (any, error) {
 	s, find, with := a[0].(string), parse(a[1]), parse(a[2])
+	var pairs []string
 	for i, f := range find.Items {
-		w := with.String()
+		w := with
 		if with.Kind == Array {
 			if i >= len(with.Items) {
 				break
 			}
-			w = with.Items[i].String()
+			w = with.Items[i]
 		}
-		if f.String() != "" {
-			s = strings.ReplaceAll(s, f.String(), w)
+		if f.String() != "" && (w.Kind == String || w.Kind == Null) {
+			pairs = append(pairs, f.String(), w.String())
 		}
 	}
-	return s, nil
+	return strings.NewReplacer(pairs...).Replace(s), nil
 }
 
 // Split is split(text, delimiter, index).

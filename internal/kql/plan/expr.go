@@ -245,6 +245,8 @@ func exprs(r Rel) (out []*Expr) {
 		for i := range r.By {
 			out = append(out, &r.By[i].Value)
 		}
+	case *Rank:
+		out = append(append(out, refs(r.Within)...), &r.By.Value)
 	case *Limit:
 		out = append(out, &r.N)
 	case *Sample:

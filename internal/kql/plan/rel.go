@@ -100,7 +100,14 @@ type (
 		In  Rel
 		Col Column
 	}
-	// A Apply runs Sub once for every row of In and answers In's columns beside Sub's.
+	// A Rank adds the position of each row by an order within rows of equal values.
+	Rank struct {
+		In     Rel
+		Col    Column
+		Within []Expr
+		By     Order
+	}
+	// An Apply runs Sub once for every row of In and answers In's columns beside Sub's.
 	Apply struct {
 		In, Sub Rel
 		Outer   bool
@@ -175,6 +182,7 @@ func (r *Sequence) Columns() []Column { return []Column{r.Col} }
 func (r *Project) Columns() []Column  { return columnsOf(r.Items) }
 func (r *Window) Columns() []Column   { return concat(r.In.Columns(), columnsOf(r.Items)) }
 func (r *Number) Columns() []Column   { return concat(r.In.Columns(), []Column{r.Col}) }
+func (r *Rank) Columns() []Column     { return concat(r.In.Columns(), []Column{r.Col}) }
 func (r *Apply) Columns() []Column    { return concat(r.In.Columns(), r.Sub.Columns()) }
 func (r *Aggregate) Columns() []Column {
 	return concat(columnsOf(r.Keys), columnsOf(r.Aggs))
@@ -215,6 +223,7 @@ func (r *Sample) inputs() []*Rel    { return []*Rel{&r.In} }
 func (r *Unnest) inputs() []*Rel    { return []*Rel{&r.In} }
 func (r *Window) inputs() []*Rel    { return []*Rel{&r.In} }
 func (r *Number) inputs() []*Rel    { return []*Rel{&r.In} }
+func (r *Rank) inputs() []*Rel      { return []*Rel{&r.In} }
 func (r *Join) inputs() []*Rel      { return []*Rel{&r.Left, &r.Right} }
 func (r *Apply) inputs() []*Rel     { return []*Rel{&r.In, &r.Sub} }
 func (r *Union) inputs() []*Rel {

@@ -80,6 +80,8 @@ func (d *dumper) rel(r Rel, depth int) {
 		d.line(depth, "sequence %s from %s to %s step %s", col(r.Col), Show(r.From), Show(r.To), Show(r.Step))
 	case *Number:
 		d.line(depth, "number %s", col(r.Col))
+	case *Rank:
+		d.line(depth, "rank %s within (%s) by %s", col(r.Col), list(r.Within), Show(r.By.Value))
 	case *Apply:
 		d.line(depth, "apply")
 	case *Ref:
