@@ -1,0 +1,167 @@
+package worker
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"logkeep/internal/batch"
+	"logkeep/internal/duck"
+	"logkeep/internal/schema"
+	"logkeep/internal/segment"
+)
+
+// heldIn writes rows of JSON as the engine finds them.
+func heldIn(t *testing.T, columns []schema.Column, rows string) file {
+	t.Helper()
+	table := schema.Table{Name: "T", Columns: append([]schema.Column{{Name: schema.TimeGenerated, Type: schema.DateTime}}, columns...)}
+	parsed, err := batch.Parse(strings.NewReader(rows), table, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail, err := segment.NewTail([]arrow.RecordBatch{parsed.Record})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tail.Close() })
+	return file{tail.Path(), tail.Columns()}
+}
+
+// ask runs a statement and returns the rows as text, one cell after another.
+func ask(t *testing.T, text string) string {
+	t.Helper()
+	db, err := duck.Open(duck.Config{MemoryLimit: 64 << 20, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(t.Context(), text, nil)
+	if err != nil {
+		if e, ok := errors.AsType[*duck.Error](err); ok {
+			t.Fatalf("%s: %v (%s)", text, err, e.Detail())
+		}
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer rows.Close()
+	var out []string
+	cells := make([]driver.Value, len(rows.Columns()))
+	for {
+		err := rows.Next(cells)
+		if err == io.EOF {
+			return strings.Join(out, "\n")
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		row := make([]string, len(cells))
+		for i, c := range cells {
+			row[i] = fmt.Sprint(c)
+		}
+		out = append(out, strings.Join(row, " "))
+	}
+}
+
+func TestANameIsANameWhateverItContains(t *testing.T) {
+	for _, name := range []string{
+		`plain`, `with space`, `"`, `""`, `'`, `a"; DROP TABLE x; --`, `") FROM read_text('/etc/passwd') --`, `select`, `*`, `%s`, `\`, "line\nbreak", `ключ`, `{}`, `a.b`, `$1`, `?`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			column := schema.Column{Name: name, Type: schema.String}
+			table := schema.Table{Name: "T", Columns: []schema.Column{column}}
+			// As a column that a file lacks, and as one of no file.
+			other := heldIn(t, []schema.Column{{Name: "c", Type: schema.String}}, `{"c":"v"}`)
+			if got := ask(t, fmt.Sprintf("SELECT 'is ' || %s FROM %s t", quote(name), relation(table, []string{name}, []file{other}))); got != "is " {
+				t.Errorf("a column that a file lacks reads as %q", got)
+			}
+			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), relation(table, []string{name}, nil))); got != "" {
+				t.Errorf("no file gave %q", got)
+			}
+			// As a column that is there.
+			held := heldIn(t, []schema.Column{column}, object(name, "value"))
+			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), relation(table, []string{name}, []file{held}))); got != "value" {
+				t.Errorf("%q reads as %q", name, got)
+			}
+		})
+	}
+}
+
+func TestFilesOfDifferentTimesAreOneTable(t *testing.T) {
+	long := func(name string) schema.Column { return schema.Column{Name: name, Type: schema.Long} }
+	text := func(name string) schema.Column { return schema.Column{Name: name, Type: schema.String} }
+	files := []file{
+		heldIn(t, []schema.Column{long("a")}, `{"a":1}`),
+		heldIn(t, []schema.Column{text("b"), long("a")}, `{"a":2,"b":"two"}`),
+		heldIn(t, []schema.Column{long("a"), text("b")}, `{"a":3,"b":"three"}`),
+		heldIn(t, []schema.Column{text("a"), text("b")}, `{"a":"was text","b":"four"}`), // dropped and made again
+		heldIn(t, []schema.Column{text("x")}, `{"x":"neither"}`),
+		heldIn(t, []schema.Column{long("x")}, `{"x":5}`),
+	}
+	table := schema.Table{Name: "T", Columns: []schema.Column{{Name: schema.TimeGenerated, Type: schema.DateTime}, long("a"), text("b"), long("x")}}
+	for wanted, want := range map[string]string{
+		"a":   "1\n2\n3\n<nil>\n<nil>\n<nil>",
+		"b":   "\n\n\nfour\nthree\ntwo",
+		"a,b": "1 \n2 two\n3 three\n<nil> \n<nil> \n<nil> four",
+		"b,a": " 1\n <nil>\n <nil>\nfour <nil>\nthree 3\ntwo 2",
+		"x":   "5\n<nil>\n<nil>\n<nil>\n<nil>\n<nil>",
+		"":    "1\n1\n1\n1\n1\n1", // TimeGenerated, of which no file lacks any
+	} {
+		var names []string
+		if wanted != "" {
+			names = strings.Split(wanted, ",")
+		}
+		order := "1"
+		if len(names) > 1 {
+			order = "1, 2"
+		}
+		got := ask(t, "SELECT * FROM "+relation(table, names, files)+" t ORDER BY "+order+" NULLS LAST")
+		if lines(got) != lines(want) {
+			t.Errorf("%s reads as\n%s\nwant\n%s", wanted, got, want)
+		}
+	}
+}
+
+// object is JSON of one field.
+func object(name, value string) string {
+	text, _ := json.Marshal(map[string]string{name: value})
+	return string(text)
+}
+
+// lines are text without blanks at the ends of lines.
+func lines(s string) string {
+	all := strings.Split(s, "\n")
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestFillersHaveTheTypesOfTheirColumns(t *testing.T) {
+	var columns []schema.Column
+	for kind := schema.Bool; kind <= schema.Dynamic; kind++ {
+		columns = append(columns, schema.Column{Name: "c_" + kind.String(), Type: kind})
+	}
+	var empty, full strings.Builder
+	for i, c := range columns {
+		if i > 0 {
+			empty.WriteString(", ")
+			full.WriteString(", ")
+		}
+		fmt.Fprintf(&empty, "typeof(%s)", filler(c.Type))
+		fmt.Fprintf(&full, "typeof(%s)", quote(c.Name))
+	}
+	held := heldIn(t, columns, `{"c_bool":true,"c_int":1,"c_long":1,"c_real":1,"c_decimal":"1","c_string":"s","c_datetime":"2026-01-01","c_timespan":"00:00:01","c_guid":"00000000-0000-0000-0000-000000000001","c_dynamic":{}}`)
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	want := ask(t, fmt.Sprintf("SELECT %s FROM %s t", full.String(), relation(schema.Table{Columns: columns}, names, []file{held})))
+	if got := ask(t, "SELECT "+empty.String()); got != want {
+		t.Errorf("fillers are %s; files have %s", got, want)
+	}
+}
