@@ -37,6 +37,9 @@ type Commands struct {
 	// Serve gave them. They are hidden: nobody types them.
 	Vault  func(ctx context.Context, args []string) error
 	Worker func(ctx context.Context, args []string) error
+	// RestoreIdentity has the server on dataDir give a cluster, by name or
+	// resource id, a new identity.
+	RestoreIdentity func(ctx context.Context, dataDir, cluster string, out io.Writer) error
 	// Score measures the query language against a folder of cases. Hidden.
 	Score func(dir string, out io.Writer, verbose bool) error
 }
@@ -96,6 +99,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.CompletionOptions.HiddenDefaultCmd = true
 	addServing(root, commands, t)
 	root.AddCommand(demoCommand(t), ingestCommand(t), queryCommand(t), keyCommand(t), envCommand(t), hostsCommand(t))
+	addSupport(root, commands, t)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
 	if _, silent := errors.AsType[exitError](err); err != nil && !silent {

@@ -39,6 +39,8 @@ func Commands() cli.Commands {
 				Command: []string{exe}, Out: out, Log: logTo(os.Stderr),
 			})
 		},
+		RestoreIdentity: RestoreIdentity,
+
 		Vault:  func(ctx context.Context, _ []string) error { return RunVault(ctx, os.Stdin, logTo(os.Stderr)) },
 		Worker: func(ctx context.Context, _ []string) error { return worker.Run(ctx, os.Stdin, logTo(os.Stderr)) },
 		Score: func(dir string, out io.Writer, verbose bool) error {

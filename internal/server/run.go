@@ -148,6 +148,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	undo.push(plane.Close)
+	support := filepath.Join(runtime, "support")
+	if err := serveSupport(cfg, support, plane, &undo); err != nil {
+		return err
+	}
 	if err := domains.WatchRest(ctx); err != nil {
 		return err
 	}
@@ -162,7 +166,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Control:  plane, Vaults: v,
 		Ingest: ingester{ingest.New(plane, domains)}, Query: querier{query.New(plane, domains)},
 	})
-	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat)
+	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support)
 }
 
 // A stack undoes what was done, last first.
@@ -298,7 +302,7 @@ func keyHost(p *tunnel.Policy) func(string) bool {
 }
 
 // serve opens the doors and waits.
-func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *vaultProcess, faces http.Handler, issuer *entra.Issuer, cat *catalog.Catalog) error {
+func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *vaultProcess, faces http.Handler, issuer *entra.Issuer, cat *catalog.Catalog, support string) error {
 	cert := &certificates{vault: v, names: serverNames(cfg.Domain, cfg.Listen)}
 	if err := cert.renew(ctx); err != nil {
 		return err
@@ -345,7 +349,7 @@ func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *va
 		}
 		return ended
 	})
-	if err := announce(cfg, dir, tcp, imdsURL); err != nil {
+	if err := announce(cfg, dir, tcp, imdsURL, support); err != nil {
 		return err
 	}
 	return group.Wait()
@@ -359,10 +363,10 @@ func stopped(err error) error {
 }
 
 // announce writes where the server is and says that it is ready.
-func announce(cfg Config, dir *folder, l net.Listener, imds string) error {
+func announce(cfg Config, dir *folder, l net.Listener, imds, support string) error {
 	at := l.Addr().(*net.TCPAddr)
 	url := "https://" + net.JoinHostPort("localhost", strconv.Itoa(at.Port))
-	text, err := json.Marshal(map[string]string{"url": url, "imds": imds})
+	text, err := json.Marshal(endpoint{URL: url, IMDS: imds, Support: support})
 	if err != nil {
 		return err
 	}
