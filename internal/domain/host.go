@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/fault"
@@ -70,6 +71,11 @@ func describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.
 // Token implements supervise.Host: a worker gets tokens of its own cluster's
 // identity and of the service's, and no others.
 func (d *Domains) Token(ctx context.Context, domain schema.ClusterID, r wire.TokenRequest) (wire.Token, error) {
+	// A token for anything but a vault would let a worker act as the cluster elsewhere.
+	audience, isURL := strings.CutPrefix(r.Audience, "https://")
+	if err := d.cfg.Policy.Allowed("https://any." + audience); !isURL || err != nil {
+		return wire.Token{}, fault.New(fault.AuthorizationFailed, "A worker asked for a token that is not for a vault.").Because(err)
+	}
 	principal := d.cfg.Service.Principal
 	if r.Owner != (wire.Owner{}) {
 		if r.Owner.Cluster != domain {
