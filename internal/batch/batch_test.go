@@ -206,3 +206,37 @@ func TestRowsOfSeveralRecordsSortByTime(t *testing.T) {
 		t.Errorf("span %v to %v, %v", first, last, err)
 	}
 }
+
+// Room that is reserved from the first rows changes nothing in what is read,
+// whether later rows are like them or not, and wherever they come from.
+func TestReservedRoomChangesNothing(t *testing.T) {
+	table := schema.Table{Name: "T_CL", Columns: []schema.Column{
+		{Name: schema.TimeGenerated, Type: schema.DateTime}, {Name: "Text", Type: schema.String}, {Name: "N", Type: schema.Long},
+		{Name: "Yes", Type: schema.Bool}, {Name: "Real", Type: schema.Real}, {Name: "Int", Type: schema.Int}, {Name: "Any", Type: schema.Dynamic},
+	}}
+	for _, shape := range []func(i int) int{
+		func(int) int { return 10 },
+		func(i int) int { return i },
+		func(i int) int { return max(0, 5000-100*i) },
+	} {
+		var text bytes.Buffer
+		for i := range 3 * foreseen {
+			fmt.Fprintf(&text, `{"Text":%q,"N":%d,"Yes":%t,"Real":%d.5,"Int":%d,"Any":[%d]}`+"\n", strings.Repeat("x", shape(i)), i, i%2 == 0, i, i, i)
+		}
+		var encoded [][]byte
+		for _, r := range []io.Reader{bytes.NewBuffer(text.Bytes()), strings.NewReader(text.String()), struct{ io.Reader }{&text}} {
+			p, err := Parse(r, table, 7)
+			if err != nil || p.Record.NumRows() != 3*foreseen {
+				t.Fatalf("%v, %v", p, err)
+			}
+			payload, err := Encode(p.Record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			encoded = append(encoded, payload)
+		}
+		if !bytes.Equal(encoded[0], encoded[2]) || !bytes.Equal(encoded[1], encoded[2]) {
+			t.Error("the same rows became different columns")
+		}
+	}
+}

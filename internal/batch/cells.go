@@ -3,6 +3,7 @@ package batch
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -39,6 +40,15 @@ func (c *cells) mark(valid bool) {
 	}
 	c.n++
 }
+
+// reserve makes room for some times as much as there is.
+func (c *cells) reserve(times float64) {
+	c.valid, c.bits = room(c.valid, times), room(c.bits, times)
+	c.i32, c.i64, c.f64 = room(c.i32, times), room(c.i64, times), room(c.f64, times)
+	c.text, c.ends = room(c.text, times), room(c.ends, times)
+}
+
+func room[T any](s []T, times float64) []T { return slices.Grow(s, int(float64(len(s))*times)) }
 
 func (c *cells) putBool(v bool) {
 	c.bit(v)

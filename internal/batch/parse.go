@@ -50,7 +50,9 @@ func (e *SyntaxError) Error() string {
 }
 
 // Parse reads all rows of r into columns of t. A row without TimeGenerated
-// gets now. Errors are *RowError, *SyntaxError, or what r returned.
+// gets now. Errors are *RowError, *SyntaxError, or what r returned. Rows that
+// are in a *bytes.Buffer are read where they are, which is fastest; the buffer
+// may be used for something else afterwards.
 func Parse(r io.Reader, t schema.Table, now schema.Ticks) (Parsed, error) {
 	p, err := newParser(r, t, now)
 	if err != nil {
@@ -72,6 +74,7 @@ type column struct {
 
 type parser struct {
 	dec     *jsontext.Decoder
+	size    int64 // of the input; 0 if it is not known
 	schema  *arrow.Schema
 	columns []column
 	index   map[string]int
@@ -96,6 +99,9 @@ func newParser(r io.Reader, t schema.Table, now schema.Ticks) (*parser, error) {
 		columns: make([]column, len(t.Columns)),
 		index:   make(map[string]int, len(t.Columns)),
 		now:     now,
+	}
+	if sized, ok := r.(interface{ Len() int }); ok {
+		p.size = int64(sized.Len())
 	}
 	for i, c := range t.Columns {
 		p.columns[i] = column{Column: c, put: puts[c.Type]}
@@ -199,7 +205,23 @@ func (p *parser) readRow() error {
 	if _, err := p.dec.ReadToken(); err != nil {
 		return p.broken(err)
 	}
+	if p.row == foreseen {
+		p.reserve()
+	}
 	return nil
+}
+
+// foreseen is the number of rows from which the room for all is guessed.
+const foreseen = 32
+
+// reserve makes room for the cells to come, as if all rows were like those so
+// far: growing by and by would copy every cell several times.
+func (p *parser) reserve() {
+	if read := p.dec.InputOffset(); read < p.size {
+		for i := range p.columns {
+			p.columns[i].reserve(1.1*float64(p.size)/float64(read) - 1)
+		}
+	}
 }
 
 // fill gives every column that the row left out its absent value.

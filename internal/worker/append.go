@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"compress/flate"
 	"context"
 	"encoding/json"
@@ -46,8 +47,14 @@ func (w *Worker) append(ctx context.Context, what wire.Append, body io.Reader) (
 	if err != nil {
 		return done, err
 	}
+	whole := w.bodies.Get().(*bytes.Buffer)
+	defer w.bodies.Put(whole)
+	whole.Reset()
+	if _, err := whole.ReadFrom(rows); err != nil {
+		return done, err
+	}
 	table := declared(what.Table, what.Stream)
-	parsed, err := batch.Parse(rows, table, schema.TicksOf(time.Now()))
+	parsed, err := batch.Parse(whole, table, schema.TicksOf(time.Now()))
 	if err != nil {
 		return done, err
 	}

@@ -10,6 +10,7 @@ package worker
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -43,6 +44,7 @@ type Worker struct {
 	disk   *disk.Folder
 	images *segment.Cache
 	log    *slog.Logger
+	bodies sync.Pool // of *bytes.Buffer: unpacked rows on their way to columns
 
 	mu       sync.Mutex
 	accounts map[schema.AccountID]*account
@@ -149,6 +151,7 @@ func newWorker(start wire.Start, log *slog.Logger) (*Worker, error) {
 		vaults:   &vaults{host: h, socket: start.Host, roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
 		accounts: map[schema.AccountID]*account{},
 		pending:  map[place]*seal.Key{},
+		bodies:   sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}, nil
 }
 
