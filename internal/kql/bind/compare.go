@@ -151,6 +151,14 @@ func (b *binder) match(op string, l, r plan.Expr, at syntax.Span) plan.Expr {
 
 // anyColumn is * op y: at least one column matches.
 func (b *binder) anyColumn(x *syntax.Binary, sc *scope) plan.Expr {
+	if strings.HasPrefix(x.Op, "!") && x.Op != "!=" && x.Op != "!~" { // no column does
+		positive := *x
+		positive.Op = x.Op[1:]
+		if one := b.anyColumn(&positive, sc); one != nil {
+			return &plan.Not{X: one}
+		}
+		return nil
+	}
 	var out plan.Expr
 	y := b.expr(x.Y, sc)
 	if y == nil {

@@ -331,6 +331,9 @@ func logical(t schema.Type, v any) *plan.Const {
 	if n, ok := v.(int64); ok {
 		switch t {
 		case schema.DateTime:
+			if n < 0 || schema.Ticks(n) > schema.MaxTicks {
+				return &plan.Const{T: t}
+			}
 			v = schema.Ticks(n)
 		case schema.TimeSpan:
 			v = schema.Span(n)

@@ -91,7 +91,11 @@ func (b *binder) item(x syntax.Expr, sc *scope) (out []named, ok bool) {
 			}
 		}
 		y := b.expr(x, sc)
-		_, refer := x.(*syntax.Name)
+		name, refer := x.(*syntax.Name)
+		if refer {
+			f := sc.env.find(name.Name)
+			refer = f == nil || f.fn == nil
+		}
 		return []named{{name: b.nameOf(x), x: y, at: x.Where(), refer: refer}}, y != nil
 	}
 	if a.Tuple {

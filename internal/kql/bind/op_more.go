@@ -111,7 +111,12 @@ func (b *binder) search(op *syntax.Search, t *table, e *env) *table {
 		return &table{rel: &plan.Filter{In: t.rel, Pred: pred}, cols: t.cols, open: t.open, bag: t.bag}
 	}
 	if t != nil {
-		return one(t)
+		if t = one(t); t == nil {
+			return nil
+		}
+		c := b.column("$table", schema.String)
+		rel := b.add(t.rel, t.cols, []plan.Item{{Col: c, Value: &plan.Const{T: schema.String, Value: "search_arg0"}}})
+		return &table{rel: rel, cols: append([]plan.Column{c}, t.cols...), open: t.open, bag: t.bag}
 	}
 	var in []*table
 	var sources []string
@@ -185,9 +190,21 @@ func (b *binder) searchPred(x syntax.Expr, t *table, e *env, word string) plan.E
 			}
 			return &plan.Logic{Op: y.Op, X: l, Y: r}
 		}
+	case *syntax.Call:
+		if y.Name.Name == "not" && len(y.Args) == 1 {
+			if inner := b.searchPred(y.Args[0], t, e, word); inner != nil {
+				return &plan.Not{X: inner}
+			}
+			return nil
+		}
 	case *syntax.Literal:
-		if s, ok := y.Value.(string); ok && y.Type == schema.String {
-			return b.searchText(s, y, sc, word)
+		switch v := y.Value.(type) {
+		case string:
+			if y.Type == schema.String {
+				return b.searchText(v, y, sc, word)
+			}
+		case int64, float64:
+			return b.searchText(syntax.LiteralJSON(y, false), y, sc, word)
 		}
 	}
 	return b.condition(b.expr(x, sc), x.Where(), "search")

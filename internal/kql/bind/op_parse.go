@@ -94,6 +94,8 @@ func (b *binder) parsePattern(op *syntax.ParseWith, kind, flags string) (string,
 			case kind == "regex" && i == 0:
 			case i == n-1:
 				re.WriteString(".*")
+			case kind == "regex": // as long as it can be, unless flags say otherwise
+				re.WriteString(".*")
 			default:
 				re.WriteString(".*?")
 			}
@@ -109,7 +111,7 @@ func (b *binder) parsePattern(op *syntax.ParseWith, kind, flags string) (string,
 			piece, known := pieces[typ]
 			if !known {
 				piece = ".*?"
-				if i == n-1 {
+				if i == n-1 || kind == "regex" {
 					piece = ".*"
 				}
 			}

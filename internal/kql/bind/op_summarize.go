@@ -3,6 +3,7 @@ package bind
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"logkeep/internal/kql/builtin"
 	"logkeep/internal/kql/plan"
@@ -133,6 +134,9 @@ func (b *binder) aggName(x syntax.Expr) string {
 	if forms[0].Named == builtin.ByArgument {
 		return first
 	}
+	if strings.HasPrefix(c.Name.Name, "covariance") && len(c.Args) > 1 {
+		first += "_" + b.nameOf(c.Args[1])
+	}
 	return aggPrefix(c.Name.Name) + "_" + first
 }
 
@@ -217,6 +221,7 @@ func (b *binder) aggregate(f *builtin.Form, args []plan.Expr, sc *scope, x *synt
 	case "list", "list_nulls", "set", "bag", "buildschema": // these work on JSON; of a dynamic value a null counts
 		dynamic := a.Args[0].Type() == schema.Dynamic
 		a.Args[0] = b.toJSON(a.Args[0])
+		a.Flat = dynamic && (f.Rule == "list" || f.Rule == "set" || f.Rule == "list_nulls")
 		if dynamic && f.Rule == "list" {
 			a.Args[0] = b.builtin("__nulltext", a.Args[0])
 		}
@@ -433,7 +438,7 @@ func (b *binder) percentiles(f *builtin.Form, c *syntax.Call, given []*syntax.Na
 		for _, n := range out {
 			list = append(list, n.x)
 		}
-		out = []named{{name: c.Name.Name + "_" + first, x: b.builtin("pack_array", list...), at: c.Span}}
+		out = []named{{name: "percentiles_" + first, x: b.builtin("pack_array", list...), at: c.Span}}
 	}
 	rename(out, given)
 	return out

@@ -16,7 +16,7 @@ func (b *binder) union(op *syntax.Union, t *table, e *env) *table {
 	}
 	fuzzy, _ := b.param(op.Params, "isfuzzy", e)
 	ok := true
-	for i, x := range op.Tables {
+	for _, x := range op.Tables {
 		if n, isName := x.(*syntax.Name); isName && !n.Quoted && containsStar(n.Name) {
 			for _, name := range b.cat.Tables() {
 				if wild(n.Name, name) {
@@ -43,9 +43,9 @@ func (b *binder) union(op *syntax.Union, t *table, e *env) *table {
 			ok = false
 			continue
 		}
-		name := "union_arg" + itoa(i+len(sources)-i)
-		if n, isName := x.(*syntax.Name); isName {
-			name = n.Name
+		name := "union_arg" + itoa(len(sources))
+		if n, isName := x.(*syntax.Name); isName && e.find(n.Name) == nil {
+			name = n.Name // only stored tables have names
 		}
 		in, sources = append(in, one), append(sources, name)
 	}

@@ -14,6 +14,7 @@
 //	summable scalar    number, datetime, timespan · anything
 //	orderable          number, datetime, timespan, string
 //	array bag          dynamic
+//	astext             anything; given to the function as string
 //	text               string or dynamic; given to the function as string
 //	x?                 may be left out
 //	x...               once or more often, must be last

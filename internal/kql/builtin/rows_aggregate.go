@@ -18,7 +18,7 @@ func aggregateRows() []Function {
 	}
 	avg := func(name, sig string) []Function {
 		return []Function{
-			{Names: []string{name}, Sig: "(number" + sig + ") real", SQL: "coalesce(avg({0}) {f}, CAST('nan' AS DOUBLE))", Named: ByNameAnd, Doc: "The mean."},
+			{Names: []string{name}, Sig: "(number" + sig + ") real", SQL: "coalesce(avg(CAST({0} AS DOUBLE)) {f}, CAST('nan' AS DOUBLE))", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(timespan" + sig + ") timespan", SQL: "CAST(trunc(avg({0}) {f}) AS BIGINT)", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(datetime" + sig + ") datetime", SQL: "CAST(trunc(avg({0} - 600000000000000000) {f}) AS BIGINT) + 600000000000000000", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(dynamic" + sig + ") real", Rule: "viareal", Named: ByNameAnd, Doc: "The mean."},
@@ -77,7 +77,7 @@ func aggregateRows() []Function {
 			if n == "stdevpif" {
 				continue
 			}
-			rows = append(rows, row(n, "(number"+sig+") real", "coalesce("+sql+"(CAST({0} AS DOUBLE)) {f}, CAST(CASE WHEN count({0}) {f} = 0 THEN 'nan' ELSE '0' END AS DOUBLE))", doc))
+			rows = append(rows, row(n, "(number"+sig+") real", "(CASE WHEN coalesce(bool_or(NOT isfinite(CAST({0} AS DOUBLE))) {f}, false) THEN 'nan'::DOUBLE ELSE coalesce("+sql+"(CASE WHEN isfinite(CAST({0} AS DOUBLE)) THEN CAST({0} AS DOUBLE) END) {f}, 0.0) END)", doc))
 		}
 	}
 	for name, sql := range map[string]string{"covariance": "covar_samp", "covariancep": "covar_pop"} {

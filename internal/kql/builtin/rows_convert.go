@@ -60,7 +60,8 @@ func convertRows() []Function {
 
 		{Names: toTime, Sig: "(datetime) datetime", SQL: "{0}", Doc: "A value as a datetime."},
 		{Names: toTime, Sig: "(integer) datetime", SQL: "CAST({0} AS BIGINT)", Doc: "A value as a datetime; a number counts ticks."},
-		{Names: toTime, Sig: "(real/decimal/timespan/bool/guid) datetime", SQL: wrong, Doc: "A value as a datetime."},
+		{Names: toTime, Sig: "(decimal/timespan/bool/guid) datetime", SQL: wrong, Doc: "A value as a datetime."},
+		{Names: toTime, Sig: "(real) datetime", SQL: "TRY_CAST(trunc({0}) AS BIGINT)", Doc: "A value as a datetime; a number counts ticks."},
 		{Names: toTime, Sig: "(string) datetime", Go: native.ParseTime, Doc: "A value as a datetime."},
 		{Names: toTime, Sig: "(dynamic) datetime", Go: native.DynamicTime, Doc: "A value as a datetime."},
 

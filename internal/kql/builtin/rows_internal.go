@@ -22,6 +22,7 @@ func internalRows() []Function {
 		g("__has", "(text:string, term:string, left:bool, right:bool) bool", 0, native.Has),
 		g("__matches", "(text:string, regex:string) bool", 0, native.Matches),
 		g("__element", "(value:dynamic, key:dynamic) dynamic", 0, native.ElementOf),
+		g("__flatset", "(value:dynamic) dynamic", 0, native.FlatSet),
 		g("__flatten", "(value:dynamic) dynamic", 0, native.Flatten),
 		g("__merge_bags", "(bags:dynamic) dynamic", 0, native.MergeBags),
 		g("__schema", "(values:dynamic) dynamic", 0, native.BuildSchema),

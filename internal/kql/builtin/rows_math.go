@@ -28,9 +28,9 @@ func mathRows() []Function {
 	add("ceiling", "(long) real", "CAST({0} AS DOUBLE)", ByArgument, "Rounded up.")
 	add("ceiling", "(real) real", "ceil({0})", ByArgument, "Rounded up.")
 	add("pi", "() real", "pi()", ByDefault, "The number pi.")
-	add("isnan", "(real) bool", "coalesce(isnan({0}), false)", ByDefault, "Whether a real is no number.")
-	add("isinf", "(real) bool", "coalesce(isinf({0}), false)", ByDefault, "Whether a real is infinite.")
-	add("isfinite", "(real) bool", "coalesce(isfinite({0}), false)", ByDefault, "Whether a real is finite.")
+	add("isnan", "(real) bool", "isnan({0})", ByDefault, "Whether a real is no number.")
+	add("isinf", "(real) bool", "isinf({0})", ByDefault, "Whether a real is infinite.")
+	add("isfinite", "(real) bool", "isfinite({0})", ByDefault, "Whether a real is finite.")
 	rows = append(rows,
 		Function{Names: []string{"rand"}, Sig: "(n:long?) real", Rule: "rand", SQL: "random()", Note: Volatile, Named: ByArgument, Doc: "A random number from 0 to 1."},
 		Function{Names: []string{"max_of"}, Sig: "(number...) common", Rule: "extreme_of", SQL: "greatest({*})", Doc: "The greatest of several values."},

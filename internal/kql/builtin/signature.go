@@ -33,7 +33,7 @@ var classes = map[string]Class{
 	"orderable": classOf(schema.Int, schema.Long, schema.Real, schema.Decimal, schema.DateTime, schema.TimeSpan, schema.String),
 	"static":    anyType &^ classOf(schema.Dynamic),
 	"array":     classOf(schema.Dynamic), "bag": classOf(schema.Dynamic),
-	"text": classOf(schema.String),
+	"text": classOf(schema.String), "astext": classOf(schema.String),
 }
 
 // A Param is one parameter of a signature.
@@ -118,7 +118,7 @@ func (s Signature) Target(i int, t schema.Type) (target schema.Type, cost int, o
 			return t, 1, true
 		}
 		return t, 0, true
-	case t == schema.Dynamic && p.Word == "text":
+	case t == schema.Dynamic && (p.Word == "text" || p.Word == "astext"):
 		return schema.String, 2, true
 	case t == schema.Dynamic && p.Class != anyType:
 		for _, to := range [...]schema.Type{schema.Long, schema.Real, schema.String, schema.Bool, schema.DateTime, schema.TimeSpan, schema.GUID, schema.Decimal, schema.Int} {
@@ -129,8 +129,14 @@ func (s Signature) Target(i int, t schema.Type) (target schema.Type, cost int, o
 	}
 	for n, to := range widening(t) {
 		if p.Class.Has(to) {
+			if numberRank(to) < numberRank(t) {
+				n += 6 // a narrower type only where nothing else fits
+			}
 			return to, 3 + n, true
 		}
+	}
+	if p.Word == "astext" {
+		return schema.String, 4, true
 	}
 	return 0, 0, false
 }

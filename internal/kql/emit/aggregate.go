@@ -53,7 +53,14 @@ func (e *emitter) agg(a *plan.Agg, all *plan.Aggregate) string {
 	filter = where("")
 	switch a.F.Rule {
 	case "list", "list_nulls", "set":
-		return e.listAgg(a, args, where)
+		sql := e.listAgg(a, args, where)
+		switch {
+		case a.Flat && a.F.Rule == "set":
+			return "kql___flatset_0(" + sql + ")"
+		case a.Flat:
+			return "kql___flatten_0(" + sql + ")"
+		}
+		return sql
 	case "bag":
 		return "kql___merge_bags_0('[' || coalesce(string_agg(" + args[0] + ", ',') " + filter + ", '') || ']')"
 	case "buildschema":

@@ -120,6 +120,9 @@ func integer(v int64, t string) string {
 func (e *emitter) compare(c *plan.Compare, cond bool) string {
 	x, y := e.value(c.X), e.value(c.Y)
 	never := c.X.Type() == schema.String
+	if c.X.Type() == schema.Real {
+		return e.compareReal(c, x, y, cond)
+	}
 	switch c.Op {
 	case "is":
 		if never {
@@ -322,4 +325,35 @@ func (e *emitter) path(p *plan.Path, text bool) string {
 		return "coalesce(json_extract_string(" + x + ", " + e.text(b.String()) + "), '')"
 	}
 	return "nullif(CAST(json_extract(" + x + ", " + e.text(b.String()) + ") AS VARCHAR), 'null')"
+}
+
+// compareReal compares reals: no number is neither equal to anything, nor less,
+// nor greater, where the engine puts it above all others.
+func (e *emitter) compareReal(c *plan.Compare, x, y string, cond bool) string {
+	number := func(v plan.Expr, sql string) string {
+		if k, ok := v.(*plan.Const); ok {
+			if f, isReal := k.Value.(float64); isReal && !math.IsNaN(f) {
+				return ""
+			}
+		}
+		return " AND NOT isnan(" + sql + ")"
+	}
+	switch c.Op {
+	case "is":
+		return "(" + x + " IS NOT DISTINCT FROM " + y + ")"
+	case "==":
+		check := number(c.X, x)
+		if number(c.Y, y) == "" {
+			check = ""
+		}
+		if cond {
+			return "(" + x + " = " + y + check + ")"
+		}
+		return "coalesce(" + x + " = " + y + check + ", false)"
+	case "!=":
+		return "coalesce(" + x + " <> " + y + " OR isnan(" + x + "), true)"
+	case "<", "<=":
+		return "(" + x + " " + c.Op + " " + y + number(c.Y, y) + ")"
+	}
+	return "(" + x + " " + c.Op + " " + y + number(c.X, x) + ")"
 }

@@ -40,7 +40,9 @@ func PackArray(a []any) (any, error) {
 func ArrayConcat(a []any) (any, error) {
 	out := []Value{}
 	for _, x := range a {
-		out = append(out, parse(x).Items...)
+		if v := parse(x); v.Kind == Array {
+			out = append(out, v.Items...)
+		}
 	}
 	return array(out).out()
 }
@@ -93,7 +95,7 @@ func ArrayIndexOf(a []any) (any, error) {
 // ArraySum is array_sum; an element that is no number makes it null.
 func ArraySum(a []any) (any, error) {
 	v := parse(a[0])
-	if v.Kind != Array {
+	if v.Kind != Array || len(v.Items) == 0 {
 		return nil, nil
 	}
 	sum := 0.0

@@ -89,14 +89,15 @@ func parseReal(s string) (float64, bool) {
 
 // ParseBool is tobool(string).
 func ParseBool(a []any) (any, error) {
-	switch strings.ToLower(strings.TrimSpace(a[0].(string))) {
-	case "true", "1":
+	switch s := strings.ToLower(a[0].(string)); s {
+	case "true":
 		return true, nil
-	case "false", "0":
+	case "false":
 		return false, nil
-	}
-	if v, ok := parseReal(a[0].(string)); ok && v == math.Trunc(v) {
-		return v != 0, nil
+	default:
+		if v, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return v != 0, nil
+		}
 	}
 	return nil, nil
 }

@@ -253,3 +253,12 @@ func PackSkip(a []any) (any, error) {
 	}
 	return out.out()
 }
+
+// FlatSet makes one array without repetitions of an array of arrays.
+func FlatSet(a []any) (any, error) {
+	v, err := Flatten(a)
+	if err != nil {
+		return nil, err
+	}
+	return array(distinct(parse(v))).out()
+}

@@ -13,16 +13,16 @@ func RealFunctions() map[string]func([]any) (any, error) {
 	}
 	null := func(f func(float64) float64) func([]any) (any, error) { // null where there is no value
 		return func(a []any) (any, error) {
-			if v := f(a[0].(float64)); !math.IsNaN(v) {
+			if v := f(a[0].(float64)); !math.IsNaN(v) || math.IsNaN(a[0].(float64)) {
 				return v, nil
 			}
-			return math.NaN(), nil
+			return nil, nil
 		}
 	}
 	return map[string]func([]any) (any, error){
-		"sqrt": null(math.Sqrt), "exp": wrap(math.Exp), "exp2": wrap(math.Exp2), "exp10": wrap(func(x float64) float64 { return math.Pow(10, x) }),
+		"sqrt": wrap(math.Sqrt), "exp": wrap(math.Exp), "exp2": wrap(math.Exp2), "exp10": wrap(func(x float64) float64 { return math.Pow(10, x) }),
 		"log": null(math.Log), "log10": null(math.Log10), "log2": null(math.Log2), "sin": wrap(math.Sin), "cos": wrap(math.Cos), "tan": wrap(math.Tan),
-		"asin": null(math.Asin), "acos": null(math.Acos), "atan": wrap(math.Atan), "cot": wrap(func(x float64) float64 { return 1 / math.Tan(x) }),
+		"asin": wrap(math.Asin), "acos": wrap(math.Acos), "atan": wrap(math.Atan), "cot": wrap(func(x float64) float64 { return 1 / math.Tan(x) }),
 		"degrees": wrap(func(x float64) float64 { return x * 180 / math.Pi }), "radians": wrap(func(x float64) float64 { return x * math.Pi / 180 }),
 		"gamma": wrap(math.Gamma), "loggamma": wrap(func(x float64) float64 { v, _ := math.Lgamma(x); return v }),
 		"erf": wrap(math.Erf), "erfc": wrap(math.Erfc),
@@ -44,7 +44,7 @@ func Atan2(a []any) (any, error) { return math.Atan2(a[0].(float64), a[1].(float
 // Pow is pow(base, exponent).
 func Pow(a []any) (any, error) { return math.Pow(a[0].(float64), a[1].(float64)), nil }
 
-// Round is round(number, precision); halves go to the even neighbour.
+// Round is round(number, precision); halves go away from zero.
 func Round(a []any) (any, error) {
 	v, digits := a[0].(float64), optional(a, 1, 0)
 	if math.IsNaN(v) || math.IsInf(v, 0) || digits > 20 || digits < -300 {
@@ -52,10 +52,10 @@ func Round(a []any) (any, error) {
 	}
 	if digits <= 0 {
 		p := math.Pow(10, float64(-digits))
-		return math.RoundToEven(v/p) * p, nil
+		return math.Round(v/p) * p, nil
 	}
 	p := math.Pow(10, float64(digits))
-	if r := math.RoundToEven(v*p) / p; !math.IsInf(r, 0) {
+	if r := math.Round(v*p) / p; !math.IsInf(r, 0) {
 		return r, nil
 	}
 	return v, nil

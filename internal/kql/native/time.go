@@ -269,6 +269,11 @@ func FormatDateTime(a []any) (any, error) {
 	at := a[0].(int64)
 	t := schema.Ticks(at).Time()
 	return format(a[1].(string), func(c byte, n int) (string, bool) {
+		if c == 'd' || c == 'M' || c == 'H' || c == 'h' || c == 'm' || c == 's' {
+			if n > 2 { // the engine of the language knows no longer ones
+				return "", false
+			}
+		}
 		switch c {
 		case 'y':
 			if n <= 2 {
@@ -276,20 +281,8 @@ func FormatDateTime(a []any) (any, error) {
 			}
 			return pad(int64(t.Year()), n), true
 		case 'M':
-			switch {
-			case n == 3:
-				return t.Format("Jan"), true
-			case n >= 4:
-				return t.Format("January"), true
-			}
 			return pad(int64(t.Month()), n), true
 		case 'd':
-			switch {
-			case n == 3:
-				return t.Format("Mon"), true
-			case n >= 4:
-				return t.Format("Monday"), true
-			}
 			return pad(int64(t.Day()), n), true
 		case 'H':
 			return pad(int64(t.Hour()), n), true
@@ -329,6 +322,11 @@ func format(f string, part func(c byte, n int) (string, bool)) string {
 		if s, ok := part(f[i], n); ok {
 			b.WriteString(s)
 			i += n
+			continue
+		}
+		if s, ok := part(f[i], min(n, 2)); ok { // a longer run is several
+			b.WriteString(s)
+			i += min(n, 2)
 			continue
 		}
 		b.WriteByte(f[i])

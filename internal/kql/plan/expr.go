@@ -76,6 +76,7 @@ type (
 		T      schema.Type
 		Filter Expr // only rows for which it is true
 		Order  Expr // make_list: in this order; nil is any
+		Flat   bool // make_list, make_set: arrays stand for their elements
 	}
 	// A WindowCall looks at other rows, only inside a Window.
 	WindowCall struct {

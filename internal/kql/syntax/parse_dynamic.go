@@ -58,7 +58,7 @@ func (p *parser) json(b *strings.Builder) {
 		b.WriteString(jsonNumber(t.text))
 	case p.is("-") && (p.peek(1).kind == kInt || p.peek(1).kind == kReal):
 		p.advance()
-		b.WriteString("-" + jsonNumber(p.advance().text))
+		b.WriteString(jsonNumber("-" + p.advance().text))
 	default:
 		x := p.unary()
 		neg := false
@@ -87,7 +87,7 @@ func jsonNumber(text string) string {
 	if v, err := strconv.ParseFloat(text, 64); err == nil {
 		return JSONReal(v)
 	}
-	if strings.Trim(text, "0123456789") == "" {
+	if strings.Trim(text, "-0123456789") == "" {
 		return text
 	}
 	return "null"
