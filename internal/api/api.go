@@ -52,6 +52,14 @@ type Deps struct {
 	Vaults  Vaults           // nil: no vault resources
 	Ingest  Ingester         // nil: no rows are taken
 	Query   Querier          // nil: no queries
+
+	Evidence Evidence // nil: no census and no coverage
+}
+
+// Evidence tells what lies at rest and under which keys.
+type Evidence interface {
+	Census(ctx context.Context, c control.Cluster) (control.Census, error)
+	Coverage(ctx context.Context, c control.Cluster) (control.Coverage, error)
 }
 
 // server holds the dependencies; its methods are the handlers.
@@ -87,6 +95,9 @@ func (s *server) faces() []*face {
 // that take rows and answer queries.
 func (s *server) controlFaces() []*face {
 	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.collectionRoutes())
+	if s.Evidence != nil {
+		arm = append(arm, s.evidenceRoutes()...)
+	}
 	if s.Vaults != nil {
 		arm = append(arm, s.vaultRoutes()...)
 	}

@@ -137,6 +137,14 @@ func (r Records) Wraps(ctx context.Context, account schema.AccountID) ([]Wrap, e
 	}, "SELECT account, generation, kid, record, created FROM wraps WHERE account = ? ORDER BY generation, created, kid", string(account))
 }
 
+// KeyUsers returns the key domains that hold a wrap under a key version, or a
+// canary.
+func (r Records) KeyUsers(ctx context.Context, kid string) ([]schema.ClusterID, error) {
+	return query(ctx, r.read(), func(scan func(...any) error) (d schema.ClusterID, err error) { return d, scan(&d) },
+		`SELECT a.domain FROM wraps w JOIN accounts a ON a.id = w.account WHERE w.kid = ?1
+			UNION SELECT cluster FROM canaries WHERE kid = ?1 ORDER BY 1`, kid)
+}
+
 // RemoveWraps removes wrap records, named by account, generation and key
 // version. After it comes Scrub if they must be gone from the files as well.
 func (r Records) RemoveWraps(ctx context.Context, wraps []Wrap) error {

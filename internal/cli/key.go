@@ -50,6 +50,7 @@ func keyCommand(t terminal) *cobra.Command {
 	server.flags(status)
 	status.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	key.AddCommand(status)
+	key.AddCommand(evidenceCommands(t)...)
 	return key
 }
 

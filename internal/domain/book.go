@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/kek"
@@ -18,6 +19,41 @@ type leaf struct {
 	Setting kek.ID          `json:"setting,omitzero"`
 	Canary  json.RawMessage `json:"canary,omitempty"`
 	Verdict keyring.Verdict `json:"verdict,omitzero"`
+
+	// Used has every key version that the cluster had a key under, and when
+	// one was last unwrapped or replaced.
+	Used map[string]time.Time `json:"used,omitempty"`
+}
+
+// keepUsed is how many key versions are remembered.
+const keepUsed = 100
+
+// use notes that key versions are used now.
+func (l *leaf) use(now time.Time, kids ...string) {
+	if l.Used == nil {
+		l.Used = map[string]time.Time{}
+	}
+	for _, kid := range kids {
+		l.Used[kid] = now.UTC().Truncate(time.Second)
+	}
+	for len(l.Used) > keepUsed {
+		oldest := ""
+		for kid, at := range l.Used {
+			if oldest == "" || at.Before(l.Used[oldest]) {
+				oldest = kid
+			}
+		}
+		delete(l.Used, oldest)
+	}
+}
+
+// kid is the version that the canary is wrapped with.
+func (l *leaf) kid() (kek.ID, error) {
+	if len(l.Canary) == 0 {
+		return kek.ID{}, nil
+	}
+	c, err := wrap.DecodeCanary(l.Canary)
+	return c.KID, err
 }
 
 // Load implements keyring.Book.
@@ -67,9 +103,6 @@ func (d *Domains) Save(ctx context.Context, cluster schema.ClusterID, page keyri
 				return err
 			}
 		}
-		if err := writeLeaf(ctx, tx, cluster, l, page.Canary.KID); err != nil {
-			return err
-		}
 		type key struct {
 			account    schema.AccountID
 			generation uint32
@@ -78,6 +111,7 @@ func (d *Domains) Save(ctx context.Context, cluster schema.ClusterID, page keyri
 		keep := map[key]bool{}
 		for _, r := range page.Records {
 			keep[key{r.Account, r.Generation, r.KID.String()}] = true
+			l.use(time.Now(), r.KID.String())
 		}
 		rows, err := wraps(page.Records)
 		if err != nil {
@@ -99,6 +133,7 @@ func (d *Domains) Save(ctx context.Context, cluster schema.ClusterID, page keyri
 			for _, w := range old {
 				if !keep[key{w.Account, w.Generation, w.KID}] {
 					drop = append(drop, w)
+					l.use(time.Now(), w.KID)
 				}
 			}
 			if len(drop) > 0 {
@@ -108,7 +143,7 @@ func (d *Domains) Save(ctx context.Context, cluster schema.ClusterID, page keyri
 				return err
 			}
 		}
-		return nil
+		return writeLeaf(ctx, tx, cluster, l, page.Canary.KID)
 	})
 	if err != nil {
 		return fmt.Errorf("write the key records of cluster %s: %w", cluster, err)
@@ -129,16 +164,31 @@ func (d *Domains) Note(ctx context.Context, cluster schema.ClusterID, v keyring.
 			return err
 		}
 		l.Verdict = v
-		var kid kek.ID
-		if len(l.Canary) > 0 {
-			c, err := wrap.DecodeCanary(l.Canary)
-			if err != nil {
-				return err
-			}
-			kid = c.KID
+		kid, err := l.kid()
+		if err != nil {
+			return err
 		}
 		return writeLeaf(ctx, tx, cluster, l, kid)
 	})
+}
+
+// noteUse remembers that a domain's worker is about to unwrap keys.
+func (d *Domains) noteUse(ctx context.Context, domain schema.ClusterID, kids []string) {
+	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+		l, err := readLeaf(ctx, tx, domain)
+		if err != nil {
+			return err
+		}
+		kid, err := l.kid()
+		if err != nil {
+			return err
+		}
+		l.use(time.Now(), kids...)
+		return writeLeaf(ctx, tx, domain, l, kid)
+	})
+	if err != nil {
+		d.cfg.Log.Warn("the use of keys is not recorded", "domain", string(domain), "error", err.Error())
+	}
 }
 
 func readLeaf(ctx context.Context, tx *catalog.Tx, cluster schema.ClusterID) (l leaf, err error) {

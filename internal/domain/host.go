@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"logkeep/internal/catalog"
@@ -36,7 +38,17 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 		}
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	used := map[string]bool{}
+	for _, a := range out {
+		for _, r := range a.Records {
+			used[r.KID.String()] = true
+		}
+	}
+	d.noteUse(ctx, domain, slices.Collect(maps.Keys(used)))
+	return out, nil
 }
 
 // describe collects what a worker must know of an account. An account that is

@@ -165,6 +165,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v},
 		Control:  plane, Vaults: v,
 		Ingest: ingester{ingest.New(plane, domains)}, Query: querier{query.New(plane, domains)},
+		Evidence: domains,
 	})
 	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support)
 }

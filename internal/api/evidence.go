@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"logkeep/internal/control"
+)
+
+// evidenceRoutes are extensions of clusters: what their keys are needed for.
+func (s *server) evidenceRoutes() []route {
+	const (
+		one  = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.OperationalInsights/clusters/{name}"
+		read = "Microsoft.OperationalInsights/clusters/read"
+	)
+	return []route{
+		{method: "GET", pattern: one + "/keyCensus", action: read, handle: ofCluster(s, s.Evidence.Census)},
+		{method: "GET", pattern: one + "/coverage", action: read, handle: ofCluster(s, s.Evidence.Coverage)},
+	}
+}
+
+// ofCluster answers with what f tells of the cluster that the path is below.
+func ofCluster[T any](s *server, f func(context.Context, control.Cluster) (T, error)) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := holderOf(r)
+		if err != nil {
+			return err
+		}
+		c, err := s.Control.Cluster(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		v, err := f(r.Context(), c)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, v)
+	}
+}

@@ -1,0 +1,78 @@
+package control
+
+import (
+	"time"
+
+	"logkeep/internal/schema"
+)
+
+// A Census says what each version of a key is needed for by one cluster.
+type Census struct {
+	Cluster string    `json:"cluster"`
+	At      time.Time `json:"at"`
+	State   string    `json:"state"` // of the cluster's key
+	Keys    []KeyUse  `json:"keys"`
+}
+
+// A KeyUse is one version of a customer's key or of the service's, in use or
+// used before.
+type KeyUse struct {
+	KID           string    `json:"kid"`
+	Holder        string    `json:"holder"`  // Customer or Service
+	Current       bool      `json:"current"` // it is the version that wraps new keys
+	Canary        bool      `json:"canary"`  // the key's state is asked of it
+	Wraps         []KeyWrap `json:"wraps"`   // keys of accounts that can't be had without it
+	Objects       int       `json:"objects"` // sealed objects and journal files that can't be read without it
+	Bytes         int64     `json:"bytes"`
+	LastUsed      time.Time `json:"lastUsed,omitzero"`
+	SafeToDisable bool      `json:"safeToDisable"`
+	Reason        string    `json:"reason"`
+}
+
+// The holders of keys.
+const (
+	HeldByCustomer = "Customer"
+	HeldByService  = "Service"
+)
+
+// A KeyWrap is one key of an account and what is sealed with it.
+type KeyWrap struct {
+	Account    schema.AccountID   `json:"account"`
+	Workspace  schema.WorkspaceID `json:"workspace,omitempty"` // whose own account it is
+	Generation uint32             `json:"generation,omitempty"`
+	Layer      string             `json:"layer"` // Only, Inner, Outer: which of the layers of its data it seals
+	Created    time.Time          `json:"created"`
+	Objects    int                `json:"objects"`
+	Bytes      int64              `json:"bytes"`
+}
+
+// A Coverage lists all that is at rest, for one cluster.
+type Coverage struct {
+	Cluster string    `json:"cluster"`
+	At      time.Time `json:"at"`
+	Data    []Covered `json:"data"`  // what belongs to the cluster's key domain
+	Kinds   []AtRest  `json:"kinds"` // every kind of file that the server has
+}
+
+// Covered are the objects of one kind, account and key generation.
+type Covered struct {
+	Kind       string             `json:"kind"`
+	Account    schema.AccountID   `json:"account"`
+	Workspace  schema.WorkspaceID `json:"workspace,omitempty"`
+	Generation uint32             `json:"generation"`
+	Key        string             `json:"key"`                // that the account key is wrapped with
+	OuterKey   string             `json:"outerKey,omitempty"` // that the infrastructure key is wrapped with
+	Layers     int                `json:"layers"`
+	Objects    int                `json:"objects"`
+	Bytes      int64              `json:"bytes"`
+}
+
+// AtRest is a kind of file, and what of it is in the clear by design.
+type AtRest struct {
+	Kind       string `json:"kind"`
+	Where      string `json:"where"` // below the data directory
+	What       string `json:"what"`
+	SealedWith string `json:"sealedWith,omitempty"`
+	Clear      string `json:"clear,omitempty"`
+	Why        string `json:"why"`
+}
