@@ -48,7 +48,7 @@ func (p watched) wait(ctx context.Context, ask func() (bool, error)) error {
 		if err != nil && err != unix.EINTR {
 			return err
 		}
-		if n == 0 {
+		if n < 1 { // also when a signal of the runtime interrupted: that tells nothing
 			return errors.New("the process is still there")
 		}
 		return nil
