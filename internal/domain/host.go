@@ -106,13 +106,6 @@ func (d *Domains) Token(ctx context.Context, domain schema.ClusterID, r wire.Tok
 
 // Commit implements supervise.Host.
 func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Commit) error {
-	a, err := d.cfg.Catalog.Account(ctx, c.Account)
-	if err != nil {
-		return err
-	}
-	if a.Domain != domain {
-		return fault.New(fault.Conflict, "The storage account belongs to another key domain now.")
-	}
 	add := make([]catalog.Segment, len(c.Add))
 	for i, s := range c.Add {
 		add[i] = catalog.Segment{
@@ -122,6 +115,13 @@ func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Co
 	}
 	// A worker that did not hear the answer sends the same change again.
 	return d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+		a, err := tx.Account(ctx, c.Account)
+		if err != nil {
+			return err
+		}
+		if a.Domain != domain {
+			return fault.New(fault.Conflict, "The storage account belongs to another key domain now.")
+		}
 		old, err := tx.Manifest(ctx, c.Account)
 		if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 			return err
