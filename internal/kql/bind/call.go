@@ -153,6 +153,8 @@ func ruleOf(name string) rule {
 		return ruleExtractTyped
 	case "assert":
 		return ruleAssert
+	case "typed":
+		return ruleTyped
 	case "tuple":
 		return ruleTuple
 	case "extreme_of":

@@ -218,6 +218,8 @@ func (b *binder) aggregate(f *builtin.Form, args []plan.Expr, sc *scope, x *synt
 		return b.aggregate(g, args, sc, x)
 	}
 	switch f.Rule {
+	case "sketch":
+		a.Args[0] = b.toJSON(a.Args[0])
 	case "list", "list_nulls", "set", "bag", "buildschema": // these work on JSON; of a dynamic value a null counts
 		dynamic := a.Args[0].Type() == schema.Dynamic
 		a.Args[0] = b.toJSON(a.Args[0])

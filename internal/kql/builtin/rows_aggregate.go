@@ -85,5 +85,5 @@ func aggregateRows() []Function {
 			row(name, "(number, number) real", sql+"(CAST({1} AS DOUBLE), CAST({0} AS DOUBLE)) {f}", "Covariance."),
 			row(name+"if", "(number, number, condition:bool) real", sql+"(CAST({1} AS DOUBLE), CAST({0} AS DOUBLE)) {f}", "Covariance of some rows."))
 	}
-	return rows
+	return append(rows, sketchAggregates()...)
 }

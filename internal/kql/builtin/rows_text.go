@@ -8,8 +8,8 @@ func textRows() []Function {
 	add := func(eval func([]any) (any, error), sig, doc string, names ...string) {
 		rows = append(rows, Function{Names: names, Sig: sig, Go: eval, Doc: doc})
 	}
-	add(native.ParseURL, "(url:text) dynamic", "The parts of a URL.", "parse_url")
-	add(native.ParseURLQuery, "(query:text) dynamic", "The parameters of a URL's query.", "parse_urlquery")
+	add(native.ParseURL, "(url:text) dynamic", "The parts of a URL.", "parse_url", "parseurl")
+	add(native.ParseURLQuery, "(query:text) dynamic", "The parameters of a URL's query.", "parse_urlquery", "parseurlquery")
 	add(native.ParsePath, "(path:text) dynamic", "The parts of a file's path.", "parse_path")
 	add(native.ParseVersion, "(version:text) decimal", "A number by which versions can be compared.", "parse_version")
 	add(native.ParseUserAgent, "(agent:text, parts:dynamic) dynamic", "Browser, operating system and device of a user agent.", "parse_user_agent")
