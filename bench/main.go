@@ -37,7 +37,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.server, "server", "bin/logkeep", "the program to measure")
-	flag.IntVar(&o.rows, "rows", 500_000, "rows to ingest; 5000000 are 2.3 GB of JSON")
+	flag.IntVar(&o.rows, "rows", 500_000, "rows to ingest; 5000000 are 2.4 GB of JSON")
 	flag.IntVar(&o.repeat, "repeat", 5, "measurements of each kind; their median is shown")
 	flag.DurationVar(&o.settle, "settle", 80*time.Second, "how long after the last row everything is in segments")
 	flag.StringVar(&o.json, "json", "", "also write all numbers to this file")
