@@ -239,6 +239,13 @@ async function control (generation) {
   assert.equal(workspace.provisioningState, 'Succeeded')
   workspace = await client.workspaces.update(group, names.workspace, { retentionInDays: 60 })
   assert.equal(workspace.retentionInDays, 60)
+  const sharedKeys = client.sharedKeys ?? client.sharedKeysOperations
+  const shared = await sharedKeys.getSharedKeys(group, names.workspace)
+  assert.equal(Buffer.from(shared.primarySharedKey, 'base64').length, 64)
+  assert.notEqual(shared.primarySharedKey, shared.secondarySharedKey)
+  assert.deepEqual(await sharedKeys.getSharedKeys(group, names.workspace), shared)
+  assert.notEqual((await sharedKeys.regenerate(group, names.workspace)).primarySharedKey, shared.primarySharedKey)
+
   const link = await client.linkedServices.beginCreateOrUpdateAndWait(group, names.workspace, 'cluster', { writeAccessResourceId: cluster.id })
   assert.equal(link.writeAccessResourceId.toLowerCase(), cluster.id.toLowerCase())
   assert.equal((await all(client.linkedServices.listByWorkspace(group, names.workspace))).length, 1)

@@ -3,12 +3,16 @@ only configuration. Prints one line a step; the first failure ends it."""
 
 import base64
 import datetime
+import email.utils
+import hashlib
+import hmac
 import json
 import os
+import ssl
 import time
+import urllib.error
 import urllib.request
 import uuid
-import ssl
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
@@ -208,7 +212,71 @@ def rows():
     assert count() == 9003
 
 
-for step in (sign_in, keys, control, rows):
+def collector():
+    """The sample of the HTTP Data Collector API, with its shared key."""
+    workspace = keep["workspace"]["id"]
+    shared = rest("POST", workspace + "/sharedKeys?api-version=2020-08-01")[1]
+    customer = keep["workspace"]["properties"]["customerId"]
+    domain = env["LOGKEEP_KEYVAULT_SUFFIX"].removeprefix(".vault")
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trust))
+
+    def post(records, log_type, key=None, version="?api-version=2016-04-01", **headers):
+        body = records if isinstance(records, bytes) else json.dumps(records).encode()
+        date = email.utils.formatdate(usegmt=True)
+        text = f"POST\n{len(body)}\napplication/json\nx-ms-date:{date}\n/api/logs"
+        signature = base64.b64encode(hmac.new(base64.b64decode(key or shared["primarySharedKey"]), text.encode(), hashlib.sha256).digest()).decode()
+        request = urllib.request.Request(f"https://{customer}.ods{domain}/api/logs{version}", method="POST", data=body, headers={
+            "Content-Type": "application/json", "Authorization": f"SharedKey {customer}:{signature}", "Log-Type": log_type, "x-ms-date": date} | headers)
+        try:
+            with opener.open(request) as answer:
+                return answer.status, None
+        except urllib.error.HTTPError as e:
+            return e.code, json.loads(e.read())["Error"]
+    query = LogsQueryClient(credential, endpoint=env["LOGKEEP_QUERY"])
+
+    def ask(text):
+        return [list(row) for row in query.query_workspace(customer, text, timespan=datetime.timedelta(days=1)).tables[0].rows]
+    slot = "12345678-1234-1234-1234-1234567890ab"
+    records = [{"slot_ID": 12345, "ID": slot, "availability_Value": 100, "performance_Value": 6.954, "measurement_Name": "last_one_hour",
+                "duration": 3600, "warning_Threshold": 0, "IsActive": True, "At": "2026-11-21T09:00:00Z"}]
+    assert post(records, "WebMonitorTest") == (200, None)
+    assert post(records[0], "WebMonitorTest", key=shared["secondarySharedKey"]) == (200, None)
+    assert ask("WebMonitorTest_CL | project slot_ID_d, ID_g, performance_Value_d, measurement_Name_s, IsActive_b, At_t | take 1")[0][:5] == [12345.0, slot, 6.954, "last_one_hour", True]
+    assert post([{"slot_ID": "7", "Another": "x"}], "WebMonitorTest", **{"x-ms-AzureResourceId": workspace}) == (200, None)
+    assert ask("WebMonitorTest_CL | where Another_s == 'x' | project slot_ID_d, _ResourceId") == [[7.0, workspace]]
+    assert ask("WebMonitorTest_CL | count") == [[3]]
+    assert post([{"n": i, "text": "x" * 1000} for i in range(5000)], "Bigger") == (200, None)  # beyond what one ingestion request takes
+    assert ask("Bigger_CL | summarize count(), max(n_d)") == [[5000, 4999.0]]
+
+    for want, answer in [
+        ((403, "InvalidAuthorization"), post(records, "X", key=base64.b64encode(b"k" * 64).decode())),
+        ((403, "InvalidAuthorization"), post(records, "X", **{"Authorization": "Bearer x"})),
+        ((403, "InvalidAuthorization"), post(records, "X", **{"x-ms-date": "Sat, 01 Jan 2000 00:00:00 GMT"})),
+        ((400, "InvalidDataFormat"), post(b"[1]", "X")),
+        ((400, "InvalidLogType"), post(records, "X-Y")),
+        ((400, "MissingLogType"), post(records, "")),
+        ((400, "UnsupportedContentType"), post(records, "X", **{"Content-Type": "text/plain"})),
+        ((400, "MissingApiVersion"), post(records, "X", version="")),
+        ((400, "InvalidApiVersion"), post(records, "X", version="?api-version=2020-01-01")),
+    ]:
+        assert answer == want, (answer, want)
+    regenerated = rest("POST", workspace + "/regenerateSharedKey?api-version=2020-08-01")[1]
+    assert post(records, "WebMonitorTest") == (403, "InvalidAuthorization")
+    shared = regenerated
+    assert post(records, "WebMonitorTest") == (200, None)
+    rest("PATCH", workspace + "?api-version=2023-09-01", {"properties": {"features": {"disableLocalAuth": True}}})
+    assert post(records, "WebMonitorTest") == (403, "InvalidAuthorization")
+    rest("PATCH", workspace + "?api-version=2023-09-01", {"properties": {"features": {"disableLocalAuth": False}}})
+
+    for v in keep["keys"].list_properties_of_key_versions("kek"):
+        keep["keys"].update_key_properties("kek", v.version, enabled=False)
+    end = time.monotonic() + 5
+    while (answer := post(records, "WebMonitorTest")) == (200, None) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert answer == (503, "CustomerManagedKeyRevoked"), answer
+
+
+for step in (sign_in, keys, control, rows, collector):
     start = time.monotonic()
     step()
     print(f"ok {step.__name__.replace('_', ' ')} ({time.monotonic() - start:.1f}s)", flush=True)

@@ -53,6 +53,9 @@ type Deps struct {
 	Ingest  Ingester         // nil: no rows are taken
 	Query   Querier          // nil: no queries
 
+	Shared    SharedKeys // nil: no shared keys
+	Collector Collector  // nil, or without Shared: no rows that are signed with one
+
 	Evidence Evidence // nil: no census and no coverage
 }
 
@@ -101,9 +104,15 @@ func (s *server) controlFaces() []*face {
 	if s.Vaults != nil {
 		arm = append(arm, s.vaultRoutes()...)
 	}
+	if s.Shared != nil {
+		arm = append(arm, s.sharedKeyRoutes()...)
+	}
 	all := []*face{{name: "arm", hosts: s.mainHost, audiences: s.armAudiences(), dialect: armDialect, routes: arm}}
 	if s.Ingest != nil {
 		all = append(all, s.ingestFace())
+	}
+	if s.Collector != nil && s.Shared != nil {
+		all = append(all, s.collectorFace())
 	}
 	if s.Query != nil {
 		all = append(all, s.queryFaces()...)

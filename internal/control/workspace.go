@@ -39,7 +39,8 @@ type Workspace struct {
 	DefaultRule      string             `json:"defaultRule,omitempty"`
 	Features         map[string]any     `json:"features,omitempty"` // as clients set them
 	Link             *Link              `json:"link,omitempty"`
-	Linked           []time.Time        `json:"linked,omitempty"` // when it was linked; what counts for the limit
+	Linked           []time.Time        `json:"linked,omitempty"`        // when it was linked; what counts for the limit
+	KeyGeneration    int                `json:"keyGeneration,omitempty"` // of the shared keys, which are stored nowhere
 }
 
 // A Link is to a cluster.
@@ -384,6 +385,26 @@ func (s *Service) PatchWorkspace(ctx context.Context, id resource.ID, ch Workspa
 			return err
 		}
 		w, err = s.changeWorkspace(ctx, tx, now, ch)
+		return err
+	})
+	return w, err
+}
+
+// LocalAuth tells whether rows may be sent with a shared key.
+func (w Workspace) LocalAuth() bool {
+	off, _ := w.Features["disableLocalAuth"].(bool)
+	return !off
+}
+
+// RegenerateKeys makes other shared keys the workspace's, both of them: those
+// of now are worth nothing from then on.
+func (s *Service) RegenerateKeys(ctx context.Context, id resource.ID) (w Workspace, err error) {
+	err = s.cat.Tx(ctx, func(tx *catalog.Tx) error {
+		if w, err = s.workspace(ctx, tx.Records, id); err != nil {
+			return err
+		}
+		w.KeyGeneration++
+		w, err = putWorkspace(ctx, tx, w)
 		return err
 	})
 	return w, err

@@ -108,6 +108,20 @@ const (
 	UnsupportedQueryOperation Code = "UnsupportedQueryOperation"
 )
 
+// Codes of the older collector API.
+const (
+	InactiveCustomer       Code = "InactiveCustomer"
+	InvalidApiVersion      Code = "InvalidApiVersion"
+	MissingApiVersion      Code = "MissingApiVersion"
+	InvalidCustomerID      Code = "InvalidCustomerId"
+	InvalidDataFormat      Code = "InvalidDataFormat"
+	InvalidLogType         Code = "InvalidLogType"
+	MissingLogType         Code = "MissingLogType"
+	MissingContentType     Code = "MissingContentType"
+	UnsupportedContentType Code = "UnsupportedContentType"
+	InvalidAuthorization   Code = "InvalidAuthorization"
+)
+
 // Codes of roles and principals.
 const (
 	RoleAssignmentExists             Code = "RoleAssignmentExists"
@@ -204,6 +218,17 @@ var meanings = map[Code]Meaning{
 	QueryLimitsExceeded:       {http.StatusBadRequest, 0, "The query or its result is larger than allowed; narrow it."},
 	QueryTimeout:              {http.StatusGatewayTimeout, 0, "The query took longer than the wait that was asked for."},
 	UnsupportedQueryOperation: {http.StatusBadRequest, 0, "The query uses a part of the language that is not supported here."},
+
+	InactiveCustomer:       {http.StatusBadRequest, 0, "The workspace is being created or was deleted."},
+	InvalidApiVersion:      {http.StatusBadRequest, 0, "The collector API knows the api-version 2016-04-01 only."},
+	MissingApiVersion:      {http.StatusBadRequest, 0, "The api-version parameter is missing."},
+	InvalidCustomerID:      {http.StatusBadRequest, 0, "The host's first label is no workspace id."},
+	InvalidDataFormat:      {http.StatusBadRequest, 0, "The body is no JSON object or array of objects, or a property can't name a column. Nothing was stored."},
+	InvalidLogType:         {http.StatusBadRequest, 0, "The header Log-Type can't name a table."},
+	MissingLogType:         {http.StatusBadRequest, 0, "The header Log-Type is missing."},
+	MissingContentType:     {http.StatusBadRequest, 0, "The header Content-Type is missing."},
+	UnsupportedContentType: {http.StatusBadRequest, 0, "The Content-Type is not application/json."},
+	InvalidAuthorization:   {http.StatusForbidden, 0, "The signature was not made with a shared key of the workspace, or not for this request or time, or shared keys are switched off."},
 
 	RoleAssignmentExists:             {http.StatusConflict, 0, "The principal has the role at the scope already."},
 	RoleAssignmentUpdateNotPermitted: {http.StatusBadRequest, 0, "An assignment's role, principal and scope can't be changed."},

@@ -33,6 +33,8 @@ type Plane interface {
 	Workspace(ctx context.Context, id resource.ID) (control.Workspace, error)
 	Table(ctx context.Context, id resource.ID) (control.Table, error)
 	ClusterByID(ctx context.Context, id schema.ClusterID) (control.Cluster, error)
+	// GrowTable makes sure that a table has columns, and makes it if there is none.
+	GrowTable(ctx context.Context, id resource.ID, columns []schema.Column) (control.Table, error)
 }
 
 // A Holder brings rows to the process that holds a table's key: domain.Domains.

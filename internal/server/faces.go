@@ -17,6 +17,11 @@ func (i ingester) Ingest(ctx context.Context, q api.IngestRequest) error {
 	return i.Service.Ingest(ctx, ingest.Request{Rule: q.Rule, Stream: q.Stream, Encoding: q.Encoding, Body: q.Body})
 }
 
+// Collect implements api.Collector.
+func (i ingester) Collect(ctx context.Context, q api.CollectRequest) error {
+	return i.Service.Collect(ctx, ingest.Collection{Workspace: q.Workspace, Table: q.Table, TimeField: q.TimeField, Resource: q.Resource, Body: q.Body})
+}
+
 type querier struct{ *query.Service }
 
 // Query implements api.Querier.

@@ -160,11 +160,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	ring.Heard(patience)
 	done()
 
+	rows := ingester{ingest.New(plane, domains)}
 	faces := api.New(api.Deps{
 		Domain: cfg.Domain, Port: port, Log: cfg.Log, Tokens: issuer, Access: access,
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v},
 		Control:  plane, Vaults: v,
-		Ingest: ingester{ingest.New(plane, domains)}, Query: querier{query.New(plane, domains)},
+		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains)},
 		Evidence: domains,
 	})
 	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support)

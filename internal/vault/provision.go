@@ -21,6 +21,7 @@ import (
 type held struct {
 	authority *authority
 	tokens    *tokens
+	shared    shared
 }
 
 // Names in the table meta. They are on disk: never change one.
@@ -55,13 +56,16 @@ func provision(ctx context.Context, store *keystore.Store) (*held, error) {
 		return err
 	}
 	err := store.View(ctx, open)
-	if !errors.Is(err, keystore.ErrNotFound) {
-		return &h, err
+	if errors.Is(err, keystore.ErrNotFound) {
+		if err = firstStart(ctx, store); err == nil {
+			err = store.View(ctx, open)
+		}
 	}
-	if err := firstStart(ctx, store); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return &h, store.View(ctx, open)
+	h.shared.secret, err = sharedSecret(ctx, store)
+	return &h, err
 }
 
 // firstStart makes the secrets, all or none. A vault that has some of them lost
@@ -127,6 +131,8 @@ func (h *held) serve(calls map[string]admin.Call) {
 		return admin.Certificate{Certificate: certificatePEM(h.authority.certificate.Raw)}, nil
 	}
 	calls["/certificates"] = h.issue
+	calls["/shared-keys"] = h.shared.show
+	calls["/shared-keys/check"] = h.shared.check
 	calls["/tokens"] = h.sign
 	calls["/tokens/keys"] = func(context.Context, []byte) (any, error) {
 		return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{h.tokens.public}}, nil
