@@ -87,14 +87,15 @@ func TestEverythingIsThereAfterTheKeeperWasKilled(t *testing.T) {
 	})
 	must(t, s.exe.Process.Kill())
 	killed := time.Now()
-	for _, child := range family {
-		child.ends(t, 5*time.Second)
-	}
-	t.Logf("%d children were gone %s after the keeper", len(family), time.Since(killed).Round(time.Millisecond))
 	s.exe.Wait()
 	acknowledged := <-sent
 
-	s.serve()
+	s.serve() // at once, while the children may be on their way
+	for _, child := range family {
+		child.ends(t, limit)
+	}
+	t.Logf("the next server was ready %s after the kill", time.Since(killed).Round(time.Millisecond))
+	eventually(t, limit, "an answer", func() error { _, err := s.count(); return err })
 	found := s.marks()
 	for i := range 3000 {
 		if n := found["a-"+strconv.Itoa(i)]; n != 1 {
@@ -121,6 +122,18 @@ func exactlyOnce(t *testing.T, found map[string]int, word string, acknowledged i
 	}
 	if last != 0 && last != 10 {
 		t.Errorf("%d of 10 rows of a batch that was not acknowledged", last)
+	}
+}
+
+func TestChildrenAreGoneAtOnceWhenTheirKeeperIs(t *testing.T) {
+	t.Parallel()
+	s := copied(t)
+	s.spawn()
+	s.mustSend("a", 1)
+	family := children(t, s.exe.Process.Pid)
+	must(t, s.exe.Process.Kill())
+	for _, child := range family {
+		child.ends(t, 5*time.Second)
 	}
 }
 

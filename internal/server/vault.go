@@ -75,10 +75,31 @@ func RunVault(ctx context.Context, input io.Reader, log *slog.Logger) error {
 		io.Copy(io.Discard, lines)
 		stop()
 	}()
+	vacated(ctx, start.Dir)
 	return vault.Run(ctx, vault.Config{
 		Dir: start.Dir, Domain: start.Domain, Port: start.Port, RootKey: root,
 		Data: data, Admin: adminListener, Keeper: start.Keeper, Log: log,
 	})
+}
+
+// vacated waits until the vault's process of a keeper that was killed is gone,
+// too. That one ends by itself, but not in the instant in which a new keeper may
+// come. If it does not, the vault itself says that its folder is in use.
+func vacated(ctx context.Context, dir string) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return // there is none yet
+	}
+	defer f.Close()
+	ctx, done := context.WithTimeout(ctx, 5*time.Second)
+	defer done()
+	for unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 func inherited(fd uintptr) (net.Listener, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"logkeep/internal/disk"
 	"logkeep/internal/fault"
 	"logkeep/internal/kek"
 	"logkeep/internal/seal"
@@ -18,6 +19,9 @@ func keyFault(err error) error {
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
+	}
+	if errors.Is(err, disk.ErrLocked) {
+		return fault.New(fault.ServiceUnavailable, "The process that held the storage account before has not ended yet. Try again.").WithRetryAfter(1).Because(err)
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fault.New(fault.CustomerManagedKeyUnreachable, "The key's vault did not answer in time.").Because(err)
