@@ -109,11 +109,11 @@ func (b *binder) name(x *syntax.Name, sc *scope) plan.Expr {
 func (b *binder) nameOf(x syntax.Expr) string {
 	switch x := x.(type) {
 	case *syntax.Name:
-		return strings.TrimPrefix(x.Name, "$")
+		return x.Name
 	case *syntax.Paren:
 		return b.nameOf(x.X)
 	case *syntax.Member:
-		if n := b.nameOf(x.X); n != "" {
+		if n := b.nameOf(x.X); n != "" && n[0] != '$' {
 			return n + "_" + x.Name.Name
 		}
 		return x.Name.Name

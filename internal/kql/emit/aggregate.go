@@ -117,6 +117,8 @@ func (e *emitter) listAgg(a *plan.Agg, args []string, where func(string) string)
 	order := ""
 	if a.Order != nil {
 		order = " ORDER BY " + e.value(a.Order)
+	} else if distinct != "" {
+		order = " ORDER BY " + x // a set has no order, but answers should not differ from run to run
 	}
 	if len(args) > 1 {
 		x = e.once(x)

@@ -1,62 +1,65 @@
 package syntax
 
+import "slices"
+
 // An operatorRule says how an operator is read once its keyword is taken.
 type operatorRule struct {
 	keyword string
 	parse   func(p *parser, start Span) Operator
 	source  bool // it may begin a query
+	doc     string
 }
 
 // operatorRules lists the operators of the language. Aliases have rows of their own.
 func operatorRules() []operatorRule {
 	return []operatorRule{
-		{"as", parseAs, false},
-		{"consume", parseConsume, false},
-		{"count", parseCount, false},
-		{"distinct", parseDistinct, false},
-		{"evaluate", parseEvaluate, true},
-		{"extend", parseExtend, false},
-		{"facet", parseFacet, false},
-		{"filter", parseWhere, false},
-		{"find", parseFind, true},
-		{"fork", parseFork, false},
-		{"getschema", parseGetSchema, false},
-		{"invoke", parseInvoke, false},
-		{"join", parseJoin, false},
-		{"limit", parseTake, false},
-		{"lookup", parseLookup, false},
-		{"make-series", parseMakeSeries, false},
-		{"mv-apply", parseMvApply, false},
-		{"mv-expand", parseMvExpand, false},
-		{"mvapply", parseMvApply, false},
-		{"mvexpand", parseMvExpand, false},
-		{"order", parseSort, false},
-		{"parse", parseParse, false},
-		{"parse-kv", parseParseKv, false},
-		{"parse-where", parseParseWhere, false},
-		{"partition", parsePartition, false},
-		{"print", parsePrint, true},
-		{"project", parseProject, false},
-		{"project-away", parseProjectAway, false},
-		{"project-keep", parseProjectKeep, false},
-		{"project-rename", parseProjectRename, false},
-		{"project-reorder", parseProjectReorder, false},
-		{"range", parseRange, true},
-		{"reduce", parseReduce, false},
-		{"render", parseRender, false},
-		{"sample", parseSample, false},
-		{"sample-distinct", parseSampleDistinct, false},
-		{"scan", parseScan, false},
-		{"search", parseSearch, true},
-		{"serialize", parseSerialize, false},
-		{"sort", parseSort, false},
-		{"summarize", parseSummarize, false},
-		{"take", parseTake, false},
-		{"top", parseTop, false},
-		{"top-hitters", parseTopHitters, false},
-		{"top-nested", parseTopNested, false},
-		{"union", parseUnion, true},
-		{"where", parseWhere, false},
+		{"as", parseAs, false, "Names the rows so far."},
+		{"consume", parseConsume, false, "Reads its input and answers nothing."},
+		{"count", parseCount, false, "Counts rows."},
+		{"distinct", parseDistinct, false, "Every combination of values once."},
+		{"evaluate", parseEvaluate, true, "Calls a plugin."},
+		{"extend", parseExtend, false, "Adds columns or replaces their values."},
+		{"facet", parseFacet, false, "Counts the values of columns."},
+		{"filter", parseWhere, false, "Another word for where."},
+		{"find", parseFind, true, "Finds rows in several tables."},
+		{"fork", parseFork, false, "Runs several queries on the same rows."},
+		{"getschema", parseGetSchema, false, "The columns of its input."},
+		{"invoke", parseInvoke, false, "Calls a function with the rows so far."},
+		{"join", parseJoin, false, "Pairs the rows of two tables."},
+		{"limit", parseTake, false, "Another word for take."},
+		{"lookup", parseLookup, false, "Adds columns of a small table."},
+		{"make-series", parseMakeSeries, false, "Arrays of aggregates over a regular axis."},
+		{"mv-apply", parseMvApply, false, "Runs a query over the elements of each row's arrays."},
+		{"mv-expand", parseMvExpand, false, "A row for each element of arrays."},
+		{"mvapply", parseMvApply, false, "Another word for mv-apply."},
+		{"mvexpand", parseMvExpand, false, "Another word for mv-expand."},
+		{"order", parseSort, false, "Another word for sort."},
+		{"parse", parseParse, false, "Takes texts apart by a pattern."},
+		{"parse-kv", parseParseKv, false, "Takes texts of keys and values apart."},
+		{"parse-where", parseParseWhere, false, "parse that drops rows that do not match."},
+		{"partition", parsePartition, false, "Runs a query for each value of a column."},
+		{"print", parsePrint, true, "One row of values."},
+		{"project", parseProject, false, "Exactly the given columns."},
+		{"project-away", parseProjectAway, false, "Leaves columns out."},
+		{"project-keep", parseProjectKeep, false, "Keeps columns in their order."},
+		{"project-rename", parseProjectRename, false, "Gives columns other names."},
+		{"project-reorder", parseProjectReorder, false, "Moves columns to the front."},
+		{"range", parseRange, true, "A column of numbers or times."},
+		{"reduce", parseReduce, false, "Groups texts that look alike."},
+		{"render", parseRender, false, "Says how the answer wants to be drawn."},
+		{"sample", parseSample, false, "Some random rows."},
+		{"sample-distinct", parseSampleDistinct, false, "Some different values of a column."},
+		{"scan", parseScan, false, "Matches sequences of rows."},
+		{"search", parseSearch, true, "Looks for text in all columns."},
+		{"serialize", parseSerialize, false, "Fixes the order of rows."},
+		{"sort", parseSort, false, "Puts rows in order."},
+		{"summarize", parseSummarize, false, "Groups rows and computes aggregates."},
+		{"take", parseTake, false, "Some rows, any."},
+		{"top", parseTop, false, "The first rows of an order."},
+		{"top-hitters", parseTopHitters, false, "The values with the greatest count or sum."},
+		{"top-nested", parseTopNested, false, "Top values, level by level."},
+		{"union", parseUnion, true, "Tables below each other."},
+		{"where", parseWhere, false, "Keeps the rows for which a condition is true."},
 	}
 }
 
@@ -107,6 +110,22 @@ func (p *parser) failCode(at Span, code, msg string) {
 	if len(p.errs) > n {
 		p.errs[n].Code = code
 	}
+}
+
+// An OperatorDoc is an operator's keyword with a line on what it does.
+type OperatorDoc struct{ Keyword, Doc string }
+
+// Operators lists the operators that are read, and those that are refused by
+// their names without being read.
+func Operators() (read []OperatorDoc, refused []string) {
+	for _, r := range operatorRules() {
+		read = append(read, OperatorDoc{r.keyword, r.doc})
+	}
+	for k := range notHere {
+		refused = append(refused, k)
+	}
+	slices.Sort(refused)
+	return read, refused
 }
 
 func operatorNames() (out []string) {

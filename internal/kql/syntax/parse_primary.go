@@ -109,7 +109,11 @@ func (p *parser) named(t token) Expr {
 	}
 	if open {
 		p.advance()
-		return p.call(&Name{Span: t.Span, Name: t.text})
+		name := t.text
+		if typ, err := schema.ParseType(name); err == nil && typedWords[name] { // long(a + 1) converts
+			name = "to" + typ.String()
+		}
+		return p.call(&Name{Span: t.Span, Name: name})
 	}
 	return p.name()
 }

@@ -1,0 +1,205 @@
+package kql_test
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"logkeep/internal/duck"
+	"logkeep/internal/kql"
+	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
+)
+
+// tables are what the golden queries read.
+type tables struct{}
+
+func (tables) Tables() []string { return []string{"Logs", "Hosts"} }
+
+func (tables) Table(name string) (schema.Table, bool) {
+	switch name {
+	case "Logs":
+		return schema.Table{Name: "Logs", Columns: []schema.Column{
+			{Name: "TimeGenerated", Type: schema.DateTime}, {Name: "Level", Type: schema.String}, {Name: "Message", Type: schema.String},
+			{Name: "Host", Type: schema.String}, {Name: "Bytes", Type: schema.Long}, {Name: "Props", Type: schema.Dynamic},
+		}}, true
+	case "Hosts":
+		return schema.Table{Name: "Hosts", Columns: []schema.Column{
+			{Name: "TimeGenerated", Type: schema.DateTime}, {Name: "Host", Type: schema.String}, {Name: "Owner", Type: schema.String},
+		}}, true
+	}
+	return schema.Table{}, false
+}
+
+// Function is a saved function.
+func (tables) Function(name string) (string, bool) {
+	if name == "Loud" {
+		return "(least:long = 100) { Logs | where Bytes >= least }", true
+	}
+	return "", false
+}
+
+// now is the time of all golden queries.
+var now = schema.TicksOf(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+
+// rows are the contents of the tables by column.
+var rows = map[string][]map[string]string{
+	"Logs": {
+		{"TimeGenerated": "2026-01-01T00:00:00Z", "Level": "Error", "Message": "disk sda1 failed", "Host": "a", "Bytes": "100", "Props": `{"user":{"name":"Ann","id":7},"tags":["x","y"]}`},
+		{"TimeGenerated": "2026-01-01T12:00:00Z", "Level": "Info", "Message": "user logged in", "Host": "b", "Bytes": "20", "Props": `{"user":{"name":"Bob","id":8},"tags":[]}`},
+		{"TimeGenerated": "2026-01-02T01:00:00Z", "Level": "error", "Message": "Failed login for root", "Host": "a", "Bytes": "", "Props": ""},
+		{"TimeGenerated": "2026-01-02T02:00:00Z", "Level": "Warn", "Message": "", "Host": "c", "Bytes": "300", "Props": `{"tags":"z"}`},
+	},
+	"Hosts": {
+		{"TimeGenerated": "2026-01-01T00:00:00Z", "Host": "a", "Owner": "Ann"},
+		{"TimeGenerated": "2026-01-01T00:00:00Z", "Host": "c", "Owner": "Cid"},
+	},
+}
+
+// relation writes a table's rows as SQL, as a segment would give them.
+func relation(s kql.Source) string {
+	t, _ := tables{}.Table(string(s.Table))
+	var lines []string
+	for _, r := range rows[string(s.Table)] {
+		var cells []string
+		for _, name := range s.Columns {
+			c, _ := t.Column(name)
+			cells = append(cells, cell(c, r[name]))
+		}
+		lines = append(lines, "("+strings.Join(cells, ", ")+")")
+	}
+	return "(SELECT * FROM (VALUES " + strings.Join(lines, ", ") + "))"
+}
+
+func cell(c schema.Column, v string) string {
+	switch {
+	case c.Type == schema.DateTime:
+		at, err := schema.ParseTicks(v)
+		if err != nil {
+			panic(err)
+		}
+		return strconv.FormatInt(int64(at), 10) + "::BIGINT"
+	case c.Type == schema.Long && v == "":
+		return "NULL::BIGINT"
+	case c.Type == schema.Long:
+		return v + "::BIGINT"
+	case c.Type == schema.Dynamic && v == "":
+		return "NULL::VARCHAR"
+	}
+	return "'" + v + "'"
+}
+
+func engine(t *testing.T) *duck.DB {
+	var fs []duck.Function
+	for _, n := range kql.Natives() {
+		fs = append(fs, duck.Function(n))
+	}
+	db, err := duck.Open(duck.Config{Functions: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// answer runs a program and writes its rows as text.
+func answer(t *testing.T, db *duck.DB, p *kql.Program) string {
+	sql, args := p.Statement(relation)
+	rows, err := db.Query(t.Context(), sql, args)
+	if err != nil {
+		if e, ok := errors.AsType[*duck.Error](err); ok {
+			return "run: " + e.Error() + "\n" + e.Detail() + "\n" + sql + "\n"
+		}
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var b strings.Builder
+	for i, c := range p.Columns {
+		if i > 0 {
+			b.WriteString(" | ")
+		}
+		fmt.Fprintf(&b, "%s:%s", c.Name, c.Type)
+	}
+	b.WriteByte('\n')
+	dest := make([]driver.Value, len(p.Columns))
+	for {
+		if err := rows.Next(dest); errors.Is(err, io.EOF) {
+			return b.String()
+		} else if err != nil {
+			return "run: " + err.Error() + "\n"
+		}
+		for i, v := range dest {
+			if i > 0 {
+				b.WriteString(" | ")
+			}
+			b.WriteString(show(p.Columns[i].Type, v))
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func show(t schema.Type, v any) string {
+	switch x := v.(type) {
+	case nil:
+		return "null"
+	case int64:
+		switch t {
+		case schema.DateTime:
+			return schema.Ticks(x).String()
+		case schema.TimeSpan:
+			return schema.Span(x).String()
+		}
+	case float64:
+		return syntax.FormatReal(x)
+	case string:
+		if t == schema.String {
+			return strconv.Quote(x)
+		}
+		return x
+	}
+	return fmt.Sprint(v)
+}
+
+// TestGolden runs the files of these chapters. Commands: run shows the answer;
+// phases shows every form that a query takes; check shows its mistakes.
+func TestGolden(t *testing.T) {
+	db := engine(t)
+	for _, chapter := range []string{"operators", "functions", "errors", "rules"} {
+		datadriven.Walk(t, "testdata/"+chapter, func(t *testing.T, path string) {
+			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+				p, err := kql.Compile(d.Input, tables{}, kql.Options{Now: now})
+				switch d.Cmd {
+				case "check":
+					var errs kql.Diagnostics
+					if !errors.As(err, &errs) {
+						return "no mistakes\n"
+					}
+					var b strings.Builder
+					for _, e := range errs {
+						fmt.Fprintf(&b, "%s at %d:%d: %s\n%s\n", e.Code, e.Line, e.Pos, e.Message, e.Caret(d.Input))
+					}
+					return b.String()
+				case "run", "phases":
+					if err != nil {
+						return err.Error() + "\n"
+					}
+					if d.Cmd == "run" {
+						return answer(t, db, p)
+					}
+					tree, _ := kql.Format(d.Input)
+					sql, args := p.Statement(func(s kql.Source) string { return "(" + string(s.Table) + ":" + strings.Join(s.Columns, ",") + ")" })
+					return fmt.Sprintf("%s\n-- plan\n%s-- sql\n%s\n%q\n-- rows\n%s", tree, p.Plan(), sql, args, answer(t, db, p))
+				}
+				t.Fatalf("%s: unknown command %s", path, d.Cmd)
+				return ""
+			})
+		})
+	}
+}

@@ -1,0 +1,359 @@
+package native
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/golang/geo/s1"
+	"github.com/golang/geo/s2"
+)
+
+// GeoLineLength is geo_line_length.
+func GeoLineLength(a []any) (any, error) {
+	lines, ok := readLines(a[0])
+	if !ok {
+		return nil, nil
+	}
+	sum := s1.Angle(0)
+	for _, l := range lines {
+		sum += l.Length()
+	}
+	return meters(sum), nil
+}
+
+// GeoLineCentroid is geo_line_centroid.
+func GeoLineCentroid(a []any) (any, error) {
+	lines, ok := readLines(a[0])
+	if !ok {
+		return nil, nil
+	}
+	var sum s2.Point
+	for _, l := range lines {
+		sum.Vector = sum.Add(l.Centroid().Vector)
+	}
+	return pointGeometry(s2.Point{Vector: sum.Normalize()})
+}
+
+// GeoLineInterpolate is geo_line_interpolate_point(line, fraction).
+func GeoLineInterpolate(a []any) (any, error) {
+	lines, ok := readLines(a[0])
+	f := a[1].(float64)
+	if !ok || len(lines) != 1 || !(f >= 0 && f <= 1) {
+		return nil, nil
+	}
+	p, _ := lines[0].Interpolate(f)
+	return pointGeometry(p)
+}
+
+// GeoLineLocate is geo_line_locate_point(line, longitude, latitude): a fraction.
+func GeoLineLocate(a []any) (any, error) {
+	lines, ok := readLines(a[0])
+	p, ok2 := points(a[1:3])
+	if !ok || !ok2 || len(lines) != 1 {
+		return nil, nil
+	}
+	q, next := lines[0].Project(p[0])
+	return lines[0].Uninterpolate(q, next), nil
+}
+
+// GeoLineSimplify is geo_line_simplify(line, tolerance).
+func GeoLineSimplify(a []any) (any, error) {
+	lines, ok := readLines(a[0])
+	tolerance := realOr(a[1], 10)
+	if !ok || !(tolerance >= 0) || tolerance > earth {
+		return nil, nil
+	}
+	var out [][]s2.Point
+	for _, l := range lines {
+		var kept []s2.Point
+		for _, i := range l.SubsampleVertices(s1.Angle(tolerance / earth)) {
+			kept = append(kept, l[i])
+		}
+		out = append(out, kept)
+	}
+	return linesGeometry(out).out()
+}
+
+func linesGeometry(lines [][]s2.Point) Value {
+	if len(lines) == 1 {
+		return geometry("LineString", line2(lines[0]))
+	}
+	var parts []Value
+	for _, l := range lines {
+		parts = append(parts, line2(l))
+	}
+	return geometry("MultiLineString", array(parts))
+}
+
+// tessellate puts points between those of a line so that straight lines in
+// degrees stay within the tolerance of what is drawn on the sphere.
+func tessellate(v []s2.Point, tolerance float64) []s2.Point {
+	projection := s2.NewPlateCarreeProjection(180)
+	t := s2.NewEdgeTessellator(projection, s1.Angle(tolerance/earth))
+	var out []s2.Point
+	for i := range len(v) - 1 {
+		out = t.AppendUnprojected(projection.Project(v[i]), projection.Project(v[i+1]), out)
+	}
+	return out
+}
+
+func validTolerance(a any) (float64, bool) {
+	t := realOr(a, 10)
+	return t, t >= 0.1 && t <= 10000
+}
+
+// GeoLineDensify is geo_line_densify(line, tolerance).
+func GeoLineDensify(a []any) (any, error) {
+	lines, ok := readLines(a[0])
+	tolerance, ok2 := validTolerance(a[1])
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	var out [][]s2.Point
+	for _, l := range lines {
+		out = append(out, tessellate(l, tolerance))
+	}
+	return linesGeometry(out).out()
+}
+
+// GeoPolygonDensify is geo_polygon_densify(polygon, tolerance).
+func GeoPolygonDensify(a []any) (any, error) {
+	polygons, ok := readPolygons(a[0])
+	tolerance, ok2 := validTolerance(a[1])
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	return polygonsGeometry(polygons, func(ring []s2.Point) []s2.Point { return tessellate(ring, tolerance) }).out()
+}
+
+// polygonsGeometry writes polygons; change gets every ring closed.
+func polygonsGeometry(polygons []*s2.Polygon, change func([]s2.Point) []s2.Point) Value {
+	var parts []Value
+	for _, g := range polygons {
+		var rings []Value
+		for _, l := range g.Loops() {
+			ring := slices.Clone(l.Vertices())
+			rings = append(rings, line2(change(append(ring, ring[0]))))
+		}
+		parts = append(parts, array(rings))
+	}
+	if len(parts) == 1 {
+		return geometry("Polygon", parts[0])
+	}
+	return geometry("MultiPolygon", array(parts))
+}
+
+// apart reports whether no polygon meets another; measures of those that do
+// would count what they share twice.
+func apart(polygons []*s2.Polygon) bool {
+	for i, g := range polygons {
+		for _, h := range polygons[i+1:] {
+			if g.Intersects(h) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// errOverlap ends a query that asks for measures of polygons that overlap. The
+// engine passes texts that begin so on to the user.
+var errOverlap = errors.New("logkeep: polygons that overlap can't be measured together")
+
+// GeoPolygonArea is geo_polygon_area, in square meters.
+func GeoPolygonArea(a []any) (any, error) {
+	polygons, ok := readPolygons(a[0])
+	if !ok {
+		return nil, nil
+	}
+	if !apart(polygons) {
+		return nil, errOverlap
+	}
+	sum := 0.0
+	for _, g := range polygons {
+		sum += g.Area()
+	}
+	return sum * earth * earth, nil
+}
+
+// GeoPolygonPerimeter is geo_polygon_perimeter.
+func GeoPolygonPerimeter(a []any) (any, error) {
+	polygons, ok := readPolygons(a[0])
+	if !ok {
+		return nil, nil
+	}
+	if !apart(polygons) {
+		return nil, errOverlap
+	}
+	sum := s1.Angle(0)
+	for _, e := range polygonEdges(polygons) {
+		sum += e.V0.Distance(e.V1)
+	}
+	return meters(sum), nil
+}
+
+// GeoPolygonCentroid is geo_polygon_centroid.
+func GeoPolygonCentroid(a []any) (any, error) {
+	polygons, ok := readPolygons(a[0])
+	if !ok {
+		return nil, nil
+	}
+	if !apart(polygons) {
+		return nil, errOverlap
+	}
+	var sum s2.Point
+	for _, g := range polygons {
+		sum.Vector = sum.Add(g.Centroid().Vector)
+	}
+	return pointGeometry(s2.Point{Vector: sum.Normalize()})
+}
+
+// meet reports whether any edge of one list touches or crosses one of the other.
+func meet(x, y []s2.Edge) bool {
+	for _, e := range x {
+		for _, f := range y {
+			if s2.CrossingSign(e.V0, e.V1, f.V0, f.V1) != s2.DoNotCross {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// GeoLinesIntersect is geo_intersects_2lines.
+func GeoLinesIntersect(a []any) (any, error) {
+	x, ok := readLines(a[0])
+	y, ok2 := readLines(a[1])
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	return meet(lineEdges(x), lineEdges(y)), nil
+}
+
+// GeoLinePolygonIntersect is geo_intersects_line_with_polygon.
+func GeoLinePolygonIntersect(a []any) (any, error) {
+	x, ok := readLines(a[0])
+	y, ok2 := readPolygons(a[1])
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	return inside(x[0][0], y) || meet(lineEdges(x), polygonEdges(y)), nil
+}
+
+// GeoPolygonsIntersect is geo_intersects_2polygons.
+func GeoPolygonsIntersect(a []any) (any, error) {
+	x, ok := readPolygons(a[0])
+	y, ok2 := readPolygons(a[1])
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	for _, g := range x {
+		for _, h := range y {
+			if g.Intersects(h) {
+				return true, nil
+			}
+		}
+	}
+	return meet(polygonEdges(x), polygonEdges(y)), nil
+}
+
+// pointsGeometry is nothing, a point or several.
+func pointsGeometry(v []s2.Point) Value {
+	switch len(v) {
+	case 0:
+		return Value{Kind: Bag, Names: []string{"type", "geometries"}, Items: []Value{str("GeometryCollection"), array([]Value{})}}
+	case 1:
+		return geometry("Point", coordinates(v[0]))
+	}
+	return geometry("MultiPoint", line2(v))
+}
+
+// GeoLinesIntersection is geo_intersection_2lines: points, or the lines that
+// both have in common.
+func GeoLinesIntersection(a []any) (any, error) {
+	x, ok := readLines(a[0])
+	y, ok2 := readLines(a[1])
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	var crossings []s2.Point
+	var common [][]s2.Point
+	for _, e := range lineEdges(x) {
+		for _, f := range lineEdges(y) {
+			if e == f || e.V0 == f.V1 && e.V1 == f.V0 {
+				if n := len(common); n > 0 && common[n-1][len(common[n-1])-1] == e.V0 {
+					common[n-1] = append(common[n-1], e.V1)
+				} else {
+					common = append(common, []s2.Point{e.V0, e.V1})
+				}
+				continue
+			}
+			var p s2.Point
+			switch s2.CrossingSign(e.V0, e.V1, f.V0, f.V1) {
+			case s2.Cross:
+				p = s2.Intersection(e.V0, e.V1, f.V0, f.V1)
+			case s2.MaybeCross:
+				p = e.V0
+				if e.V1 == f.V0 || e.V1 == f.V1 {
+					p = e.V1
+				}
+			default:
+				continue
+			}
+			if !slices.Contains(crossings, p) {
+				crossings = append(crossings, p)
+			}
+		}
+	}
+	if len(common) > 0 {
+		return linesGeometry(common).out()
+	}
+	return pointsGeometry(crossings).out()
+}
+
+// GeoLinePolygonIntersection is geo_intersection_line_with_polygon: the pieces
+// of the line that lie inside.
+func GeoLinePolygonIntersection(a []any) (any, error) {
+	x, ok := readLines(a[0])
+	y, ok2 := readPolygons(a[1])
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	walls := polygonEdges(y)
+	var pieces [][]s2.Point
+	for _, e := range lineEdges(x) {
+		cuts := []float64{0, 1}
+		total := e.V0.Distance(e.V1)
+		for _, w := range walls {
+			if s2.CrossingSign(e.V0, e.V1, w.V0, w.V1) == s2.Cross {
+				p := s2.Intersection(e.V0, e.V1, w.V0, w.V1)
+				cuts = append(cuts, float64(e.V0.Distance(p)/total))
+			}
+		}
+		slices.Sort(cuts)
+		at := func(t float64) s2.Point {
+			switch t {
+			case 0:
+				return e.V0
+			case 1:
+				return e.V1
+			}
+			return s2.Interpolate(t, e.V0, e.V1)
+		}
+		for i := range len(cuts) - 1 {
+			if cuts[i] == cuts[i+1] || !inside(at((cuts[i]+cuts[i+1])/2), y) {
+				continue
+			}
+			from, to := at(cuts[i]), at(cuts[i+1])
+			if n := len(pieces); n > 0 && pieces[n-1][len(pieces[n-1])-1] == from {
+				pieces[n-1] = append(pieces[n-1], to)
+			} else {
+				pieces = append(pieces, []s2.Point{from, to})
+			}
+		}
+	}
+	if len(pieces) == 0 {
+		return pointsGeometry(nil).out()
+	}
+	return linesGeometry(pieces).out()
+}
