@@ -1,0 +1,113 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"logkeep/internal/control"
+	"logkeep/internal/fault"
+	"logkeep/internal/resource"
+	"logkeep/internal/schema"
+	"logkeep/internal/worker/wire"
+)
+
+const below = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/g/providers/Microsoft.OperationalInsights/workspaces/"
+
+// world has every workspace, linked to one cluster, and every table but None_CL.
+type world struct {
+	Plane
+	settings control.Settings
+	fails    map[schema.TableName]error
+	took     []string // table and body of what was appended
+}
+
+func (w *world) Workspace(_ context.Context, id resource.ID) (control.Workspace, error) {
+	return control.Workspace{ID: id, CustomerID: schema.WorkspaceID(id.Name()), Link: &control.Link{ClusterID: "c"}}, nil
+}
+
+func (w *world) Table(_ context.Context, id resource.ID) (control.Table, error) {
+	if id.Name() == "None_CL" {
+		return control.Table{}, fault.New(fault.TableNotFound, "no such table")
+	}
+	return control.Table{ID: id}, nil
+}
+
+func (w *world) ClusterByID(context.Context, schema.ClusterID) (control.Cluster, error) {
+	return control.Cluster{Settings: w.settings}, nil
+}
+
+func (w *world) Append(_ context.Context, v control.Workspace, r wire.Append, body io.Reader) (wire.Appended, error) {
+	if err := w.fails[r.Table.Name]; err != nil {
+		return wire.Appended{}, err
+	}
+	b, err := io.ReadAll(body)
+	w.took = append(w.took, string(v.CustomerID)+"/"+string(r.Table.Name)+": "+string(b))
+	return wire.Appended{}, err
+}
+
+func rule(t *testing.T, flows ...control.Flow) control.Rule {
+	t.Helper()
+	r := control.Rule{Streams: map[string][]schema.Column{"Custom-A_CL": nil, "Custom-None_CL": nil}, Flows: flows}
+	for _, name := range []string{"one", "two"} {
+		id, err := resource.Parse(below + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Destinations = append(r.Destinations, control.Destination{Name: name, Workspace: id})
+	}
+	return r
+}
+
+func TestRowsGoToEveryTableOfTheirStream(t *testing.T) {
+	w := &world{}
+	r := rule(t, control.Flow{Streams: []string{"Custom-A_CL"}, Destinations: []string{"one", "two"}})
+	if err := New(w, w).Ingest(t.Context(), Request{Rule: r, Stream: "Custom-A_CL", Body: strings.NewReader("[{}]")}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"one/A_CL: [{}]", "two/A_CL: [{}]"}; !slices.Equal(w.took, want) {
+		t.Errorf("took %q, want %q", w.took, want)
+	}
+	w.took = nil
+	large := Request{Rule: r, Stream: "Custom-A_CL", Body: bytes.NewReader(make([]byte, MaxBytes+1))}
+	if err := New(w, w).Ingest(t.Context(), large); !errors.Is(err, fault.ContentLengthLimit) || w.took != nil {
+		t.Errorf("a large body: %v, %d tables", err, len(w.took))
+	}
+	large.Body = cutOff{}
+	if err := New(w, w).Ingest(t.Context(), large); !errors.Is(err, fault.MalformedJSON) || w.took != nil {
+		t.Errorf("a body that ends early: %v", err)
+	}
+}
+
+type cutOff struct{}
+
+func (cutOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestRowsWithoutAWayAreRefused(t *testing.T) {
+	w := &world{}
+	none := rule(t)
+	if err := New(w, w).Ingest(t.Context(), Request{Rule: none, Stream: "Custom-A_CL", Body: strings.NewReader("[]")}); !errors.Is(err, fault.StreamNotFound) {
+		t.Errorf("a stream of no flow: %v", err)
+	}
+	gone := rule(t, control.Flow{Streams: []string{"Custom-None_CL"}, Destinations: []string{"one"}})
+	if err := New(w, w).Ingest(t.Context(), Request{Rule: gone, Stream: "Custom-None_CL", Body: strings.NewReader("[]")}); !errors.Is(err, fault.TableNotFound) {
+		t.Errorf("a table that is gone: %v", err)
+	}
+}
+
+func TestRowsWhileTheKeyIsAwayAreRefusedUnlessTheOwnerSaysDrop(t *testing.T) {
+	for _, code := range []fault.Code{fault.CustomerManagedKeyRevoked, fault.CustomerManagedKeyUnreachable, fault.CustomerManagedKeyDamaged, fault.InvalidRow} {
+		for _, way := range []string{control.Reject, control.Drop, ""} {
+			w := &world{settings: control.Settings{IngestionWhenRevoked: way}, fails: map[schema.TableName]error{"A_CL": fault.New(code, "no")}}
+			r := rule(t, control.Flow{Streams: []string{"Custom-A_CL"}, Destinations: []string{"one"}})
+			err := New(w, w).Ingest(t.Context(), Request{Rule: r, Stream: "Custom-A_CL", Body: strings.NewReader("[{}]")})
+			if dropped := way == control.Drop && code != fault.InvalidRow; dropped != (err == nil) || err != nil && !errors.Is(err, code) {
+				t.Errorf("%s with %q: %v", code, way, err)
+			}
+		}
+	}
+}

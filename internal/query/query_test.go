@@ -1,0 +1,70 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"logkeep/internal/control"
+	"logkeep/internal/fault"
+	"logkeep/internal/resource"
+	"logkeep/internal/schema"
+	"logkeep/internal/worker/wire"
+)
+
+// planned has tables by workspace and remembers what was asked.
+type planned struct {
+	tables map[string][]control.Table
+	asked  wire.Query
+	fails  error
+}
+
+func (p *planned) Tables(_ context.Context, w resource.ID) ([]control.Table, error) {
+	return p.tables[w.Name()], nil
+}
+
+func (p *planned) Query(_ context.Context, _ []control.Workspace, q wire.Query) (io.ReadCloser, error) {
+	p.asked = q
+	return io.NopCloser(strings.NewReader("{}")), p.fails
+}
+
+func workspace(t *testing.T, name string) control.Workspace {
+	t.Helper()
+	id, err := resource.Parse("/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/g/providers/Microsoft.OperationalInsights/workspaces/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return control.Workspace{ID: id, CustomerID: schema.WorkspaceID(name)}
+}
+
+func TestTablesOfOneNameAreOneWithTheColumnsOfAll(t *testing.T) {
+	a := []schema.Column{{Name: "x", Type: schema.Long}, {Name: "y", Type: schema.String}}
+	b := []schema.Column{{Name: "z", Type: schema.Real}, {Name: "x", Type: schema.Long}}
+	got := merge(merge(merge(nil, schema.Table{Name: "T", Columns: a}), schema.Table{Name: "t", Columns: b}), schema.Table{Name: "T", Columns: b})
+	if len(got) != 2 || len(got[0].Columns) != 3 || got[0].Columns[2].Name != "z" || len(got[1].Columns) != 2 {
+		t.Errorf("%+v", got)
+	}
+	if len(a) != 2 {
+		t.Error("the workspace's own table was changed")
+	}
+}
+
+func TestTheInnermostCodeSaysWhatToDo(t *testing.T) {
+	revoked := fault.New(fault.CustomerManagedKeyRevoked, "repair the key")
+	p := &planned{fails: revoked}
+	_, err := New(p, p).Query(t.Context(), Request{Workspaces: []control.Workspace{workspace(t, "a")}, Text: "T"})
+	f := fault.Of(err)
+	if f.Code != fault.InsufficientAccess || f.Status() != 403 || f.Inner == nil || f.Inner.Code != fault.CustomerManagedKeyRevoked || f.Inner.Message != "repair the key" {
+		t.Errorf("%+v", f)
+	}
+	silent := fault.New(fault.CustomerManagedKeyUnreachable, "wait")
+	p.fails = silent
+	if _, err = New(p, p).Query(t.Context(), Request{}); !errors.Is(err, fault.CustomerManagedKeyUnreachable) || fault.Of(err).Status() != 503 {
+		t.Errorf("a silent vault: %v", err)
+	}
+	if p.asked.MaxRows != MaxRows || p.asked.MaxBytes != MaxBytes {
+		t.Errorf("a query without bounds: %+v", p.asked)
+	}
+}
