@@ -47,7 +47,7 @@ func TestEveryTypeHasItsJSON(t *testing.T) {
 		{schema.Long, int64(math.MaxInt64), `9223372036854775807`},
 		{schema.Long, int64(math.MinInt64), `-9223372036854775808`},
 		{schema.Real, 0.1, `0.1`},
-		{schema.Real, -0.0, `0`},
+		{schema.Real, math.Copysign(0, -1), `-0`},
 		{schema.Real, 1e300, `1e+300`},
 		{schema.Real, math.NaN(), `"NaN"`},
 		{schema.Real, math.Inf(1), `"Infinity"`},
