@@ -104,10 +104,7 @@ func (b *binder) bagUnpack(op *syntax.Evaluate, t *table, e *env) *table {
 // narrow makes a row of each cell.
 func (b *binder) narrow(op *syntax.Evaluate, t *table) *table {
 	n := b.column("row", schema.Long)
-	u := &plan.Union{}
-	for _, c := range []plan.Column{b.column("Row", schema.Long), b.column("Column", schema.String), b.column("Value", schema.String)} {
-		u.Cols = append(u.Cols, c)
-	}
+	u := &plan.Union{Cols: []plan.Column{b.column("Row", schema.Long), b.column("Column", schema.String), b.column("Value", schema.String)}}
 	in := b.exact(t)
 	shared := &plan.Shared{Name: "narrow", In: &plan.Number{In: in.rel, Col: n}, Once: true}
 	for _, c := range in.cols {

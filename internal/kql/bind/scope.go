@@ -21,7 +21,6 @@ type scope struct {
 	win         *windows
 	serial      bool   // rows are in order; aggregates that list them keep it
 	where       string // the operator, for messages
-	arg         int    // how deep in calls; aggregates can't be nested
 }
 
 // scalarScope is for a value in a let or an argument: it sees the columns

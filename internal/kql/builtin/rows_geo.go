@@ -32,6 +32,8 @@ func geoRows() []Function {
 		g("geo_polygon_centroid", "(polygon:dynamic) dynamic", native.GeoPolygonCentroid, "The middle of a polygon."),
 		g("geo_polygon_densify", "(polygon:dynamic, tolerance:real?) dynamic", native.GeoPolygonDensify, "A polygon with more points, so that its edges are straight in degrees."),
 		g("geo_polygon_to_s2cells", "(polygon:dynamic, level:real?) dynamic", native.PolygonS2Cells, "The S2 cells that meet a polygon."),
+		g("geo_polygon_simplify", "(polygon:dynamic, tolerance:real?) dynamic", native.GeoPolygonSimplify, "A polygon with fewer points."),
+		g("geo_polygon_to_h3cells", "(polygon:dynamic, resolution:real?) dynamic", native.PolygonH3Cells, "The H3 cells whose middle is inside of a polygon."),
 		g("geo_intersects_2lines", "(a:dynamic, b:dynamic) bool", native.GeoLinesIntersect, "Whether two lines meet."),
 		g("geo_intersects_line_with_polygon", "(line:dynamic, polygon:dynamic) bool", native.GeoLinePolygonIntersect, "Whether a line and a polygon meet."),
 		g("geo_intersects_2polygons", "(a:dynamic, b:dynamic) bool", native.GeoPolygonsIntersect, "Whether two polygons meet."),

@@ -18,6 +18,7 @@ func internalRows() []Function {
 		g("__in", "(value:dynamic, list:dynamic) bool", NullSafe, native.In(false)),
 		g("__in_fold", "(value:dynamic, list:dynamic) bool", NullSafe, native.In(true)),
 		g("__has_any", "(text:string, terms:dynamic) bool", NullSafe, native.HasAny),
+		g("__has_any_of", "(text:string, terms:dynamic) bool", 0, native.HasAnyOf),
 		g("__has_all", "(text:string, terms:dynamic) bool", NullSafe, native.HasAll),
 		g("__has", "(text:string, term:string, left:bool, right:bool) bool", 0, native.Has),
 		g("__matches", "(text:string, regex:string) bool", 0, native.Matches),

@@ -95,9 +95,6 @@ func SQL(r plan.Rel, cols []plan.Column, rel func(Source) string) (string, []any
 // name is what a column is called in SQL.
 func name(id plan.ID) string { return "c" + strconv.Itoa(int(id)) }
 
-// quote writes a name that is not ours.
-func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
 func (e *emitter) fresh(prefix string) string {
 	e.names++
 	return prefix + strconv.Itoa(e.names)

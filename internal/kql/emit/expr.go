@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"logkeep/internal/kql/plan"
+	"logkeep/internal/kql/syntax"
 	"logkeep/internal/schema"
 )
 
@@ -158,6 +159,9 @@ func (e *emitter) in(x *plan.In) string {
 	if len(x.Items) == 0 {
 		return "false"
 	}
+	if sql, ok := e.longList(x); ok {
+		return "(" + l + " IN (SELECT unnest(" + sql + ")))"
+	}
 	items := make([]string, len(x.Items))
 	for i, it := range x.Items {
 		if c, ok := it.(*plan.Const); ok && x.Fold {
@@ -169,6 +173,10 @@ func (e *emitter) in(x *plan.In) string {
 	}
 	return "(" + l + " IN (" + strings.Join(items, ", ") + "))"
 }
+
+// manyTerms is how many terms make one regular expression; a longer one takes
+// the engine seconds to prepare.
+const manyTerms = 64
 
 // outside is a character that belongs to no term: ASCII, neither letter nor digit.
 const outside = `[^0-9A-Za-z\x{80}-\x{10FFFF}]`
@@ -185,6 +193,13 @@ func (e *emitter) match(m *plan.Match) string {
 	}
 	if len(consts) != len(m.Y) {
 		return e.matchAny(m, x)
+	}
+	if len(consts) > manyTerms && m.Op == plan.Has && m.Fold {
+		quoted := make([]string, len(consts))
+		for i, s := range consts {
+			quoted[i] = syntax.JSONQuote(s)
+		}
+		return "coalesce(kql___has_any_of_0(" + x + ", " + e.text("["+strings.Join(quoted, ",")+"]") + "), false)"
 	}
 	if len(consts) > 1 {
 		return e.terms(m, x, consts)

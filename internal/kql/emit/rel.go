@@ -78,6 +78,9 @@ func (e *emitter) values(r *plan.Values) string {
 	if len(r.Rows) == 0 {
 		return "(SELECT " + strings.Join(cols, ", ") + " WHERE false)"
 	}
+	if sql, ok := e.longValues(r); ok {
+		return sql
+	}
 	rows := make([]string, len(r.Rows))
 	for i, row := range r.Rows {
 		vals := make([]string, len(row))

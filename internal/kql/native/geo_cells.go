@@ -335,3 +335,34 @@ func H3Neighbors(a []any) (any, error) {
 	}
 	return h3Names(c.GridDiskDistances(1)[1]).out()
 }
+
+// PolygonH3Cells is geo_polygon_to_h3cells(polygon, resolution): the cells whose
+// middle is inside.
+func PolygonH3Cells(a []any) (any, error) {
+	polygons, ok := readPolygons(a[0])
+	level, ok2 := wholeIn(a[1], 6, 0, 15)
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	var out []h3.Cell
+	for _, g := range polygons {
+		if g.Area()*earth*earth/h3.HexagonAreaAvgM2(level) > maxCells {
+			return nil, nil
+		}
+		var shape h3.GeoPolygon
+		for i, l := range g.Loops() {
+			var ring h3.GeoLoop
+			for _, p := range l.Vertices() {
+				ll := s2.LatLngFromPoint(p)
+				ring = append(ring, h3.NewLatLng(ll.Lat.Degrees(), ll.Lng.Degrees()))
+			}
+			if i == 0 {
+				shape.GeoLoop = ring
+			} else {
+				shape.Holes = append(shape.Holes, ring)
+			}
+		}
+		out = append(out, h3.PolygonToCells(shape, level)...)
+	}
+	return h3Names(out).out()
+}

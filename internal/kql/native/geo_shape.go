@@ -2,6 +2,7 @@ package native
 
 import (
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/golang/geo/s1"
@@ -85,16 +86,62 @@ func linesGeometry(lines [][]s2.Point) Value {
 	return geometry("MultiLineString", array(parts))
 }
 
-// tessellate puts points between those of a line so that straight lines in
-// degrees stay within the tolerance of what is drawn on the sphere.
-func tessellate(v []s2.Point, tolerance float64) []s2.Point {
-	projection := s2.NewPlateCarreeProjection(180)
-	t := s2.NewEdgeTessellator(projection, s1.Angle(tolerance/earth))
-	var out []s2.Point
-	for i := range len(v) - 1 {
-		out = t.AppendUnprojected(projection.Project(v[i]), projection.Project(v[i+1]), out)
+// A place in degrees, as it was written: longitude and latitude.
+type degrees [2]float64
+
+func (d degrees) point() s2.Point { return s2.PointFromLatLng(s2.LatLngFromDegrees(d[1], d[0])) }
+
+func readDegrees(v Value) []degrees {
+	out := make([]degrees, len(v.Items))
+	for i, x := range v.Items {
+		out[i][0], _ = x.Items[0].number()
+		out[i][1], _ = x.Items[1].number()
 	}
 	return out
+}
+
+// tessellate halves the edges of a line until straight lines in degrees stay
+// within the tolerance of what is drawn on the sphere.
+func tessellate(v []degrees, tolerance float64) []s2.Point {
+	out := []s2.Point{v[0].point()}
+	var split func(a, b degrees, depth int)
+	split = func(a, b degrees, depth int) {
+		p, q := a.point(), b.point()
+		far := math.Abs(a[0]-b[0]) >= 180
+		for _, t := range [...]float64{0.25, 0.5, 0.75} {
+			m := degrees{a[0] + t*(b[0]-a[0]), a[1] + t*(b[1]-a[1])}.point()
+			far = far || meters(m.Distance(s2.Interpolate(t, p, q))) > tolerance
+		}
+		if far && depth < 20 {
+			m := degrees{(a[0] + b[0]) / 2, (a[1] + b[1]) / 2}
+			split(a, m, depth+1)
+			split(m, b, depth+1)
+			return
+		}
+		out = append(out, q)
+	}
+	for i := range len(v) - 1 {
+		split(v[i], v[i+1], 0)
+	}
+	return out
+}
+
+// unwrap cuts a line where it crosses the meridian of 180 degrees.
+func unwrap(v []s2.Point) (out [][]s2.Point) {
+	const edge = 179.999999999999
+	last := []s2.Point{v[0]}
+	for i := 1; i < len(v); i++ {
+		a, b := s2.LatLngFromPoint(v[i-1]).Lng.Degrees(), s2.LatLngFromPoint(v[i]).Lng.Degrees()
+		if math.Abs(a-b) > 180 {
+			n := v[i-1].Cross(v[i].Vector)
+			lat := math.Atan(n.X/n.Z) * 180 / math.Pi
+			last = append(last, degrees{math.Copysign(edge, a), lat}.point())
+			out = append(out, last)
+			last = []s2.Point{degrees{math.Copysign(edge, b), lat}.point()}
+		}
+		last = append(last, v[i])
+	}
+	return append(out, last)
 }
 
 func validTolerance(a any) (float64, bool) {
@@ -109,9 +156,15 @@ func GeoLineDensify(a []any) (any, error) {
 	if !ok || !ok2 {
 		return nil, nil
 	}
+	v := parse(a[0])
+	c, _ := v.Get("coordinates")
+	parts := []Value{c}
+	if len(lines) > 1 {
+		parts = c.Items
+	}
 	var out [][]s2.Point
-	for _, l := range lines {
-		out = append(out, tessellate(l, tolerance))
+	for _, p := range parts {
+		out = append(out, unwrap(tessellate(readDegrees(p), tolerance))...)
 	}
 	return linesGeometry(out).out()
 }
@@ -123,7 +176,54 @@ func GeoPolygonDensify(a []any) (any, error) {
 	if !ok || !ok2 {
 		return nil, nil
 	}
-	return polygonsGeometry(polygons, func(ring []s2.Point) []s2.Point { return tessellate(ring, tolerance) }).out()
+	written := map[s2.Point]degrees{}
+	note := func(v Value) {
+		for _, d := range readDegrees(v) {
+			written[d.point()] = d
+		}
+	}
+	v := parse(a[0])
+	c, _ := v.Get("coordinates")
+	for _, part := range c.Items {
+		for _, ring := range part.Items {
+			if len(ring.Items) > 0 && ring.Items[0].Kind == Array {
+				note(ring)
+			}
+		}
+		if len(part.Items) > 0 && len(part.Items[0].Items) > 0 && part.Items[0].Items[0].Kind != Array {
+			note(part)
+		}
+	}
+	return polygonsGeometry(polygons, func(ring []s2.Point) []s2.Point {
+		line := make([]degrees, len(ring))
+		for i, p := range ring {
+			line[i] = written[p]
+		}
+		return tessellate(line, tolerance)
+	}).out()
+}
+
+// GeoPolygonSimplify is geo_polygon_simplify(polygon, tolerance).
+func GeoPolygonSimplify(a []any) (any, error) {
+	polygons, ok := readPolygons(a[0])
+	tolerance := realOr(a[1], 10)
+	if !ok || !(tolerance >= 0) || tolerance > earth {
+		return nil, nil
+	}
+	gone := false
+	v := polygonsGeometry(polygons, func(ring []s2.Point) []s2.Point {
+		l := s2.Polyline(ring)
+		var kept []s2.Point
+		for _, i := range l.SubsampleVertices(s1.Angle(tolerance / earth)) {
+			kept = append(kept, l[i])
+		}
+		gone = gone || len(kept) < 4
+		return kept
+	})
+	if gone {
+		return nil, nil
+	}
+	return v.out()
 }
 
 // polygonsGeometry writes polygons; change gets every ring closed.

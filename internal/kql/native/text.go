@@ -359,6 +359,9 @@ func HasAnyIndex(a []any) (any, error) {
 // the right, or both, by the ends of s or by an ASCII character that is neither
 // letter nor digit.
 func HasTerm(s, term string, left, right, fold bool) bool {
+	if term == "" {
+		return true
+	}
 	if fold {
 		s, term = strings.ToLower(s), strings.ToLower(term)
 	}
