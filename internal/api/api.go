@@ -17,6 +17,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -57,12 +58,16 @@ type Deps struct {
 	Collector Collector  // nil, or without Shared: no rows that are signed with one
 
 	Evidence Evidence // nil: no census and no coverage
+
+	// Metrics writes the server's metrics; nil: there are none.
+	Metrics func(w io.Writer) error
 }
 
 // Evidence tells what lies at rest and under which keys.
 type Evidence interface {
 	Census(ctx context.Context, c control.Cluster) (control.Census, error)
 	Coverage(ctx context.Context, c control.Cluster) (control.Coverage, error)
+	KeyEvents(ctx context.Context, c control.Cluster) (control.KeyEvents, error)
 }
 
 // server holds the dependencies; its methods are the handlers.
@@ -100,6 +105,9 @@ func (s *server) controlFaces() []*face {
 	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.collectionRoutes())
 	if s.Evidence != nil {
 		arm = append(arm, s.evidenceRoutes()...)
+	}
+	if s.Metrics != nil {
+		arm = append(arm, s.metricsRoutes()...)
 	}
 	if s.Vaults != nil {
 		arm = append(arm, s.vaultRoutes()...)

@@ -15,6 +15,7 @@ func (s *server) evidenceRoutes() []route {
 	)
 	return []route{
 		{method: "GET", pattern: one + "/keyCensus", action: read, handle: ofCluster(s, s.Evidence.Census)},
+		{method: "GET", pattern: one + "/keyEvents", action: read, handle: ofCluster(s, s.Evidence.KeyEvents)},
 		{method: "GET", pattern: one + "/coverage", action: read, handle: ofCluster(s, s.Evidence.Coverage)},
 	}
 }

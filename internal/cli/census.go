@@ -25,6 +25,15 @@ func evidenceCommands(t terminal) []*cobra.Command {
 				}
 				return whole, err
 			}),
+		evidenceCommand(t, "events CLUSTER", "Show what happened to a cluster's key",
+			"Show the last changes of the key's state, of the key and of the version in use, newest first.",
+			func(c *cobra.Command, s *client.Server, id string) (json.RawMessage, error) {
+				events, whole, err := s.KeyEvents(c.Context(), id)
+				if err == nil {
+					err = printEvents(t.out, events, c)
+				}
+				return whole, err
+			}),
 		evidenceCommand(t, "coverage CLUSTER", "Show what lies on disk and which keys protect it",
 			"Show every kind of object and file that the server has, the keys that protect the cluster's,\nand what is in the clear by design and why.",
 			func(c *cobra.Command, s *client.Server, id string) (json.RawMessage, error) {
@@ -99,6 +108,18 @@ func printCensus(out io.Writer, keys []client.KeyUse, c *cobra.Command) error {
 			last = k.LastUsed.Format(time.RFC3339)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", k.KID, k.Holder, len(k.Wraps), k.Objects, k.Bytes, last, safe, short(k.Reason))
+	}
+	return w.Flush()
+}
+
+func printEvents(out io.Writer, events []client.KeyEvent, c *cobra.Command) error {
+	if !asTable(c) {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "AT\tWHAT\tFROM\tTO\tREASON")
+	for _, e := range events {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.At.Format(time.RFC3339), e.What, e.From, e.To, short(e.Reason))
 	}
 	return w.Flush()
 }

@@ -46,6 +46,21 @@ type KeyWrap struct {
 	Bytes      int64              `json:"bytes"`
 }
 
+// KeyEvents are the last things that happened to a cluster's key, newest first.
+type KeyEvents struct {
+	Cluster string     `json:"cluster"`
+	Value   []KeyEvent `json:"value"`
+}
+
+// A KeyEvent is a change of a key's state, of the key, or of its version in use.
+type KeyEvent struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"` // State, Key or Version
+	From   string    `json:"from,omitempty"`
+	To     string    `json:"to,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+}
+
 // A Coverage lists all that is at rest, for one cluster.
 type Coverage struct {
 	Cluster string    `json:"cluster"`

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"logkeep/internal/catalog"
+	"logkeep/internal/control"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/schema"
@@ -23,10 +24,32 @@ type leaf struct {
 	// Used has every key version that the cluster had a key under, and when
 	// one was last unwrapped or replaced.
 	Used map[string]time.Time `json:"used,omitempty"`
+
+	Events []control.KeyEvent `json:"events,omitempty"` // oldest first
 }
 
-// keepUsed is how many key versions are remembered.
-const keepUsed = 100
+// keepUsed is how many key versions are remembered, keepEvents how many events.
+const (
+	keepUsed   = 100
+	keepEvents = 200
+)
+
+// tell adds an event, if there is a change.
+func (l *leaf) tell(at time.Time, what, from, to, reason string) {
+	if from == to {
+		return
+	}
+	l.Events = append(l.Events, control.KeyEvent{At: at.UTC().Truncate(time.Millisecond), What: what, From: from, To: to, Reason: reason})
+	l.Events = l.Events[max(0, len(l.Events)-keepEvents):]
+}
+
+// words are a key's, "" for none.
+func words(id kek.ID) string {
+	if id.IsZero() {
+		return ""
+	}
+	return id.String()
+}
 
 // use notes that key versions are used now.
 func (l *leaf) use(now time.Time, kids ...string) {
@@ -97,6 +120,12 @@ func (d *Domains) Save(ctx context.Context, cluster schema.ClusterID, page keyri
 		if err != nil {
 			return err
 		}
+		was, err := l.kid()
+		if err != nil {
+			return err
+		}
+		l.tell(time.Now(), "Key", words(l.Setting), words(page.Setting), "")
+		l.tell(time.Now(), "Version", words(was), words(page.Canary.KID), "")
 		l.Setting, l.Canary = page.Setting, nil
 		if !page.Canary.KID.IsZero() {
 			if l.Canary, err = page.Canary.Encode(); err != nil {
@@ -163,6 +192,11 @@ func (d *Domains) Note(ctx context.Context, cluster schema.ClusterID, v keyring.
 		if err != nil {
 			return err
 		}
+		from := ""
+		if l.Verdict.State != keyring.Unknown {
+			from = l.Verdict.State.String()
+		}
+		l.tell(v.Since, "State", from, v.State.String(), v.Reason)
 		l.Verdict = v
 		kid, err := l.kid()
 		if err != nil {

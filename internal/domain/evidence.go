@@ -185,6 +185,18 @@ func (d *Domains) Census(ctx context.Context, c control.Cluster) (control.Census
 	return census, nil
 }
 
+// KeyEvents lists what happened to a cluster's key, newest first.
+func (d *Domains) KeyEvents(ctx context.Context, c control.Cluster) (control.KeyEvents, error) {
+	events := control.KeyEvents{Cluster: c.ID.String(), Value: []control.KeyEvent{}}
+	err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		l, err := readLeaf(ctx, tx, c.ClusterID)
+		events.Value = append(events.Value, l.Events...)
+		return err
+	})
+	slices.Reverse(events.Value)
+	return events, err
+}
+
 // verdict tells whether a key version may be disabled, and why.
 func (d *Domains) verdict(cluster schema.ClusterID, state keyring.State, u control.KeyUse, users []schema.ClusterID) (safe bool, reason string) {
 	others := slices.DeleteFunc(users, func(id schema.ClusterID) bool { return id == cluster })

@@ -191,6 +191,9 @@ func (g *guard) apply(e Event) {
 	}
 	if m.State != was {
 		g.r.cfg.Log.Info("key state", "cluster", string(g.id), "was", was.String(), "is", m.State.String(), "reason", m.Reason)
+		if g.r.cfg.Observe != nil {
+			g.r.cfg.Observe.Moved(was, *g.snap.Load())
+		}
 		if m.State == Unreachable {
 			g.soon() // a late answer counts for the old epoch: ask anew
 		}

@@ -74,10 +74,14 @@ func (g *guard) ask(q question) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(g.ctx, q.policy.Timeout)
+	began := g.r.cfg.Now()
 	said, reason, wish := q.put(ctx)
 	cancel()
 	if g.ctx.Err() != nil {
 		return // what was cut off by the end of the watch says nothing
+	}
+	if g.r.cfg.Observe != nil && q.vault != nil && q.cluster.Identity != "" {
+		g.r.cfg.Observe.Probed(g.id, said, g.r.cfg.Now().Sub(began))
 	}
 	for _, a := range q.askers {
 		a.g.hear(a.seq, Event{At: g.r.cfg.Now(), Ask: a.ask, Said: said, Reason: reason})

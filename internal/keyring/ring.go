@@ -69,8 +69,20 @@ type Config struct {
 	// the machine sleeps; nil is time.Now, which does not. BootClock does.
 	Now func() time.Time
 
-	Jitter func() float64 // in [0,1), spreads retries; nil is random
-	Log    *slog.Logger   // nil is the default
+	Observe Observer       // is told what happens; nil if nobody wants to know
+	Jitter  func() float64 // in [0,1), spreads retries; nil is random
+	Log     *slog.Logger   // nil is the default
+}
+
+// An Observer is told of probes and of changes of state. Its methods are called
+// where waiting would cost, so they must return at once, and they must not call
+// the ring.
+type Observer interface {
+	// Probed tells what a vault said to a question of a cluster, and when it
+	// took how long. Questions that no vault was asked are not told.
+	Probed(cluster schema.ClusterID, said Said, took time.Duration)
+	// Moved tells that a cluster's state is another one now.
+	Moved(from State, s Status)
 }
 
 // Ring watches the keys of clusters. Its methods are safe for concurrent use.
@@ -214,6 +226,15 @@ func (r *Ring) Notice(vaultURI, key string) {
 	for _, g := range r.all() {
 		g.notice(vaultURI, key)
 	}
+}
+
+// Clusters lists what is watched, the service's first.
+func (r *Ring) Clusters() []schema.ClusterID {
+	var ids []schema.ClusterID
+	for _, g := range r.all() {
+		ids = append(ids, g.id)
+	}
+	return ids
 }
 
 func (r *Ring) guard(id schema.ClusterID) *guard {

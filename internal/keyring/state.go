@@ -74,6 +74,15 @@ const (
 	Nonsense             // damaged
 )
 
+var saidNames = [...]string{"silent", "unwrapped", "denied", "damaged"}
+
+func (s Said) String() string {
+	if int(s) < len(saidNames) {
+		return saidNames[s]
+	}
+	return fmt.Sprintf("Said(%d)", uint8(s))
+}
+
 // Event is an answer, or the passing of time.
 type Event struct {
 	At     time.Time // now

@@ -130,8 +130,12 @@ func TestCoverageNamesEveryFile(t *testing.T) {
 	}
 	s.holds(2400)
 	walk("after a query")
+	family := children(t, s.exe.Process.Pid)
 	must(t, s.exe.Process.Kill())
 	s.exe.Wait()
+	for _, child := range family {
+		child.ends(t, limit)
+	}
 	walk("after a crash")
 	s.serve()
 	s.holds(2400)

@@ -27,6 +27,7 @@ import (
 	"logkeep/internal/ingest"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
+	"logkeep/internal/metrics"
 	"logkeep/internal/query"
 	"logkeep/internal/rbac"
 	"logkeep/internal/resource"
@@ -116,22 +117,25 @@ func Run(ctx context.Context, cfg Config) (err error) {
 			Principal: admin.ServicePrincipal, Tenant: admin.ServiceTenant,
 		},
 	})
+	var counts metrics.Set
+	observed := domain.NewMetrics(&counts)
 	sup := supervise.New(supervise.Config{
 		Command: append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "worker"), Runtime: runtime, Accounts: dir.in("accounts"),
 		Service: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Roots: ca,
-		Memory: cfg.Memory, Flush: cfg.Flush, Policy: policy, Host: domains, Now: clock, Log: cfg.Log,
+		Memory: cfg.Memory, Flush: cfg.Flush, Policy: policy, Host: domains, Now: clock, Log: cfg.Log, Revoked: observed.Revoked,
 	})
 	integrity, err := integrityKey(ctx, tokens, policy, roots, cfg.Domain)
 	if err != nil {
 		return err
 	}
 	ring, err := keyring.New(keyring.Config{
-		Book: domains, Workers: domains, Open: domains.Open, Integrity: integrity, Now: clock, Log: cfg.Log,
+		Book: domains, Workers: domains, Open: domains.Open, Integrity: integrity, Now: clock, Log: cfg.Log, Observe: observed,
 	})
 	if err != nil {
 		return err
 	}
 	domains.Attach(sup, ring)
+	domains.Gauges(&counts)
 	undo.push(sup.Close)
 	undo.push(ring.Close)
 	backs.Store(&callbacks{access: access, ring: ring})
@@ -166,7 +170,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v},
 		Control:  plane, Vaults: v,
 		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains)},
-		Evidence: domains,
+		Evidence: domains, Metrics: counts.Write,
 	})
 	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support)
 }

@@ -37,7 +37,17 @@ type Worker struct {
 	gone   chan struct{} // closed when the process has been reaped
 
 	mu     sync.Mutex
-	reason string // why it was ended, if we ended it
+	reason string    // why it was ended, if we ended it
+	denied time.Time // when its key was, if that was it
+}
+
+// deny notes that the process is to end because its key was denied.
+func (w *Worker) deny() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.denied.IsZero() {
+		w.denied = time.Now()
+	}
 }
 
 // launch carries out d.start: it starts a worker and has it open its accounts.
@@ -190,6 +200,7 @@ func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader, hostPath s
 	}
 	io.Copy(io.Discard, stderr) // after a line too long to be one: a full pipe would stop the worker
 	err := cmd.Wait()
+	ended := time.Now()
 	w.host.Close()
 	w.http.CloseIdleConnections()
 	os.Remove(w.socket)
@@ -197,8 +208,11 @@ func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader, hostPath s
 	s.ended(w.Domain, w)
 	close(w.gone)
 	w.mu.Lock()
-	reason := w.reason
+	reason, denied := w.reason, w.denied
 	w.mu.Unlock()
+	if !denied.IsZero() && s.cfg.Revoked != nil {
+		s.cfg.Revoked(w.Domain, ended.Sub(denied))
+	}
 	switch {
 	case reason != "":
 		s.cfg.Log.Info("worker ended", "domain", w.Domain, "pid", w.PID, "reason", reason)

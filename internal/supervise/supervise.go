@@ -50,6 +50,10 @@ type Config struct {
 	Host     Host
 	Now      func() time.Time // the clock of leases: keyring.BootClock
 	Log      *slog.Logger
+
+	// Revoked is told how long after Revoke the process of a domain was gone;
+	// may be nil.
+	Revoked func(domain schema.ClusterID, took time.Duration)
 }
 
 // A Supervisor holds the workers. It is safe for concurrent use.
@@ -137,6 +141,9 @@ func (s *Supervisor) Revoke(key schema.ClusterID, reason string) {
 	}
 	for id, d := range s.domains {
 		if id == key || key == schema.ServiceCluster {
+			if d.process != nil {
+				d.process.deny()
+			}
 			d.end(reason)
 		}
 	}

@@ -60,6 +60,25 @@ func (s *Server) Census(ctx context.Context, clusterID string) (keys []KeyUse, w
 	return answer.Keys, whole, err
 }
 
+// A KeyEvent is something that happened to a cluster's key.
+type KeyEvent struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"` // State, Key or Version
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Reason string    `json:"reason"`
+}
+
+// KeyEvents asks what happened to a cluster's key, newest first. whole is the
+// server's answer.
+func (s *Server) KeyEvents(ctx context.Context, clusterID string) (events []KeyEvent, whole json.RawMessage, err error) {
+	var answer struct {
+		Value []KeyEvent `json:"value"`
+	}
+	whole, err = s.below(ctx, clusterID, "keyEvents", &answer)
+	return answer.Value, whole, err
+}
+
 // Coverage asks what lies at rest for a cluster. whole is the server's answer.
 func (s *Server) Coverage(ctx context.Context, clusterID string) (data []Covered, kinds []AtRest, whole json.RawMessage, err error) {
 	var answer struct {
