@@ -51,6 +51,7 @@ require (
 	github.com/go-viper/mapstructure/v2 v2.5.0
 	github.com/goccy/go-json v0.10.6
 	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/golang/geo v0.0.0-20260818125358-b200a1149890
 	github.com/google/flatbuffers v25.12.19+incompatible
 	github.com/inconshreveable/mousetrap v1.1.0
 	github.com/klauspost/cpuid/v2 v2.4.0
@@ -67,6 +68,7 @@ require (
 	github.com/rivo/uniseg v0.4.7
 	github.com/sethvargo/go-retry v0.3.0
 	github.com/spf13/pflag v1.0.9
+	github.com/uber/h3-go/v4 v4.1.0
 	github.com/zeebo/xxh3 v1.1.0
 	go.uber.org/multierr v1.11.0
 	golang.org/x/exp v0.0.0-20260112195511-716be5621a96
