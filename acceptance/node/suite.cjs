@@ -140,6 +140,27 @@ async function policyVault () {
   const wrapped = await cryptography.wrapKey('RSA-OAEP-256', secret)
   assert.deepEqual(Buffer.from((await cryptography.unwrapKey('RSA-OAEP-256', wrapped.result)).result), secret)
 
+  // A backup is opaque, and brings the key back with all its versions.
+  await keys.createRsaKey('k', { keySize: 2048 })
+  const backup = await keys.backupKey('k')
+  await fails(keys.restoreKeyBackup(backup), 409)
+  await (await keys.beginDeleteKey('k', { intervalInMs: 50 })).pollUntilDone()
+  await keys.purgeDeletedKey('k')
+  const restored = await keys.restoreKeyBackup(backup)
+  assert.equal(restored.name, 'k')
+  assert.equal((await all(keys.listPropertiesOfKeyVersions('k'))).length, 2)
+  assert.deepEqual(Buffer.from((await new CryptographyClient(key.id, credential).unwrapKey('RSA-OAEP-256', wrapped.result)).result), secret)
+  const spoilt = Uint8Array.from(backup)
+  spoilt[spoilt.length >> 1] ^= 1
+  await fails(keys.restoreKeyBackup(spoilt), 400)
+
+  // A key made elsewhere works like one made here.
+  const { privateKey, publicKey } = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const jwk = Object.fromEntries(Object.entries(privateKey.export({ format: 'jwk' })).map(([k, v]) => [k, k === 'kty' ? v : Buffer.from(v, 'base64url')]))
+  const imported = await keys.importKey('imported', jwk)
+  const foreign = crypto.publicEncrypt({ key: publicKey, oaepHash: 'sha256', padding: crypto.constants.RSA_PKCS1_OAEP_PADDING }, secret)
+  assert.deepEqual(Buffer.from((await new CryptographyClient(imported.id, credential).unwrapKey('RSA-OAEP-256', foreign)).result), secret)
+
   await vaults.vaults.updateAccessPolicy(group, 'kv-policy', 'replace', { properties: { accessPolicies: policy(['get']) } })
   await fails(new CryptographyClient(key.id, credential).unwrapKey('RSA-OAEP-256', wrapped.result), 403, 'Forbidden')
   await vaults.vaults.updateAccessPolicy(group, 'kv-policy', 'remove', { properties: { accessPolicies: policy(['get']) } })
@@ -345,7 +366,7 @@ async function rows () {
 
 async function main () {
   const steps = [
-    ['sign in', signIn], ['user-assigned identity', userIdentity], ['roles', roleAssignments], ['vault', vaultResource], ['keys', keys], ['access policies', policyVault],
+    ['sign in', signIn], ['user-assigned identity', userIdentity], ['roles', roleAssignments], ['vault', vaultResource], ['keys', keys], ['access policies, backup, import', policyVault],
     ['control plane, generation 9', async () => { const { client, names } = await control(9); await dismantle(client, names) }],
     ['control plane, generation 11', async () => { keep.eleven = await control(11) }],
     ['rows and queries', rows],

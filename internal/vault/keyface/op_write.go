@@ -127,24 +127,7 @@ func (c *call) create(url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var k keystore.Key
-	err = c.Store.Update(c.ctx, func(t *keystore.Tx) (err error) {
-		if k, err = c.nameFree(t); err != nil {
-			return err
-		}
-		if k.Deleted != nil {
-			if err := t.DropKey(k); err != nil {
-				return err
-			}
-			k = keystore.Key{Vault: c.vault.UID, Name: c.target.name}
-		}
-		return t.AddVersion(&k, &v, private)
-	})
-	if err != nil {
-		return nil, err
-	}
-	c.changed(admin.KeyCreated, k.Name, v.ID)
-	return c.bundle(k, v)
+	return c.add(&v, private)
 }
 
 // nameFree returns the key that is to get a version, new or not. One whose time

@@ -117,6 +117,9 @@ var operations = map[shape]operation{
 	{"GET", "keys", true, ""}:                {"KeyGet", "get", "keys/read", (*call).get},
 	{"GET", "keys", true, "versions"}:        {"KeyListVersions", "list", "keys/read", (*call).versions},
 	{"POST", "keys", true, "create"}:         {"KeyCreate", "create", "keys/create/action", (*call).create},
+	{"PUT", "keys", true, ""}:                {"KeyImport", "import", "keys/import/action", (*call).importKey},
+	{"POST", "keys", true, "backup"}:         {"KeyBackup", "backup", "keys/backup/action", (*call).backup},
+	{"POST", "keys", true, ""}:               {"KeyRestore", "restore", "keys/restore/action", (*call).restore}, // only /keys/restore
 	{"POST", "keys", true, "rotate"}:         {"KeyRotate", "rotate", "keys/rotate/action", (*call).rotate},
 	{"PATCH", "keys", true, ""}:              {"KeyUpdate", "update", "keys/update/action", (*call).update},
 	{"DELETE", "keys", true, ""}:             {"KeyDelete", "delete", "keys/delete", (*call).remove},
@@ -136,9 +139,6 @@ var operations = map[shape]operation{
 
 // unavailable are operations that clients know and this vault does not have.
 var unavailable = map[shape]string{
-	{"PUT", "keys", true, ""}:            "import",
-	{"POST", "keys", true, "backup"}:     "backup",
-	{"POST", "keys", true, ""}:           "restore", // only /keys/restore is ever posted to
 	{"POST", "keys", true, "release"}:    "release",
 	{"GET", "keys", true, "attestation"}: "get attestation",
 	{"POST", "rng", false, "rng"}:        "get random bytes",
@@ -146,8 +146,11 @@ var unavailable = map[shape]string{
 
 func route(method string, t target) (*operation, error) {
 	s := shape{method, t.collection, t.name != "", t.verb}
+	if s == (shape{"POST", "keys", true, ""}) && !strings.EqualFold(string(t.name), "restore") {
+		return nil, refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "HTTP POST is not allowed here.")
+	}
 	if name, ok := unavailable[s]; ok {
-		return nil, refuse(http.StatusBadRequest, "NotSupported", "Operation %s is not available in this vault: its keys are made in it and never leave it.", name)
+		return nil, refuse(http.StatusBadRequest, "NotSupported", "Operation %s is not available in this vault.", name)
 	}
 	if op, ok := operations[s]; ok {
 		return &op, nil

@@ -205,6 +205,11 @@ func (t *Tx) AddVersion(k *Key, v *Version, private *material.Private) error {
 	if err := t.PutKey(*k); err != nil {
 		return err
 	}
+	return t.insert(*k, *v, private)
+}
+
+// insert writes a new version of a key that is there.
+func (t *Tx) insert(k Key, v Version, private *material.Private) error {
 	record, mac, err := t.encode(versionPlace(k.Vault, k.Name, v.ID), v)
 	if err != nil {
 		return err
