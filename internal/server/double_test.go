@@ -112,15 +112,18 @@ func TestEveryObjectOfAClusterNeedsBothKeys(t *testing.T) {
 	s.serve()
 	s.mustSend("a", 2000)
 	var id schema.ClusterID
-	eventually(t, limit, "a segment", func() error {
-		customer, _ := s.census() // a file alone may still be on its way into the catalog
-		for _, use := range customer {
-			if use.Objects > 0 {
-				return nil
+	look, err := catalog.Open(t.Context(), filepath.Join(s.DataDir, "catalog.db"))
+	must(t, err)
+	eventually(t, limit, "a segment", func() error { // a file alone may still be on its way into the catalog
+		accounts, err := look.Accounts(t.Context(), "")
+		for _, a := range accounts {
+			if found, err := look.Segments(t.Context(), a.ID); err != nil || len(found) > 0 && a.Kind == "cluster" {
+				return err
 			}
 		}
-		return errNotYet
+		return errors.Join(err, errNotYet)
 	})
+	must(t, look.Close())
 	s.holds(2000)
 	s.halt()
 
