@@ -61,7 +61,7 @@ func launch(t *testing.T, binary, dir string) *server {
 	free.Close()
 
 	log := &bytes.Buffer{} // read only after the end
-	s.command = exec.Command(binary, "serve", "--data-dir", dir, "--listen", address, "--imds", "off")
+	s.command = exec.Command(binary, "serve", "--data-dir", dir, "--listen", address, "--imds", "off", "--swap", "warn")
 	s.command.Stderr = log
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := s.command.StdoutPipe()

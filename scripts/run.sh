@@ -10,7 +10,8 @@ chmod 700 "$dir"
 out="$dir/logkeep.log"
 ready="$(mktemp)"
 
-"$bin" serve --data-dir "$dir" ${LISTEN:+--listen "$LISTEN"} >"$ready" 2>>"$out" &
+# a try is not worth turning off this machine's swap; the log tells if there is any
+LOGKEEP_SWAP="${LOGKEEP_SWAP:-warn}" "$bin" serve --data-dir "$dir" ${LISTEN:+--listen "$LISTEN"} >"$ready" 2>>"$out" &
 pid=$!
 stop() { kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; rm -f "$ready" "$dir/logkeep.pid"; }
 trap 'stop; exit 130' INT TERM

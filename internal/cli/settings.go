@@ -31,6 +31,8 @@ type Settings struct {
 	ProbeTimeout  time.Duration `yaml:"probe-timeout"`
 	Lease         time.Duration `yaml:"lease"`
 	OutageGrace   time.Duration `yaml:"outage-grace"`
+	Sandbox       string        `yaml:"sandbox"` // require or prefer
+	Swap          string        `yaml:"swap"`    // refuse or warn
 
 	// These are lines of the file only.
 	Vaults         []VaultDomain `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
@@ -49,6 +51,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		DataDir: ".logkeep", Listen: "127.0.0.1:8443", Domain: "logkeep.test", IMDS: "127.0.0.1:8480",
 		ProbeInterval: 10 * time.Second, ProbeTimeout: 5 * time.Second, Lease: 30 * time.Second, OutageGrace: time.Hour,
+		Sandbox: "prefer", Swap: "refuse",
 	}
 }
 
@@ -63,6 +66,8 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.ProbeTimeout, "probe-timeout", d.ProbeTimeout, "how long a vault may take to answer")
 	f.DurationVar(&s.Lease, "lease", d.Lease, "how long a worker lives after a good answer; at least twice the probe interval plus the timeout")
 	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
+	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
+	f.StringVar(&s.Swap, "swap", d.Swap, "refuse: not start while this machine has swap, to which decrypted rows could be written; warn: start all the same")
 }
 
 var domainForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$`)
@@ -90,6 +95,11 @@ func (s *Settings) check() error {
 	for _, v := range s.Vaults {
 		if !domainForm.MatchString(v.Domain) {
 			wrong = append(wrong, fmt.Errorf("vaults: domain %q is no lower-case domain such as vault.azure.net", v.Domain))
+		}
+	}
+	for name, choice := range map[string][3]string{"sandbox": {s.Sandbox, "prefer", "require"}, "swap": {s.Swap, "refuse", "warn"}} {
+		if choice[0] != choice[1] && choice[0] != choice[2] {
+			wrong = append(wrong, fmt.Errorf("%s %q is neither %s nor %s", name, choice[0], choice[1], choice[2]))
 		}
 	}
 	if s.OutageGrace < 0 {

@@ -79,7 +79,8 @@ type Domains struct {
 	sup  *supervise.Supervisor
 	ring *keyring.Ring
 
-	placing sync.Mutex // held while accounts are made, moved or removed
+	placing  sync.Mutex // held while accounts are made, moved or removed
+	settling sync.Mutex // held while their folders are
 
 	mu      sync.RWMutex
 	holders map[schema.ClusterID]control.Holder

@@ -67,7 +67,7 @@ func (d *Domains) estates(ctx context.Context, domain schema.ClusterID) (all []e
 		return nil, l, err
 	}
 	for i := range all {
-		files, err := inventory.Account(inventory.Of(d.cfg.Accounts, all[i].ID))
+		files, err := inventory.Account(inventory.Of(d.cfg.Accounts, all[i].Domain, all[i].ID))
 		if err != nil {
 			return nil, l, err
 		}

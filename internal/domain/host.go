@@ -19,7 +19,7 @@ import (
 
 var _ supervise.Host = (*Domains)(nil)
 
-// Accounts implements supervise.Host.
+// Accounts implements supervise.Host. The accounts' folders are in place then.
 func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire.Account, error) {
 	var out []wire.Account
 	err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
@@ -40,6 +40,11 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, a := range out {
+		if err := d.settle(domain, a.ID); err != nil {
+			return nil, err
+		}
 	}
 	used := map[string]bool{}
 	for _, a := range out {

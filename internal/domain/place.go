@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -180,7 +181,14 @@ func (d *Domains) DropCluster(ctx context.Context, c control.Cluster) error {
 			return err
 		}
 	}
-	return d.cfg.Catalog.RemoveCanary(ctx, c.ClusterID)
+	if err := d.cfg.Catalog.RemoveCanary(ctx, c.ClusterID); err != nil {
+		return err
+	}
+	folder := filepath.Join(d.cfg.Accounts, string(c.ClusterID))
+	if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.cfg.Log.Warn("the folder of a deleted cluster could not be removed; nothing can be read in it", "folder", folder, "error", err.Error())
+	}
+	return nil
 }
 
 // remove erases an account: first its keys, so that what is left of its files
@@ -192,7 +200,7 @@ func (d *Domains) remove(ctx context.Context, id schema.AccountID) error {
 	if err := d.cfg.Catalog.Scrub(ctx); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(d.cfg.Accounts, string(id)))
+	return d.erase(id)
 }
 
 // DropWorkspace implements control.Domains: every row of the workspace is gone.

@@ -51,9 +51,10 @@ func play() {
 		}
 		os.Exit(0)
 	}()
+	accounts := filepath.Dir(os.Getenv(wire.FolderVariable))
 	open := map[schema.AccountID]*os.File{}
 	write := func(verb string, id schema.AccountID) {
-		diary, err := os.OpenFile(filepath.Join(start.Accounts, "diary"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		diary, err := os.OpenFile(filepath.Join(accounts, "diary"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			os.Exit(5)
 		}
@@ -69,7 +70,7 @@ func play() {
 				continue
 			}
 			// The kernel knows whether anybody else has it open.
-			if open[a.ID], err = os.OpenFile(filepath.Join(start.Accounts, string(a.ID)+".lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+			if open[a.ID], err = os.OpenFile(filepath.Join(accounts, string(a.ID)+".lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 				os.Exit(6)
 			}
 			if unix.Flock(int(open[a.ID].Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
@@ -89,7 +90,7 @@ func play() {
 				delete(open, id)
 			}
 		}
-		if _, err := os.Stat(filepath.Join(start.Accounts, "refuse")); err == nil {
+		if _, err := os.Stat(filepath.Join(accounts, "refuse")); err == nil {
 			status, body := wire.EncodeFault(fault.New(fault.ServiceUnavailable, "The disk is full."))
 			w.WriteHeader(status)
 			w.Write(body)
@@ -255,7 +256,7 @@ func TestAMoveThatFailsLeavesTheAccountWhereItWas(t *testing.T) {
 
 func TestADroppedWorkspaceLeavesNothing(t *testing.T) {
 	d := running(t)
-	folder := filepath.Join(d.cfg.Accounts, string(serviceAccount(workspace)))
+	folder := filepath.Join(d.cfg.Accounts, string(schema.ServiceCluster), string(serviceAccount(workspace)))
 	must(t, os.MkdirAll(folder, 0o700))
 	a, err := d.cfg.Catalog.Account(t.Context(), serviceAccount(workspace))
 	must(t, err)

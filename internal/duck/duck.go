@@ -52,7 +52,9 @@ func Open(cfg Config) (*DB, error) {
 	if cfg.Threads <= 0 {
 		cfg.Threads = DefaultThreads
 	}
-	connector, err := duckdb.NewConnector("", nil)
+	// What is not told at the start the engine finds out from files of the
+	// kernel, most of which a confined process can't open.
+	connector, err := duckdb.NewConnector(fmt.Sprintf("?memory_limit=%dB&threads=%d", cfg.MemoryLimit, cfg.Threads), nil)
 	if err != nil {
 		return nil, fmt.Errorf("start the query engine: %w", err)
 	}
@@ -87,8 +89,6 @@ func (db *DB) prepare(ctx context.Context, cfg Config) error {
 // goes before the list of exceptions can be frozen, the lock comes last.
 func settings(cfg Config) []string {
 	return []string{
-		fmt.Sprintf("SET memory_limit='%dB'", cfg.MemoryLimit),
-		fmt.Sprintf("SET threads=%d", cfg.Threads),
 		"SET temp_directory=''",
 		"SET max_temp_directory_size='0B'",
 		"SET autoinstall_known_extensions=false",

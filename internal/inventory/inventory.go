@@ -51,13 +51,13 @@ const (
 
 // kinds are tried from top to bottom.
 var kinds = [...]Kind{
-	{Partial, "accounts/*/objects/.*", "rows of one table on their way into a segment; removed at the next start", ByAccount,
+	{Partial, "accounts/*/*/objects/.*", "rows of one table on their way into a segment; removed at the next start", ByAccount,
 		"a random id, its size, and how often it is sealed", "a file needs a name"},
-	{Segment, "accounts/*/objects/*", "rows of one table, with their statistics and column names", ByAccount,
+	{Segment, "accounts/*/*/objects/*", "rows of one table, with their statistics and column names", ByAccount,
 		"a random id, its size, and how often it is sealed", "a file needs a name"},
-	{Journal, "accounts/*/journal/*.journal", "rows that were accepted and are not in a segment yet", ByAccount,
+	{Journal, "accounts/*/*/journal/*.journal", "rows that were accepted and are not in a segment yet", ByAccount,
 		"the key generation, how many appends it holds, and how long each group of them is", "it is found and cut after a crash before any key is there"},
-	{"journal lock", "accounts/*/journal/lock", "nothing", None, "", "one process at a time writes an account"},
+	{"journal lock", "accounts/*/*/journal/lock", "nothing", None, "", "one process at a time writes an account"},
 	{"catalog", "catalog.db", "the control plane's records", None,
 		"names, ids, tags and settings of resources; tables' names, columns and types; of each segment its table, size, number of rows and first and last time; " +
 			"wrapped keys; who exists and may what, secrets only as salted hashes; operations",
@@ -114,7 +114,7 @@ func Account(dir string) ([]File, error) {
 			return nil, fmt.Errorf("list the files of %s: %w", filepath.Base(dir), err)
 		}
 		for _, e := range entries {
-			k, ok := Classify(path.Join("accounts", "x", folder, e.Name()))
+			k, ok := Classify(path.Join("accounts", "x", "x", folder, e.Name()))
 			if !ok || k.Seal != ByAccount {
 				continue
 			}
@@ -156,5 +156,7 @@ func generation(name string) (uint32, error) {
 	return binary.BigEndian.Uint32(head[4:]), nil
 }
 
-// Of is the folder of an account below that of all.
-func Of(accounts string, id schema.AccountID) string { return filepath.Join(accounts, string(id)) }
+// Of is the folder of an account: below that of its key domain, below that of all.
+func Of(accounts string, domain schema.ClusterID, id schema.AccountID) string {
+	return filepath.Join(accounts, string(domain), string(id))
+}

@@ -8,20 +8,20 @@ import (
 
 func TestEveryKindIsFoundByItsOwnPattern(t *testing.T) {
 	for name, want := range map[string]string{
-		"accounts/c-0/objects/0123ab":                    Segment,
-		"accounts/c-0/objects/.0123ab":                   Partial,
-		"accounts/ws-1/journal/0000000000000001.journal": Journal,
-		"accounts/ws-1/journal/lock":                     "journal lock",
-		"catalog.db":                                     "catalog",
-		"catalog.db-wal":                                 "catalog log",
-		"vault/vault.db":                                 "vault",
-		"tls/.write-12":                                  "being written",
+		"accounts/c/c-0/objects/0123ab":                          Segment,
+		"accounts/c/c-0/objects/.0123ab":                         Partial,
+		"accounts/service/ws-1/journal/0000000000000001.journal": Journal,
+		"accounts/service/ws-1/journal/lock":                     "journal lock",
+		"catalog.db":                                             "catalog",
+		"catalog.db-wal":                                         "catalog log",
+		"vault/vault.db":                                         "vault",
+		"tls/.write-12":                                          "being written",
 	} {
 		if k, ok := Classify(name); !ok || k.Name != want {
 			t.Errorf("%s is %q", name, k.Name)
 		}
 	}
-	for _, name := range []string{"dump", "accounts/c-0/rows.json", "accounts/c-0/objects/a/b", "accounts/x", "tls/key.pem", "vault/root.key"} {
+	for _, name := range []string{"dump", "accounts/c/c-0/rows.json", "accounts/c/c-0/objects/a/b", "accounts/x/x", "tls/key.pem", "vault/root.key"} {
 		if k, ok := Classify(name); ok {
 			t.Errorf("%s is taken for a %s", name, k.Name)
 		}

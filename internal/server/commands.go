@@ -12,6 +12,7 @@ import (
 	"logkeep/internal/keyring"
 	"logkeep/internal/kql/score"
 	"logkeep/internal/worker"
+	"logkeep/internal/worker/sandbox"
 )
 
 // Commands are the roles of the program, for the command line.
@@ -36,6 +37,7 @@ func Commands() cli.Commands {
 				Vaults: vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
 				Policy:  keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
+				Sandbox: sandbox.Mode(s.Sandbox), Swap: SwapMode(s.Swap),
 				Command: []string{exe}, Out: out, Log: logTo(os.Stderr),
 			})
 		},

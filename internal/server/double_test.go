@@ -95,7 +95,12 @@ func (th *thief) unwrap(r wrap.Record) *seal.Key {
 // open tries keys on the object of a segment.
 func (th *thief) open(g catalog.Segment, r wrap.Record, k seal.Keys) error {
 	th.t.Helper()
-	b, err := os.ReadFile(filepath.Join(th.dir, "accounts", string(g.Account), "objects", string(g.ID)))
+	found, err := filepath.Glob(filepath.Join(th.dir, "accounts", "*", string(g.Account), "objects", string(g.ID)))
+	must(th.t, err)
+	if len(found) != 1 {
+		th.t.Fatalf("the object of segment %s is %q", g.ID, found)
+	}
+	b, err := os.ReadFile(found[0])
 	must(th.t, err)
 	_, _, err = seal.OpenMessage(k, seal.Place{
 		Tenant: r.Tenant, Cluster: r.Cluster, Workspace: g.Workspace, Table: g.Table, Kind: "segment", Object: string(g.ID),
@@ -176,12 +181,12 @@ func TestEveryObjectOfAClusterNeedsBothKeys(t *testing.T) {
 				}
 			}
 		}
-		files, err := filepath.Glob(filepath.Join(s.DataDir, "accounts", string(a.ID), "objects", "*"))
+		files, err := filepath.Glob(filepath.Join(s.DataDir, "accounts", string(a.Domain), string(a.ID), "objects", "*"))
 		must(t, err)
 		for _, path := range files {
 			twiceSealed(t, path, 0)
 		}
-		if files, err = filepath.Glob(filepath.Join(s.DataDir, "accounts", string(a.ID), "journal", "*.journal")); err != nil {
+		if files, err = filepath.Glob(filepath.Join(s.DataDir, "accounts", string(a.Domain), string(a.ID), "journal", "*.journal")); err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range files {

@@ -84,7 +84,7 @@ func (s setting) config() server.Config {
 		s.Policy = quick
 	}
 	return server.Config{
-		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush,
+		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Swap: server.WarnOfSwap,
 		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
 	}
 }

@@ -43,6 +43,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := cfg.Policy.Validate(); err != nil {
 		return err
 	}
+	if err := guard(cfg); err != nil {
+		return err
+	}
 	var undo stack
 	defer undo.run()
 
@@ -119,6 +122,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	})
 	var counts metrics.Set
 	observed := domain.NewMetrics(&counts)
+	if len(cfg.Vaults) > 0 {
+		ca = append(append(ca, '\n'), systemRoots()...)
+	}
 	sup := supervise.New(supervise.Config{
 		Command: append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "worker"), Runtime: runtime, Accounts: dir.in("accounts"),
 		Service: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Roots: ca,

@@ -15,6 +15,7 @@ import (
 
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
+	"logkeep/internal/worker/sandbox"
 	"logkeep/internal/worker/wire"
 )
 
@@ -33,6 +34,9 @@ type Config struct {
 	VaultRoots []byte
 
 	Policy keyring.Policy // of clusters that set nothing of their own; zero: the default
+
+	Sandbox sandbox.Mode // of workers, on a kernel that lacks something; zero: prefer
+	Swap    SwapMode     // zero: refuse
 
 	// Identities are user-assigned identities that whoever is on this host may
 	// have tokens of.
@@ -64,6 +68,8 @@ func (c *Config) complete() {
 	def(&c.IMDS, defaultIMDS)
 	def(&c.Domain, defaultDomain)
 	def(&c.RootKey, c.DataDir+".rootkey")
+	def((*string)(&c.Sandbox), string(sandbox.Prefer))
+	def((*string)(&c.Swap), string(RefuseSwap))
 	if c.Memory == (wire.Memory{}) {
 		c.Memory = wire.Memory{Engine: 2 << 30, Images: 1 << 30, Tail: 512 << 20}
 	}

@@ -41,11 +41,8 @@ const (
 // RunVault is the vault's process: input brings its start, and its end is the
 // order to stop.
 func RunVault(ctx context.Context, input io.Reader, log *slog.Logger) error {
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("make the process undumpable: %w", err)
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("forbid core dumps: %w", err)
+	if err := harden(); err != nil {
+		return err
 	}
 	lines := bufio.NewReader(input)
 	first, err := lines.ReadBytes('\n')

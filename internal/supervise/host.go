@@ -12,7 +12,7 @@ import (
 	"logkeep/internal/worker/wire"
 )
 
-// hostFace is what one worker can ask of the keeper. Each worker has a socket
+// hostFace is what one worker can ask of the keeper. Each worker has a channel
 // of its own, so nothing that it says of itself has to be believed.
 func (s *Supervisor) hostFace(domain schema.ClusterID) http.Handler {
 	mux := http.NewServeMux()

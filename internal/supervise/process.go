@@ -12,12 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"logkeep/internal/schema"
+	"logkeep/internal/tunnel"
 	"logkeep/internal/worker/deadline"
 	"logkeep/internal/worker/wire"
 )
@@ -82,7 +84,7 @@ func (s *Supervisor) open(ctx context.Context, d *domain, n int) (*Worker, error
 		lines:   make(chan deadline.Boottime, 1),
 		gone:    make(chan struct{}),
 	}
-	if err := s.spawn(w, d, filepath.Join(s.cfg.Runtime, strconv.Itoa(n)+".host")); err != nil {
+	if err := s.spawn(w, d); err != nil {
 		return nil, fmt.Errorf("start a worker for key domain %s: %w", d.id, err)
 	}
 	if err := w.call(ctx, "/open", wire.Open{Accounts: accounts}, nil); err != nil {
@@ -99,7 +101,7 @@ func (s *Supervisor) open(ctx context.Context, d *domain, n int) (*Worker, error
 
 // spawn starts the process. On success its reaper runs, and whoever ends the
 // domain's lease from now on ends it.
-func (s *Supervisor) spawn(w *Worker, d *domain, hostPath string) error {
+func (s *Supervisor) spawn(w *Worker, d *domain) error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: w.socket, Net: "unix"})
 	if err != nil {
 		return err
@@ -112,20 +114,28 @@ func (s *Supervisor) spawn(w *Worker, d *domain, hostPath string) error {
 		return err
 	}
 	defer file.Close()
-	host, err := net.Listen("unix", hostPath)
+	host, channel, err := tunnel.Channel()
 	if err != nil {
 		return err
 	}
+	defer channel.Close()
 	w.host = &http.Server{Handler: s.hostFace(w.Domain)}
 	go w.host.Serve(host)
 
 	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
-	cmd.Env = []string{"GOTRACEBACK=none", "LANG=C.UTF-8"}
-	cmd.ExtraFiles = []*os.File{file} // wire.ListenerFD
+	// The worker can't look for itself how many processors it may use.
+	folder := filepath.Join(s.cfg.Accounts, string(w.Domain))
+	cmd.Env = []string{
+		"GOTRACEBACK=none", "LANG=C.UTF-8", "GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0)), wire.FolderVariable + "=" + folder,
+	}
+	cmd.ExtraFiles = []*os.File{file, channel} // wire.ListenerFD, wire.ChannelFD
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := cmd.StderrPipe()
 	if err == nil {
 		w.input, err = cmd.StdinPipe()
+	}
+	if err == nil {
+		err = os.MkdirAll(folder, 0o700)
 	}
 	w.http = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -136,20 +146,20 @@ func (s *Supervisor) spawn(w *Worker, d *domain, hostPath string) error {
 	}}
 	var first []byte
 	if err == nil {
-		first, err = s.begin(w, d, cmd, hostPath)
+		first, err = s.begin(w, d, cmd)
 	}
 	if err != nil {
 		w.host.Close()
 		return err
 	}
 	go w.feed(first)
-	go s.reap(cmd, w, stderr, hostPath)
+	go s.reap(cmd, w, stderr)
 	return nil
 }
 
 // begin starts the command if the domain still has a lease, and words what the
 // process reads first.
-func (s *Supervisor) begin(w *Worker, d *domain, cmd *exec.Cmd, hostPath string) ([]byte, error) {
+func (s *Supervisor) begin(w *Worker, d *domain, cmd *exec.Cmd) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	until := s.until(d)
@@ -157,7 +167,7 @@ func (s *Supervisor) begin(w *Worker, d *domain, cmd *exec.Cmd, hostPath string)
 		return nil, ErrNoLease
 	}
 	first, err := json.Marshal(wire.Start{
-		Domain: w.Domain, Deadline: s.deadline(until), Accounts: s.cfg.Accounts, Host: hostPath,
+		Domain: w.Domain, Deadline: s.deadline(until),
 		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: s.cfg.Memory, Flush: s.cfg.Flush,
 	})
 	if err != nil {
@@ -194,7 +204,7 @@ func (w *Worker) feed(first []byte) {
 }
 
 // reap logs what the worker says, waits for its end and cleans up after it.
-func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader, hostPath string) {
+func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader) {
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		s.cfg.Log.Warn("worker says", "domain", w.Domain, "pid", w.PID, "text", lines.Text())
 	}
@@ -204,7 +214,6 @@ func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader, hostPath s
 	w.host.Close()
 	w.http.CloseIdleConnections()
 	os.Remove(w.socket)
-	os.Remove(hostPath)
 	s.ended(w.Domain, w)
 	close(w.gone)
 	w.mu.Lock()

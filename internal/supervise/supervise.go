@@ -41,7 +41,7 @@ type Host interface {
 type Config struct {
 	Command  []string // that becomes a worker
 	Runtime  string   // folder for sockets, 0700
-	Accounts string   // folder of all accounts' data
+	Accounts string   // folder of all accounts' data: DOMAIN/ACCOUNT
 	Service  string   // URI of the service's own vault
 	Roots    []byte   // PEM: authorities of vaults' certificates
 	Memory   wire.Memory

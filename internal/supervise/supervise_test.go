@@ -127,7 +127,7 @@ func supervisor(t *testing.T) (*Supervisor, *host, *clock) {
 	h, c := &host{starts: map[schema.ClusterID]int{}}, &clock{}
 	c.at.Store(time.Now().UnixNano())
 	s := New(Config{
-		Command: []string{exe, "worker"}, Runtime: runtime, Accounts: runtime, Host: h, Now: c.now, Log: slog.New(slog.DiscardHandler),
+		Command: []string{exe, "worker"}, Runtime: runtime, Accounts: t.TempDir(), Host: h, Now: c.now, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() {
 		s.Close()

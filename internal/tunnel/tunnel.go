@@ -1,5 +1,5 @@
-// Package tunnel is the only way out of a worker: HTTP CONNECT over the Unix
-// socket that the keeper serves for it. The keeper decides where a tunnel may
+// Package tunnel is the only way out of a worker: HTTP CONNECT over connections
+// that it passes to the keeper (Channel). The keeper decides where a tunnel may
 // lead; TLS runs end to end inside it, so the keeper sees no key.
 //
 //	worker ──CONNECT kv.vault.test:8443──▶ keeper ──▶ the built-in vault's socket
@@ -18,15 +18,14 @@ import (
 	"logkeep/internal/front"
 )
 
-// Dialer returns a dial function that goes through the keeper's socket at path.
+// Dialer returns a dial function that goes through the keeper, which open connects to.
 // Its errors tell a refusal by the keeper from a vault that did not answer only
 // in words: for a worker both are silence.
-func Dialer(path string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func Dialer(open func(context.Context) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, _, addr string) (net.Conn, error) {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "unix", path)
+		c, err := open(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("reach the keeper: %w", err)
+			return nil, err
 		}
 		stop := context.AfterFunc(ctx, func() { c.Close() })
 		defer stop()

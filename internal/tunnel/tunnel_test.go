@@ -31,16 +31,18 @@ func echo(t *testing.T, network, addr string) net.Listener {
 	return l
 }
 
-func keeper(t *testing.T, p *Policy) (socket string) {
-	socket = t.TempDir() + "/host"
-	l, err := net.Listen("unix", socket)
+func keeper(t *testing.T, p *Policy) (open func(context.Context) (net.Conn, error)) {
+	l, file, err := Channel()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if open, err = Opener(file); err != nil {
 		t.Fatal(err)
 	}
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { Serve(w, r, p.Dial) })}
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
-	return socket
+	return open
 }
 
 func TestTunnelReachesTheBuiltInVaultOnly(t *testing.T) {

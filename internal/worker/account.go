@@ -41,6 +41,11 @@ func (w *Worker) open(ctx context.Context, r wire.Open) error {
 		if there {
 			continue
 		}
+		// The keeper makes the folder. One that is not there has just been given
+		// to another domain, and must not be made again here.
+		if err := w.disk.SyncDir(string(info.ID)); err != nil {
+			return fault.New(fault.ServiceUnavailable, "The storage account is moving to another process. Try again.").Because(fmt.Errorf("account %s: %w", info.ID, err))
+		}
 		c, err := w.unwrap(ctx, info)
 		if err != nil {
 			return err

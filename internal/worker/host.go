@@ -15,15 +15,12 @@ import (
 // maxAnswer bounds what the keeper may answer.
 const maxAnswer = 64 << 20
 
-// A host asks the keeper, over this worker's own socket.
+// A host asks the keeper, over this worker's own channel.
 type host struct{ http *http.Client }
 
-func newHost(socket string) *host {
+func newHost(open func(context.Context) (net.Conn, error)) *host {
 	return &host{&http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return open(ctx) },
 		DisableCompression: true,
 	}}}
 }

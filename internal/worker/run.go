@@ -1,7 +1,7 @@
 // Package worker is the process that holds one key domain's keys and data.
 //
-// It is born with a deadline and lives as long as the keeper moves it; it has
-// no network but the tunnel to vaults; it unwraps account keys itself, so that
+// It is born in a sandbox and with a deadline, and lives as long as the keeper
+// moves it; it has no network but the tunnel to vaults; it unwraps account keys itself, so that
 // the keeper never sees one. Rows arrive as the client sent them, are parsed
 // once, sealed, and on the disk before they are acknowledged. Queries are
 // compiled here, run on decrypted columns in memory, and answered as the bytes
@@ -31,7 +31,9 @@ import (
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 	"logkeep/internal/segment"
+	"logkeep/internal/tunnel"
 	"logkeep/internal/worker/deadline"
+	"logkeep/internal/worker/sandbox"
 	"logkeep/internal/worker/wire"
 )
 
@@ -55,6 +57,10 @@ type Worker struct {
 // its end is the order to stop. Messages for the operator go to log; they name
 // things and never hold data.
 func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
+	folder := os.Getenv(wire.FolderVariable)
+	if err := sandbox.Enter(folder); err != nil {
+		return err
+	}
 	if err := harden(); err != nil {
 		return err
 	}
@@ -71,14 +77,21 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := sandbox.Seal(); err != nil {
+		return err
+	}
 	file := os.NewFile(wire.ListenerFD, "listener")
 	listener, err := net.FileListener(file)
 	if err != nil {
 		return fmt.Errorf("take over the keeper's socket: %w", err)
 	}
 	file.Close()
+	keeper, err := tunnel.Opener(os.NewFile(wire.ChannelFD, "channel"))
+	if err != nil {
+		return err
+	}
 
-	w, err := newWorker(start, log)
+	w, err := newWorker(start, folder, keeper, log)
 	if err != nil {
 		return err
 	}
@@ -131,24 +144,21 @@ func follow(lines *bufio.Reader, timer *deadline.Timer) error {
 	}
 }
 
-func newWorker(start wire.Start, log *slog.Logger) (*Worker, error) {
+func newWorker(start wire.Start, accounts string, keeper func(context.Context) (net.Conn, error), log *slog.Logger) (*Worker, error) {
 	roots := x509.NewCertPool()
-	if system, err := x509.SystemCertPool(); err == nil {
-		roots = system
-	}
 	roots.AppendCertsFromPEM(start.Roots)
 	engine, err := openEngine(start.Memory.Engine)
 	if err != nil {
 		return nil, err
 	}
-	folder, err := disk.OpenFolder(start.Accounts)
+	folder, err := disk.OpenFolder(accounts)
 	if err != nil {
 		return nil, err
 	}
-	h := newHost(start.Host)
+	h := newHost(keeper)
 	return &Worker{
 		start: start, host: h, engine: engine, disk: folder, images: segment.NewCache(start.Memory.Images), log: log,
-		vaults:   &vaults{host: h, socket: start.Host, roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
+		vaults:   &vaults{host: h, dial: tunnel.Dialer(keeper), roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
 		accounts: map[schema.AccountID]*account{},
 		pending:  map[place]*seal.Key{},
 		bodies:   sync.Pool{New: func() any { return new(bytes.Buffer) }},

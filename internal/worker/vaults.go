@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"net"
 	"strings"
 	"sync"
 
@@ -11,7 +12,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"logkeep/internal/kek"
-	"logkeep/internal/tunnel"
 	"logkeep/internal/worker/wire"
 	"logkeep/internal/wrap"
 )
@@ -23,7 +23,7 @@ const integrityKey = "integrity"
 // the keeper's tunnel; TLS ends here.
 type vaults struct {
 	host    *host
-	socket  string
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // the tunnel
 	roots   *x509.CertPool
 	service string // URI of the service's own vault
 
@@ -51,7 +51,7 @@ func (v *vaults) of(owner wire.Owner, uri string) (*kek.Client, error) {
 	}
 	c, err := kek.NewClient(uri, kek.Config{
 		Credential: credential{v.host, owner},
-		Dial:       tunnel.Dialer(v.socket),
+		Dial:       v.dial,
 		Roots:      v.roots,
 	})
 	if err != nil {

@@ -98,7 +98,7 @@ func (s *OwnServer) start(ctx context.Context, executable string) error {
 		return err
 	}
 	defer log.Close()
-	s.command = exec.Command(executable, "serve", "--data-dir", s.DataDir, "--listen", address, "--root-key", filepath.Join(s.Folder, "root.key"), "--imds", "off")
+	s.command = exec.Command(executable, "serve", "--data-dir", s.DataDir, "--listen", address, "--root-key", filepath.Join(s.Folder, "root.key"), "--imds", "off", "--swap", "warn")
 	s.command.Env = plainEnvironment(os.Environ())
 	s.command.Stderr = log
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to handle

@@ -3,10 +3,11 @@
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
 //	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Append, Query, Flush, Status
-//	worker ──HTTP, Host──────▶ keeper     CONNECT to vaults; Token, Commit, Tables
+//	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, Commit
 //
-// Both HTTP directions are POST with JSON bodies over Unix sockets in a folder
-// that only the server's user can enter. Append carries the client's body as
+// Both HTTP directions are POST with JSON bodies: one over a Unix socket in a
+// folder that only the server's user can enter, the other over connections that
+// the worker passes through a channel, since it can't connect to anything. Append carries the client's body as
 // it came; Query answers with the body that the client will get.
 package wire
 
@@ -21,17 +22,22 @@ import (
 	"logkeep/internal/wrap"
 )
 
-// ListenerFD is the file descriptor of the socket that a worker serves.
-const ListenerFD = 3
+// File descriptors that a worker inherits.
+const (
+	ListenerFD = 3 // the socket that it serves
+	ChannelFD  = 4 // through which it passes connections to the keeper (tunnel.Channel)
+)
+
+// FolderVariable is the environment variable with the domain's folder: a worker
+// confines itself to it before it reads anything.
+const FolderVariable = "LOGKEEP_FOLDER"
 
 // A Start is the first line of a worker's standard input.
 type Start struct {
 	Domain   schema.ClusterID  `json:"domain"`
 	Deadline deadline.Boottime `json:"deadline"`
-	Accounts string            `json:"accounts"` // folder below which each account has its own
-	Host     string            `json:"host"`     // path of the keeper's socket for this worker
-	Service  string            `json:"service"`  // URI of the service's own vault
-	Roots    []byte            `json:"roots"`    // PEM: authorities of vaults' certificates
+	Service  string            `json:"service"` // URI of the service's own vault
+	Roots    []byte            `json:"roots"`   // PEM: authorities of vaults' certificates
 	Memory   Memory            `json:"memory"`
 	Flush    Flush             `json:"flush"`
 }
