@@ -4,7 +4,7 @@ import "slices"
 
 // rows is the whole table of scalar functions, chapter by chapter.
 func rows() []Function {
-	return slices.Concat(ruleRows(), convertRows(), stringRows(), textRows(), timeRows(), mathRows(), dynamicRows(), netRows(), hashRows(), seriesRows(), sketchRows(), geoRows(), windowRows(), internalRows())
+	return slices.Concat(ruleRows(), convertRows(), stringRows(), textRows(), timeRows(), mathRows(), dynamicRows(), netRows(), hashRows(), seriesRows(), sketchRows(), geoRows(), unitRows(), windowRows(), internalRows())
 }
 
 // ruleRows are the functions that the binder treats by rules of its own. Their
