@@ -104,6 +104,16 @@ func sameTenant(a, b schema.TenantID) bool {
 	return a != "" && strings.EqualFold(string(a), string(b))
 }
 
+// Allows tells whether the role by itself gives an action.
+func (d Definition) Allows(action string, data bool) bool {
+	for _, r := range lower(d.Permissions) {
+		if !data && r.control.has(strings.ToLower(action)) || data && r.data.has(strings.ToLower(action)) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s side) has(action string) bool {
 	return matchesAny(s.allow, action) && !matchesAny(s.except, action)
 }
