@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -131,6 +132,11 @@ func answer(t *testing.T, db *duck.DB, p *kql.Program) string {
 	dest := make([]driver.Value, len(p.Columns))
 	for {
 		if err := rows.Next(dest); errors.Is(err, io.EOF) {
+			if head, body, _ := strings.Cut(b.String(), "\n"); !p.Ordered { // rows without an order are shown in one
+				lines := strings.SplitAfter(body, "\n")
+				slices.Sort(lines)
+				return head + "\n" + strings.Join(lines, "")
+			}
 			return b.String()
 		} else if err != nil {
 			return "run: " + err.Error() + "\n"

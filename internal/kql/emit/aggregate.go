@@ -118,7 +118,7 @@ func (e *emitter) listAgg(a *plan.Agg, args []string, where func(string) string)
 	if a.Order != nil {
 		order = " ORDER BY " + e.value(a.Order)
 	} else if distinct != "" {
-		x = e.once(x) // the engine must see that both are the same
+		x = e.once(x)            // the engine must see that both are the same
 		order = " ORDER BY " + x // a set has no order, but answers should not differ from run to run
 	}
 	if len(args) > 1 {
