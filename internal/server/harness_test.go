@@ -175,7 +175,13 @@ func (s *site) spawn() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	runtime, err := os.MkdirTemp("", "k") // what a killed keeper leaves goes with it; a socket's path must be short
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { os.RemoveAll(runtime) })
 	s.exe = exec.Command(os.Args[0], "keeper")
+	s.exe.Env = append(os.Environ(), "TMPDIR="+runtime)
 	s.exe.Stdin = bytes.NewReader(text)
 	s.exe.Stderr = &s.out
 	s.exe.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
