@@ -359,8 +359,9 @@ func (s *Service) changeCluster(ctx context.Context, op catalog.Operation) error
 			return err
 		}
 	}
+	embrace := wish.Cluster.Settings.CoverExistingData && !now.Settings.CoverExistingData
 	switch {
-	case wish.Cluster.Key == now.Key || wish.Cluster.Key.ID == now.Key.ID:
+	case wish.Cluster.Key.ID == now.Key.ID && (now.Key.ID.IsZero() || !embrace):
 		return nil
 	case wish.Cluster.Key.ID.IsZero():
 		return s.keys.ClearKey(ctx, now.holder())

@@ -191,6 +191,31 @@ func TestDoubleEncryptionIsTheDefault(t *testing.T) {
 	}
 }
 
+// Existing data are covered when that is asked for, with the key or after it,
+// and not again with every change.
+func TestCoverExistingDataSetsTheKeyAgain(t *testing.T) {
+	w := newWorld(t)
+	c := w.makeCluster("c1-x")
+	patch := func(ch ClusterChange, want int) {
+		t.Helper()
+		_, o, err := w.PatchCluster(t.Context(), c.ID, "me", ch)
+		w.finish(o, err)
+		if w.keys.sets != want {
+			t.Errorf("the key was set %d times, want %d", w.keys.sets, want)
+		}
+	}
+	patch(ClusterChange{Settings: SettingsChange{CoverExistingData: new(true)}}, 0) // there is no key yet
+	patch(ClusterChange{Settings: SettingsChange{CoverExistingData: new(false)}}, 0)
+	patch(ClusterChange{Key: key("k")}, 1)
+	patch(ClusterChange{Settings: SettingsChange{CoverExistingData: new(true)}}, 2)
+	if !w.keys.holders[c.ClusterID].Settings.CoverExistingData {
+		t.Error("the keys were not told")
+	}
+	patch(ClusterChange{Settings: SettingsChange{CoverExistingData: new(true)}}, 2)
+	patch(ClusterChange{Tags: map[string]string{"a": "b"}}, 2)
+	patch(ClusterChange{Key: key("k2")}, 3)
+}
+
 func TestWhatStaysAsItWasMade(t *testing.T) {
 	w := newWorld(t)
 	c := w.makeCluster("c1-x")

@@ -65,7 +65,8 @@ type KeyStatus struct {
 type Keys interface {
 	// Check tells whether the key could be set: *kek.Unfit or *kek.Silent.
 	Check(ctx context.Context, h Holder, id kek.ID) error
-	// SetKey puts the cluster's keys under the KEK and watches it.
+	// SetKey puts the cluster's keys under the KEK and watches it; those of
+	// data from before only if the settings say that they are to be covered.
 	SetKey(ctx context.Context, h Holder, id kek.ID) error
 	// ClearKey puts new data under the service's key again.
 	ClearKey(ctx context.Context, h Holder) error

@@ -22,6 +22,7 @@ import (
 
 // ring keeps keys in memory. A key's name says how its vault answers.
 type ring struct {
+	sets    int // calls of SetKey
 	mu      sync.Mutex
 	set     map[schema.ClusterID]kek.ID
 	holders map[schema.ClusterID]Holder
@@ -45,6 +46,9 @@ func (r *ring) SetKey(ctx context.Context, h Holder, id kek.ID) error {
 	if id.Name == "breaks" {
 		return &kek.Denied{Op: "wrap", Key: id, Status: http.StatusForbidden, Code: "KeyDisabled", Message: "no"}
 	}
+	r.mu.Lock()
+	r.sets++
+	r.mu.Unlock()
 	return r.Watch(ctx, h, id)
 }
 

@@ -3,8 +3,10 @@ package domain
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -13,6 +15,7 @@ import (
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/schema"
+	"logkeep/internal/supervise"
 )
 
 var _ control.Keys = (*Domains)(nil)
@@ -58,7 +61,40 @@ func (d *Domains) SetKey(ctx context.Context, h control.Holder, id kek.ID) error
 	if err := d.watch(ctx, h); err != nil {
 		return err
 	}
-	return d.ring.SetKey(ctx, h.Cluster, id)
+	if err := d.ring.SetKey(ctx, h.Cluster, id); err != nil || !h.Settings.CoverExistingData {
+		return d.changeFault(h.Cluster, err)
+	}
+	if err := d.ring.Embrace(ctx, h.Cluster); err != nil {
+		return d.changeFault(h.Cluster, err)
+	}
+	return d.scrub(ctx)
+}
+
+// changeFault words for the client that a change of keys needs the keys of now,
+// and that they can't be had.
+func (d *Domains) changeFault(cluster schema.ClusterID, err error) error {
+	if _, ok := errors.AsType[*keyring.Unavailable](err); ok {
+		err = fmt.Errorf("%w: %w", supervise.ErrNoLease, err)
+	}
+	return d.keyFault(cluster, err)
+}
+
+// scrub waits until what was erased from the catalog is in none of its files.
+// Readers of an older state are in the way for moments.
+func (d *Domains) scrub(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		err := d.cfg.Catalog.Scrub(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // ClearKey implements control.Keys.
@@ -66,7 +102,7 @@ func (d *Domains) ClearKey(ctx context.Context, h control.Holder) error {
 	if err := d.watch(ctx, h); err != nil {
 		return err
 	}
-	return d.ring.ClearKey(ctx, h.Cluster)
+	return d.changeFault(h.Cluster, d.ring.ClearKey(ctx, h.Cluster))
 }
 
 // Watch implements control.Keys.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"logkeep/internal/kek"
 	"logkeep/internal/kek/kektest"
 	"logkeep/internal/schema"
 	"logkeep/internal/wrap"
@@ -78,6 +79,54 @@ func TestAnAccountKeepsItsLayers(t *testing.T) {
 			}
 		}
 		w.is(Active)
+		return w
+	})
+}
+
+// Once embraced, older generations follow the customer's key through
+// everything, and without it they are the service's again.
+func TestEmbracedGenerationsFollowTheCustomersKey(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{}, auto)
+		under := func(kid kek.ID) {
+			t.Helper()
+			w.outers(w.mmk.Version, "c-0", "c-1")
+			n := 0
+			for _, r := range w.saved("c").Records {
+				if r.Layer != wrap.Outer {
+					n++
+					if r.KID != kid {
+						t.Errorf("generation %d of %s is under %s, want %s", r.Generation, r.Account, r.KID, kid)
+					}
+				}
+			}
+			if n != 4 {
+				t.Errorf("%d account keys", n)
+			}
+		}
+		must(t, w.ring.Embrace(t.Context(), "c"))
+		under(w.key)
+		calls := w.customer.Calls("wrap")
+		must(t, w.ring.Embrace(t.Context(), "c"))
+		if w.customer.Calls("wrap") != calls {
+			t.Error("what was done was done again")
+		}
+		second := w.customer.NewKey("k")
+		w.ring.Notice(kektest.URI, "k")
+		later(time.Second)
+		under(second)
+		other := w.customer.NewKey("other")
+		must(t, w.ring.SetKey(t.Context(), "c", other))
+		under(other)
+		w.customer.Delete("k", true)
+		later(time.Minute)
+		w.is(Active)
+		must(t, w.ring.ClearKey(t.Context(), "c"))
+		under(w.mmk)
+		must(t, w.ring.Embrace(t.Context(), "c"))
+		under(w.mmk)
+		w.is(Active)
+		w.customer.Delete("k", false)
 		return w
 	})
 }

@@ -247,6 +247,18 @@ func TestCrashBetweenAnyTwoSteps(t *testing.T) {
 			again: func(w *world) { must(w.t, w.ring.SetKey(w.t.Context(), "c", w.key.At(""))) },
 			done:  func(w *world) bool { s := w.ring.Status("c"); return s.Version == w.key },
 		},
+		"older generations embraced": {
+			do:    func(w *world) { w.ring.Embrace(w.t.Context(), "c") },
+			again: func(w *world) { must(w.t, w.ring.Embrace(w.t.Context(), "c")) },
+			done: func(w *world) bool {
+				for _, r := range w.saved("c").Records {
+					if (r.Layer == wrap.Outer) != r.KID.SameKey(w.mmk) {
+						return false
+					}
+				}
+				return true
+			},
+		},
 		"a new account": {
 			do: func(w *world) {
 				c := theCluster

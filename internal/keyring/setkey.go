@@ -150,6 +150,51 @@ func (r *Ring) ClearKey(ctx context.Context, id schema.ClusterID) error {
 	return g.commit(ctx, Page{Records: next.Records}, &ask)
 }
 
+// Embrace puts a cluster's older generations, which the service's key covers
+// since before the cluster had a key of its own, under that key, too; then
+// nothing here opens them with the service's key any more. Infrastructure keys
+// stay the service's. Without a key of its own there is nothing to do. It can
+// be repeated.
+func (r *Ring) Embrace(ctx context.Context, id schema.ClusterID) error {
+	g := r.guard(id)
+	if g == nil {
+		return ErrUnwatched
+	}
+	if err := g.begin(ctx); err != nil {
+		return err
+	}
+	defer g.finish()
+	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+	defer cancel()
+	g.mu.Lock()
+	page, c, broken := g.page, g.cluster, g.broken
+	g.mu.Unlock()
+	if broken != nil {
+		return &Unavailable{Status: r.Status(id)}
+	}
+	if page.Setting.IsZero() || id == schema.ServiceCluster {
+		return nil
+	}
+	kid := page.Canary.KID
+	var old []wrap.Record
+	for _, rec := range page.Records {
+		if rec.Layer != wrap.Outer && !rec.KID.SameKey(kid) {
+			old = append(old, rec)
+		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	if err := g.serving(ctx); err != nil {
+		return err
+	}
+	next, ask, err := g.rewrapped(ctx, c, page, kid, old)
+	if err != nil {
+		return err
+	}
+	return g.commit(ctx, next, &ask)
+}
+
 // Cover makes the first generation of every account that the cluster has and
 // that has none yet, under the key of now. It can be repeated.
 func (r *Ring) Cover(ctx context.Context, id schema.ClusterID) error {
