@@ -48,12 +48,12 @@ func (w *Worker) open(ctx context.Context, r wire.Open) error {
 		}
 		c, err := w.unwrap(ctx, info)
 		if err != nil {
-			return err
+			return openFault(info.ID, err)
 		}
 		a := &account{info: info, chain: c}
 		if a.store, err = store.Open(ctx, w.storeConfig(info, c)); err != nil {
 			c.destroy()
-			return fmt.Errorf("open account %s: %w", info.ID, err)
+			return openFault(info.ID, err)
 		}
 		w.mu.Lock()
 		w.accounts[info.ID] = a

@@ -7,7 +7,9 @@ import (
 	"logkeep/internal/disk"
 	"logkeep/internal/fault"
 	"logkeep/internal/kek"
+	"logkeep/internal/schema"
 	"logkeep/internal/seal"
+	"logkeep/internal/store"
 	"logkeep/internal/wrap"
 )
 
@@ -35,10 +37,27 @@ func keyFault(err error) error {
 	if damaged, ok := errors.AsType[*kek.Damaged](err); ok {
 		return fault.New(fault.CustomerManagedKeyDamaged, "The key's vault could not use a wrapped key: %s.", damaged.Answer()).Because(err)
 	}
-	for _, broken := range []error{wrap.ErrUnsigned, wrap.ErrMisplaced, wrap.ErrMismatch, seal.ErrTampered} {
-		if errors.Is(err, broken) {
-			return fault.New(fault.CustomerManagedKeyDamaged, "A stored record does not match its key or its place: %s.", broken).Because(err)
-		}
+	if broken := brokenBy(err); broken != nil {
+		return fault.New(fault.CustomerManagedKeyDamaged, "A stored record does not match its key or its place: %s.", broken).Because(err)
 	}
 	return fault.Of(err)
+}
+
+// brokenBy tells which promise of the stored bytes err says is broken; nil if
+// it says nothing of the kind.
+func brokenBy(err error) error {
+	for _, broken := range []error{wrap.ErrUnsigned, wrap.ErrMisplaced, wrap.ErrMismatch, store.ErrForged, seal.ErrTampered} {
+		if errors.Is(err, broken) {
+			return broken
+		}
+	}
+	return nil
+}
+
+// openFault names the account that can't be opened because of what is stored.
+func openFault(id schema.AccountID, err error) error {
+	if broken := brokenBy(err); broken != nil {
+		return fault.New(fault.CustomerManagedKeyDamaged, "Storage account %s can't be opened: %s.", id, broken).Because(err)
+	}
+	return err
 }
