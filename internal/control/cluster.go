@@ -15,6 +15,8 @@ import (
 )
 
 // A Cluster is a dedicated cluster: it owns an identity and a key.
+// Its stored form leaves nothing out: a change is read over what is stored, and
+// what it lacks would stay as it was.
 type Cluster struct {
 	ID       resource.ID       `json:"-"`
 	Tenant   schema.TenantID   `json:"-"`
@@ -34,7 +36,7 @@ type Cluster struct {
 	DoubleEncryption bool             `json:"doubleEncryption"`
 	Zones            bool             `json:"zones"`
 	Key              Key              `json:"key"`
-	IdentityRemoved  bool             `json:"identityRemoved,omitempty"` // set to None while a key was set: only support undoes it
+	IdentityRemoved  bool             `json:"identityRemoved"` // set to None while a key was set: only support undoes it
 	Settings         Settings         `json:"settings"`
 }
 
@@ -42,7 +44,7 @@ type Cluster struct {
 // newest version, always.
 type Key struct {
 	ID      kek.ID `json:"id"`
-	RSASize int32  `json:"rsaSize,omitempty"` // the least size wanted; 0: any
+	RSASize int32  `json:"rsaSize"` // the least size wanted; 0: any
 }
 
 // Settings are how a cluster behaves when its key does not.
@@ -51,7 +53,7 @@ type Settings struct {
 	OutageGrace          time.Duration `json:"outageGrace"`
 	ProbeInterval        time.Duration `json:"probeInterval"`
 	Lease                time.Duration `json:"lease"`
-	CoverExistingData    bool          `json:"coverExistingData,omitempty"`
+	CoverExistingData    bool          `json:"coverExistingData"`
 }
 
 // The ways of ingestion while a key is revoked.
@@ -172,9 +174,9 @@ func (s *Service) Worker(c Cluster) (pid int, since time.Time, ok bool) {
 
 // An Identity is what a cluster presents to a vault.
 type Identity struct {
-	Type      string      `json:"type,omitempty"`      // "" or None, SystemAssigned, UserAssigned
-	Principal string      `json:"principal,omitempty"` // of the identity in force
-	AppID     string      `json:"appId,omitempty"`
+	Type      string      `json:"type"`      // "" or None, SystemAssigned, UserAssigned
+	Principal string      `json:"principal"` // of the identity in force
+	AppID     string      `json:"appId"`
 	Assigned  resource.ID `json:"assigned"` // the user-assigned identity
 }
 
