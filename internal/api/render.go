@@ -13,6 +13,12 @@ import (
 	"logkeep/internal/fault"
 )
 
+// expected are faults with statuses above 499 that are no failure of ours: a
+// key that is away, and clients that are told to wait.
+var expected = map[fault.Code]bool{
+	fault.CustomerManagedKeyRevoked: true, fault.CustomerManagedKeyUnreachable: true, fault.ServiceUnavailable: true, fault.GatewayTimeout: true, fault.QueryTimeout: true,
+}
+
 // A dialect is how a face tells its faults.
 type dialect struct {
 	unversioned bool               // requests have no api-version
@@ -86,7 +92,7 @@ func (s *server) fail(a *answer, r *http.Request, err error) {
 	}
 	status, retry := d.answer(f)
 	attrs := []any{"method", r.Method, "path", r.URL.Path, "status", status, "code", f.Innermost(), "correlation", a.correlation}
-	if status >= 500 {
+	if status >= 500 && !expected[f.Innermost()] {
 		s.Log.Error("request failed", append(attrs, "cause", f.Cause())...)
 	} else {
 		s.Log.Info("request refused", append(attrs, "message", f.Message, "cause", f.Cause())...)

@@ -61,7 +61,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := dir.begin(); err != nil {
 		return err
 	}
-	runtime, err := os.MkdirTemp("", "logkeep-")
+	runtime, err := runtimeFolder(dir.path)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	issuer := entra.NewIssuer(cat, v, "https://"+net.JoinHostPort(cfg.Domain, strconv.Itoa(port)), entra.Principal{
 		ObjectID: admin.ServicePrincipal, AppID: admin.ServicePrincipal, Tenant: admin.ServiceTenant, Kind: entra.FirstParty, Name: "the service itself",
 	})
-	access := rbac.New(cat)
+	access := rbac.New(roleBook{cat, func() {
+		if b := backs.Load(); b != nil {
+			b.ring.Notice("", "") // a role that is gone may be what a cluster used its key by
+		}
+	}})
 	policy := &tunnel.Policy{
 		BuiltIn: []string{"vault." + cfg.Domain, "managedhsm." + cfg.Domain}, Internal: v.dial,
 		Outside: &kek.Guard{Suffixes: cfg.Vaults},
@@ -149,7 +153,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	plane := control.New(control.Config{
-		Catalog: cat, Keys: domains, Domains: domains, Vaults: located{v, cat}, Log: cfg.Log, KeyHost: keyHost(policy),
+		Catalog: cat, Keys: domains, Domains: domains, Texts: domains, Vaults: located{v, cat}, Log: cfg.Log, KeyHost: keyHost(policy),
 		Limits: control.Limits{
 			OutageGrace: cfg.Policy.Grace, ProbeInterval: cfg.Policy.Interval, ProbeTimeout: cfg.Policy.Timeout, Lease: cfg.Policy.Lease,
 		},
