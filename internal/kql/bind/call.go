@@ -153,6 +153,10 @@ func ruleOf(name string) rule {
 		return ruleExtractTyped
 	case "assert":
 		return ruleAssert
+	case "datetime_diff":
+		return ruleDateTimeDiff
+	case "data_size":
+		return ruleDataSize
 	case "typed":
 		return ruleTyped
 	case "tuple":

@@ -41,6 +41,6 @@ func windowRows() []Function {
 		{Names: []string{"current_cluster_endpoint"}, Sig: "() string", SQL: "''", Doc: "The address of the cluster; empty here."},
 		{Names: []string{"current_database"}, Sig: "() string", SQL: "''", Doc: "The name of the database; empty here."},
 		{Names: []string{"ingestion_time"}, Sig: "() datetime", SQL: "CAST(NULL AS BIGINT)", Doc: "When a row came in; unknown here."},
-		{Names: []string{"estimate_data_size"}, Sig: "(values:scalar...) long", SQL: "({*+length(%s)})", Doc: "About how many bytes values take."},
+		{Names: []string{"estimate_data_size"}, Sig: "(values:scalar...) long", Rule: "data_size", Doc: "About how many bytes values take."},
 	}
 }

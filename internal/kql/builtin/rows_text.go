@@ -35,9 +35,9 @@ func textRows() []Function {
 	add(native.IsASCII, "(text) bool", "Whether all characters are ASCII.", "isascii")
 	add(native.IsUTF8, "(text) bool", "Whether a text is UTF-8.", "isutf8")
 	add(native.RegexQuote, "(text) string", "Text that a regular expression takes literally.", "regex_quote")
-	add(native.PunycodeTo, "(text) string", "A domain name in Punycode.", "punycode_from_string")
-	add(native.PunycodeFrom, "(text) string", "A domain name from Punycode.", "punycode_to_string")
-	add(native.PunycodeDomainTo, "(text) string", "A domain name, its labels in Punycode.", "punycode_domain_from_string")
-	add(native.PunycodeDomainFrom, "(text) string", "A domain name from labels in Punycode.", "punycode_domain_to_string")
+	add(native.PunycodeTo, "(text) string", "Text in Punycode.", "punycode_from_string")
+	add(native.PunycodeFrom, "(text) string", "Text from Punycode.", "punycode_to_string")
+	add(native.PunycodeDomainTo, "(text) string", "A domain name, its labels in Punycode where they need it.", "punycode_domain_to_string")
+	add(native.PunycodeDomainFrom, "(text) string", "A domain name from labels in Punycode.", "punycode_domain_from_string")
 	return rows
 }

@@ -23,7 +23,7 @@ func timeRows() []Function {
 		{Names: []string{"getmonth", "monthofyear"}, Sig: "(datetime) long", Go: native.DatePart("month"), Doc: "The month."},
 		{Names: []string{"datetime_part", "datepart"}, Sig: "(part:string, datetime) long", Go: native.DateTimePart, Doc: "A part of a datetime, such as 'year' or 'hour'."},
 		g("datetime_add", "(period:string, amount:long, datetime) datetime", native.DateTimeAdd, "A datetime moved by a number of periods."),
-		g("datetime_diff", "(period:string, to:datetime, from:datetime) long", native.DateTimeDiff, "How many limits of a period lie between two datetimes."),
+		{Names: []string{"datetime_diff"}, Rule: "datetime_diff", Sig: "(period:string, to:datetime, from:datetime) long", Go: native.DateTimeDiff, Doc: "How many limits of a period lie between two datetimes; weeks as a real."},
 		{Names: []string{"make_datetime"}, Sig: "(year:long, month:long, day:long, hour:long?, minute:long?, second:real?) datetime", Go: native.MakeDateTime, Doc: "A datetime of its parts."},
 		{Names: []string{"make_datetime"}, Sig: "(text:string) datetime", Go: native.ParseTime, Doc: "A datetime of its parts."},
 		{Names: []string{"make_timespan"}, Sig: "(hours:long, minutes:long) timespan", Go: native.MakeTimespan, Doc: "A timespan of its parts."},

@@ -5,13 +5,13 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"encoding/base64"
+	"encoding/binary"
+	"hash/adler32"
 	"io"
 	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/net/idna"
 )
 
 // ToUTF8 is to_utf8.
@@ -65,11 +65,28 @@ func GzipDecompress(a []any) (any, error) {
 // ZlibCompress is zlib_compress_to_base64_string.
 func ZlibCompress(a []any) (any, error) {
 	var b bytes.Buffer
+	text := []byte(a[0].(string))
 	w := zlib.NewWriter(&b)
-	if _, err := w.Write([]byte(a[0].(string))); err != nil || w.Close() != nil {
+	if _, err := w.Write(text); err != nil || w.Close() != nil {
 		return nil, nil
 	}
+	if n := len(text); n <= 0xffff && b.Len() >= n+zlibOverhead {
+		return base64.StdEncoding.EncodeToString(stored(text)), nil
+	}
 	return base64.StdEncoding.EncodeToString(b.Bytes()), nil
+}
+
+// zlibOverhead is what a stored text is longer by: header, block and checksum.
+const zlibOverhead = 2 + 5 + 4
+
+// stored is the zlib form of a text that does not get shorter.
+func stored(text []byte) []byte {
+	n := uint16(len(text))
+	out := []byte{0x78, 0x01, 0x01}
+	out = binary.LittleEndian.AppendUint16(out, n)
+	out = binary.LittleEndian.AppendUint16(out, ^n)
+	out = append(out, text...)
+	return binary.BigEndian.AppendUint32(out, adler32.Checksum(text))
 }
 
 // ZlibDecompress is zlib_decompress_from_base64_string.
@@ -131,40 +148,4 @@ func IsUTF8(a []any) (any, error) { return utf8.ValidString(a[0].(string)), nil 
 // RegexQuote is regex_quote.
 func RegexQuote(a []any) (any, error) {
 	return regexp.MustCompile(`[^0-9A-Za-z_\x{80}-\x{10FFFF}]`).ReplaceAllString(a[0].(string), `\$0`), nil
-}
-
-// PunycodeTo is punycode_from_string, without the prefix of domain names.
-func PunycodeTo(a []any) (any, error) {
-	s, err := idna.Punycode.ToASCII(a[0].(string))
-	if err != nil {
-		return nil, nil
-	}
-	return strings.TrimPrefix(s, "xn--"), nil
-}
-
-// PunycodeFrom is punycode_to_string.
-func PunycodeFrom(a []any) (any, error) {
-	s, err := idna.Punycode.ToUnicode("xn--" + strings.TrimPrefix(a[0].(string), "xn--"))
-	if err != nil {
-		return nil, nil
-	}
-	return s, nil
-}
-
-// PunycodeDomainTo is punycode_domain_from_string.
-func PunycodeDomainTo(a []any) (any, error) {
-	s, err := idna.Punycode.ToASCII(a[0].(string))
-	if err != nil {
-		return nil, nil
-	}
-	return s, nil
-}
-
-// PunycodeDomainFrom is punycode_domain_to_string.
-func PunycodeDomainFrom(a []any) (any, error) {
-	s, err := idna.Punycode.ToUnicode(a[0].(string))
-	if err != nil {
-		return nil, nil
-	}
-	return s, nil
 }

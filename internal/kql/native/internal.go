@@ -162,7 +162,7 @@ func unify(list []Value) Value {
 		}
 	}
 	if bag != nil {
-		out = append(out, *bag)
+		out = append([]Value{*bag}, out...)
 	}
 	switch len(out) {
 	case 0:

@@ -147,9 +147,11 @@ func ReplaceRegex(a []any) (any, error) {
 // ReplaceOld is replace(regex, rewrite, text).
 func ReplaceOld(a []any) (any, error) { return ReplaceRegex([]any{a[2], a[0], a[1]}) }
 
-// ReplaceStrings is replace_strings(text, array, array or string).
+// ReplaceStrings is replace_strings(text, array, array or string): in one pass,
+// where several match the first in the list. A replacement that is no string
+// leaves what it stands for.
 func ReplaceStrings(a []any) (any, error) {
-	s, find, with := a[0].(string), parse(a[1]), parse(a[2])
+	find, with := parse(a[1]), parse(a[2])
 	var pairs []string
 	for i, f := range find.Items {
 		w := with
@@ -159,11 +161,15 @@ func ReplaceStrings(a []any) (any, error) {
 			}
 			w = with.Items[i]
 		}
-		if f.String() != "" && (w.Kind == String || w.Kind == Null) {
-			pairs = append(pairs, f.String(), w.String())
+		if f.String() == "" {
+			continue
 		}
+		if w.Kind != String {
+			w = f
+		}
+		pairs = append(pairs, f.String(), w.String())
 	}
-	return strings.NewReplacer(pairs...).Replace(s), nil
+	return strings.NewReplacer(pairs...).Replace(a[0].(string)), nil
 }
 
 // Split is split(text, delimiter, index).
@@ -260,7 +266,7 @@ func IndexOf(a []any) (any, error) {
 	if start > n {
 		return int64(-1), nil
 	}
-	for i := start; i+int64(len(lookup)) <= end; i++ {
+	for i := start; i+int64(len(lookup)) <= n && (length < 0 || i < end); i++ { // the range bounds where a match begins
 		if string(s[i:i+int64(len(lookup))]) == string(lookup) {
 			if nth--; nth <= 0 {
 				return i, nil

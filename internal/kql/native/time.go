@@ -216,6 +216,9 @@ func EndOf(period string) func([]any) (any, error) {
 		if n, ok := v.(int64); ok {
 			return n - 1, err
 		}
+		if here, _ := startOf(period, a[0].(int64), optional(a, 1, 0)); here != nil {
+			return int64(schema.MaxTicks), err // the period is the last one
+		}
 		return nil, err
 	}
 }
@@ -376,6 +379,10 @@ func ToUTC(a []any) (any, error) {
 	}
 	t := tickTime(a[0])
 	l := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), loc)
+	if l.Hour() != t.Hour() || l.Minute() != t.Minute() { // the clock never shows it: it has been put forward
+		_, offset := l.Add(24 * time.Hour).Zone()
+		l = t.Add(-time.Duration(offset) * time.Second)
+	}
 	return ticks(l)
 }
 

@@ -235,7 +235,7 @@ func Base64Decode(a []any) (any, error) {
 // Base64DecodeArray is base64_decode_toarray.
 func Base64DecodeArray(a []any) (any, error) {
 	b, ok := fromBase64(a[0].(string))
-	if !ok {
+	if !ok || len(a[0].(string))%4 != 0 {
 		return nil, nil
 	}
 	return bytesArray(b).out()
