@@ -284,6 +284,18 @@ async function control (generation) {
   assert.ok(read.schema.columns.some(c => c.name === 'Extra'))
   assert.ok((await all(client.tables.listByWorkspace(group, names.workspace))).some(t => t.name === 'Node_CL'))
 
+  const text = 'Node_CL | where Message has "canary-of-a-saved-search"'
+  const search = { category: 'walk', displayName: 'Walk', query: text, functionAlias: 'walk', tags: [{ name: 'Group', value: 'Computer' }], version: 2 }
+  const saved = await client.savedSearches.createOrUpdate(group, names.workspace, 'walk', search)
+  assert.equal(saved.query, text)
+  assert.equal((await client.savedSearches.get(group, names.workspace, 'walk')).query, text)
+  await fails(client.savedSearches.createOrUpdate(group, names.workspace, 'walk', { ...search, etag: 'W/"old"' }), 412)
+  assert.equal((await client.savedSearches.createOrUpdate(group, names.workspace, 'walk', { ...search, etag: saved.etag, query: text + ' | take 1' })).query, text + ' | take 1')
+  const searches = await client.savedSearches.listByWorkspace(group, names.workspace)
+  assert.deepEqual(searches.value.map(s => s.displayName), ['Walk'])
+  await client.savedSearches.delete(group, names.workspace, 'walk')
+  await fails(client.savedSearches.get(group, names.workspace, 'walk'), 404)
+
   keep.workspace = workspace
   keep.cluster = cluster
   return { client, names }
@@ -343,13 +355,16 @@ async function rows () {
   const byResource = await client.queryResource(keep.workspace.id, 'Node_CL | count', { duration: 'P1D' })
   assert.equal(Number(byResource.tables[0].rows[0][0]), 9000)
 
-  // The key goes, and comes back.
+  // The key goes, and comes back; saved searches with it.
+  const kept = { category: 'walk', displayName: 'Kept', query: 'Node_CL | count' }
+  await keep.eleven.client.savedSearches.createOrUpdate(group, keep.eleven.names.workspace, 'kept', kept)
   await keep.keys.updateKeyProperties('kek', { enabled: false })
   const denied = await fails(ask('Node_CL | count'), 403)
   assert.match(JSON.stringify(denied.details ?? denied.message), /CustomerManagedKeyRevoked/)
   const quick = new LogsIngestionClient(endpointResource.properties.logsIngestion.endpoint, credential, { retryOptions: { maxRetries: 0 } })
-  const kept = await quick.upload(rule.properties.immutableId, 'Custom-Node_CL', [line(1, 1)]).then(() => null, e => e)
-  assert.equal(kept.errors[0].cause.statusCode, 503)
+  const notSent = await quick.upload(rule.properties.immutableId, 'Custom-Node_CL', [line(1, 1)]).then(() => null, e => e)
+  assert.equal(notSent.errors[0].cause.statusCode, 503)
+  await fails(keep.eleven.client.savedSearches.get(group, keep.eleven.names.workspace, 'kept'), 403, 'CustomerManagedKeyRevoked')
   await keep.keys.updateKeyProperties('kek', { enabled: true })
   for (let tries = 0; ; tries++) {
     try { assert.equal(await count(), 9000); break } catch (e) {
@@ -357,6 +372,7 @@ async function rows () {
       await new Promise(resolve => setTimeout(resolve, 250))
     }
   }
+  assert.equal((await keep.eleven.client.savedSearches.get(group, keep.eleven.names.workspace, 'kept')).query, kept.query)
   await upload(3)
   assert.equal(await count(), 9003)
   const rotated = await keep.keys.rotateKey('kek')

@@ -102,7 +102,7 @@ func (s *server) faces() []*face {
 // controlFaces are the faces of clusters, workspaces and vaults, and those
 // that take rows and answer queries.
 func (s *server) controlFaces() []*face {
-	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.collectionRoutes())
+	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.searchRoutes(), s.collectionRoutes())
 	if s.Evidence != nil {
 		arm = append(arm, s.evidenceRoutes()...)
 	}

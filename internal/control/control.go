@@ -94,6 +94,23 @@ type Domains interface {
 	Worker(cluster schema.ClusterID) (pid int, since time.Time, ok bool)
 }
 
+// Texts seals what the catalog keeps and may not read, in the workspace's own
+// account, and opens it again. Faults about the key are those of
+// rows and queries.
+type Texts interface {
+	// SealText seals a text that belongs at a place of the workspace and nowhere else.
+	SealText(ctx context.Context, w Workspace, place string, text []byte) (SealedText, error)
+	// OpenTexts opens what lies at places of the workspace, in their order.
+	OpenTexts(ctx context.Context, w Workspace, places []string, sealed []SealedText) ([][]byte, error)
+}
+
+// A SealedText is opaque. It is part of catalog records.
+type SealedText struct {
+	Account    schema.AccountID `json:"account"`
+	Generation uint32           `json:"generation"`
+	Sealed     []byte           `json:"sealed"`
+}
+
 // Vaults finds where a vault is. One that is not built in is not found, which
 // is no error.
 type Vaults interface {
@@ -105,6 +122,7 @@ type Config struct {
 	Catalog *catalog.Catalog
 	Keys    Keys
 	Domains Domains
+	Texts   Texts // nil: nothing that must be sealed can be saved
 	Vaults  Vaults
 	Limits  Limits                 // zero fields get Azure's numbers
 	KeyHost func(host string) bool // whether a key may be at host[:port]; nil forbids all
@@ -116,6 +134,7 @@ type Service struct {
 	cat     *catalog.Catalog
 	keys    Keys
 	domains Domains
+	texts   Texts
 	vaults  Vaults
 	limits  Limits
 	keyHost func(string) bool
@@ -136,7 +155,7 @@ type Service struct {
 
 // New returns a service that does no work before Start.
 func New(c Config) *Service {
-	s := &Service{cat: c.Catalog, keys: c.Keys, domains: c.Domains, vaults: c.Vaults, limits: c.Limits.orDefault(),
+	s := &Service{cat: c.Catalog, keys: c.Keys, domains: c.Domains, texts: c.Texts, vaults: c.Vaults, limits: c.Limits.orDefault(),
 		keyHost: c.KeyHost, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), running: map[string]chan struct{}{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s

@@ -24,6 +24,7 @@ const (
 	Workspace     Type = "Microsoft.OperationalInsights/workspaces"
 	Table         Type = "Microsoft.OperationalInsights/workspaces/tables"
 	LinkedService Type = "Microsoft.OperationalInsights/workspaces/linkedServices"
+	SavedSearch   Type = "Microsoft.OperationalInsights/workspaces/savedSearches"
 	Endpoint      Type = "Microsoft.Insights/dataCollectionEndpoints"
 	Rule          Type = "Microsoft.Insights/dataCollectionRules"
 	Vault         Type = "Microsoft.KeyVault/vaults"
@@ -33,7 +34,7 @@ const (
 )
 
 // known is the spelling table, looked up without regard to case.
-var known = []Type{Cluster, Workspace, Table, LinkedService, Endpoint, Rule, Vault, UserIdentity, RoleAssign, RoleDefine}
+var known = []Type{Cluster, Workspace, Table, LinkedService, SavedSearch, Endpoint, Rule, Vault, UserIdentity, RoleAssign, RoleDefine}
 
 // Equal compares types without regard to case.
 func (t Type) Equal(u Type) bool { return strings.EqualFold(string(t), string(u)) }

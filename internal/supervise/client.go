@@ -47,6 +47,16 @@ func (w *Worker) Flush(ctx context.Context) (f wire.Flushed, err error) {
 	return f, w.call(ctx, "/flush", struct{}{}, &f)
 }
 
+// SealText has the worker seal a text that the catalog keeps.
+func (w *Worker) SealText(ctx context.Context, r wire.SealText) (s wire.SealedText, err error) {
+	return s, w.call(ctx, "/texts/seal", r, &s)
+}
+
+// OpenTexts has the worker open texts that it sealed.
+func (w *Worker) OpenTexts(ctx context.Context, r wire.OpenTexts) (texts [][]byte, err error) {
+	return texts, w.call(ctx, "/texts/open", r, &texts)
+}
+
 // Status asks the worker what it holds.
 func (w *Worker) Status(ctx context.Context) (s wire.Status, err error) {
 	return s, w.call(ctx, "/status", struct{}{}, &s)

@@ -86,6 +86,14 @@ func (c *chain) key(r wrap.Record) (*seal.Key, error) {
 	return k, nil
 }
 
+// newest returns the keys that new data is sealed with.
+func (c *chain) newest() (seal.Keys, error) {
+	c.mu.RLock()
+	current := c.current
+	c.mu.RUnlock()
+	return c.sealing(current)
+}
+
 // replace takes over the records as they are stored now, and a new generation.
 func (c *chain) replace(records []wrap.Record, generation uint32, fresh *seal.Key) {
 	c.mu.Lock()

@@ -20,6 +20,8 @@ func (w *Worker) face() http.Handler {
 	mux.HandleFunc("POST /release", answer(w, func(ctx context.Context, r wire.Release) (any, error) { return struct{}{}, w.release(ctx, r) }))
 	mux.HandleFunc("POST /drop", answer(w, func(ctx context.Context, r wire.Drop) (any, error) { return struct{}{}, w.drop(ctx, r) }))
 	mux.HandleFunc("POST /flush", answer(w, func(ctx context.Context, _ struct{}) (any, error) { return w.flush(ctx) }))
+	mux.HandleFunc("POST /texts/seal", answer(w, func(_ context.Context, r wire.SealText) (any, error) { return w.sealText(r) }))
+	mux.HandleFunc("POST /texts/open", answer(w, func(_ context.Context, r wire.OpenTexts) (any, error) { return w.openTexts(r) }))
 	mux.HandleFunc("POST /status", answer(w, func(ctx context.Context, _ struct{}) (any, error) { return w.status(), nil }))
 	mux.HandleFunc("POST /append", w.serveAppend)
 	mux.HandleFunc("POST /query", w.serveQuery)

@@ -2,7 +2,7 @@
 // sees the other's code: a keeper holds no key and no row, a worker no catalog.
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
-//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Append, Query, Flush, Status
+//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Append, Query, SealText, OpenTexts, Flush, Status
 //	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, Commit
 //
 // Both HTTP directions are POST with JSON bodies: one over a Unix socket in a
