@@ -34,7 +34,7 @@ func stringRows() []Function {
 		f("reverse", "(astext) string", "reverse({0})", "Backwards."),
 		f("replace_string", "(text, find:text, rewrite:text) string", "replace({0}, {1}, {2})", "Every occurrence replaced."),
 		g("replace_strings", "(text, find:dynamic, rewrite:dynamic) string", native.ReplaceStrings, 0, "Every occurrence of several strings replaced."),
-		{Names: []string{"replace_regex", "replace"}, Sig: "(text, regex:string, rewrite:string) string", Go: native.ReplaceRegex, Doc: "Every match replaced; \\1 is the first group."},
+		{Names: []string{"replace_regex"}, Sig: "(text, regex:string, rewrite:string) string", Go: native.ReplaceRegex, Doc: "Every match replaced; \\1 is the first group."},
 		{Names: []string{"replace"}, Sig: "(regex:string, rewrite:string, text) string", Go: native.ReplaceOld, Doc: "Old form of replace_regex."},
 		g("trim", "(regex:string, text) string", native.Trim, 0, "Without matches at both ends."),
 		g("trim_start", "(regex:string, text) string", native.TrimStart, 0, "Without a match at the start."),

@@ -14,9 +14,6 @@ import (
 	"unicode/utf8"
 )
 
-// ToUTF8 is to_utf8.
-func ToUTF8(a []any) (any, error) { return bytesArray([]byte(a[0].(string))).out() }
-
 // Codepoints is unicode_codepoints_from_string.
 func Codepoints(a []any) (any, error) {
 	out := []Value{}

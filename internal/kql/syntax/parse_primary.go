@@ -113,7 +113,11 @@ func (p *parser) named(t token) Expr {
 		if typ, err := schema.ParseType(name); err == nil && typedWords[name] { // long(a + 1) converts
 			name = "to" + typ.String()
 		}
-		return p.call(&Name{Span: t.Span, Name: name})
+		c := p.call(&Name{Span: t.Span, Name: name})
+		if call, ok := c.(*Call); ok && name == "todatetime" && len(call.Args) > 1 { // datetime(2025, 6, 14)
+			call.Name.Name = "make_datetime"
+		}
+		return c
 	}
 	return p.name()
 }
