@@ -385,8 +385,3 @@ func ToUTC(a []any) (any, error) {
 	}
 	return ticks(l)
 }
-
-// Zones is datetime_list_timezones.
-func Zones([]any) (any, error) {
-	return array([]Value{str("UTC"), str("Europe/London"), str("Europe/Berlin"), str("US/Pacific"), str("US/Eastern"), str("Asia/Tokyo")}).out()
-}
