@@ -156,29 +156,5 @@ func JSONReal(v float64) string {
 	return s
 }
 
-// JSONQuote writes s as a JSON string.
-func JSONQuote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < ' ':
-			b.WriteString(`\u00`)
-			b.WriteString(strconv.FormatInt(int64(r)>>4, 16))
-			b.WriteString(strconv.FormatInt(int64(r)&15, 16))
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
+// JSONQuote writes s as a JSON string: what Quote writes is one.
+func JSONQuote(s string) string { return Quote(s) }
