@@ -25,7 +25,7 @@ func convertRows() []Function {
 		{Names: []string{"tostring"}, Sig: "(dynamic) string", SQL: "coalesce(json_extract_string({0}, '$'), '')", Note: NoNull, Doc: as},
 
 		{Names: toLong, Sig: "(integer) long", SQL: "CAST({0} AS BIGINT)", Doc: "A value as a long."},
-		{Names: toLong, Sig: "(real) long", SQL: "TRY_CAST(trunc({0}) AS BIGINT)", Doc: "A value as a long."},
+		{Names: toLong, Sig: "(real) long", SQL: "coalesce(TRY_CAST(trunc({0}) AS BIGINT), CASE WHEN isfinite({0}) THEN CAST('-9223372036854775808' AS BIGINT) END)", Doc: "A value as a long."},
 		{Names: toLong, Sig: "(bool) long", SQL: "CAST({0} AS BIGINT)", Doc: "A value as a long."},
 		{Names: toLong, Sig: "(datetime/timespan) long", SQL: "{0}", Doc: "A value as a long."},
 		{Names: toLong, Sig: "(string) long", Go: native.ParseLong, Doc: "A value as a long."},
