@@ -193,7 +193,7 @@ func TestHostsAreListedAndWrittenOnce(t *testing.T) {
 func TestSettingsFlagOverVariableOverFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "logkeep.yaml")
-	if err := os.WriteFile(file, []byte("data-dir: /from/file\nlisten: 127.0.0.1:1\ndomain: file.test\nlease: 45s\nvaults:\n  - domain: vault.example.com\n    ranges: [10.0.0.0/8]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("data-dir: /from/file\nlisten: 127.0.0.1:1\ndomain: file.test\nlease: 45s\nvaults:\n  - domain: vault.example.com\n    ranges: [10.0.0.0/8]\ndouble-encryption-regions: [westeurope]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var got cli.Settings
@@ -210,7 +210,7 @@ func TestSettingsFlagOverVariableOverFile(t *testing.T) {
 		}
 		return code, errs.String()
 	}
-	if code, errs := serve(); code != 0 || got.DataDir != ".logkeep" || got.RootKey != ".logkeep.rootkey" || got.Listen != "127.0.0.1:8443" || got.Domain != "logkeep.test" || got.OutageGrace != time.Hour {
+	if code, errs := serve(); code != 0 || got.DataDir != ".logkeep" || got.RootKey != ".logkeep.rootkey" || got.Listen != "127.0.0.1:8443" || got.Domain != "logkeep.test" || got.OutageGrace != time.Hour || got.DoubleEncryptionRegions != nil {
 		t.Errorf("defaults: exit %d %s %+v", code, errs, got)
 	}
 	t.Setenv("LOGKEEP_LISTEN", "127.0.0.1:2")
@@ -221,6 +221,9 @@ func TestSettingsFlagOverVariableOverFile(t *testing.T) {
 	}
 	if len(got.Vaults) != 1 || got.Vaults[0].Domain != "vault.example.com" || len(got.Vaults[0].Ranges) != 1 || got.Vaults[0].Ranges[0].String() != "10.0.0.0/8" {
 		t.Errorf("vaults: %+v", got.Vaults)
+	}
+	if len(got.DoubleEncryptionRegions) != 1 || got.DoubleEncryptionRegions[0] != "westeurope" {
+		t.Errorf("regions: %v", got.DoubleEncryptionRegions)
 	}
 	t.Setenv("LOGKEEP_CONFIG", file)
 	if code, errs := serve(); code != 0 || got.DataDir != "/from/file" {

@@ -38,6 +38,8 @@ type Settings struct {
 	Vaults         []VaultDomain `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
 	VaultRoots     string        `yaml:"vault-roots"`     // PEM file of authorities, beside the system's, that may vouch for them
 	IMDSIdentities []string      `yaml:"imds-identities"` // user-assigned identities whose tokens this host's programs may have
+
+	DoubleEncryptionRegions []string `yaml:"double-encryption-regions"` // where clusters can have the second layer; left out: everywhere; []: nowhere
 }
 
 // A VaultDomain is a domain under which tenants may name vaults.

@@ -34,7 +34,8 @@ func Commands() cli.Commands {
 				}
 			}
 			return Run(ctx, Config{
-				Vaults: vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
+				DoubleEncryption: s.DoubleEncryptionRegions,
+				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
 				Policy:  keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
 				Sandbox: sandbox.Mode(s.Sandbox), Swap: SwapMode(s.Swap),

@@ -155,7 +155,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	plane := control.New(control.Config{
 		Catalog: cat, Keys: domains, Domains: domains, Texts: domains, Vaults: located{v, cat}, Log: cfg.Log, KeyHost: keyHost(policy),
 		Limits: control.Limits{
-			OutageGrace: cfg.Policy.Grace, ProbeInterval: cfg.Policy.Interval, ProbeTimeout: cfg.Policy.Timeout, Lease: cfg.Policy.Lease,
+			DoubleEncryption: cfg.DoubleEncryption,
+			OutageGrace:      cfg.Policy.Grace, ProbeInterval: cfg.Policy.Interval, ProbeTimeout: cfg.Policy.Timeout, Lease: cfg.Policy.Lease,
 		},
 	})
 	if err := plane.Start(ctx); err != nil {

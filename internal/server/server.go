@@ -35,6 +35,8 @@ type Config struct {
 
 	Policy keyring.Policy // of clusters that set nothing of their own; zero: the default
 
+	DoubleEncryption []string // regions where clusters can have the second layer; nil: all
+
 	Sandbox sandbox.Mode // of workers, on a kernel that lacks something; zero: prefer
 	Swap    SwapMode     // zero: refuse
 
