@@ -71,6 +71,7 @@ type Config struct {
 	Default  keyring.Policy // of clusters that set nothing of their own
 	Now      func() time.Time
 	Log      *slog.Logger
+	Revoked  func() // called when a key is, after its workers were killed; nil: nobody wants to know
 }
 
 // Domains is safe for concurrent use. Attach comes before anything else.

@@ -28,6 +28,9 @@ func (d *Domains) Revoke(cluster schema.ClusterID, s keyring.Status) {
 		reason += ": " + s.Reason
 	}
 	d.sup.Revoke(cluster, reason)
+	if d.cfg.Revoked != nil {
+		d.cfg.Revoked()
+	}
 }
 
 // NewGeneration implements keyring.Workers. Accounts of workspaces are given

@@ -19,6 +19,9 @@ import (
 func Commands() cli.Commands {
 	return cli.Commands{
 		Serve: func(ctx context.Context, s cli.Settings, out io.Writer) error {
+			if err := Erase(); err != nil {
+				return err
+			}
 			exe, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("find this program's file: %w", err)

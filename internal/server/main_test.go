@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 	case "worker":
 		end(worker.Run(ctx, os.Stdin, log))
 	case "keeper":
+		if err := server.Erase(); err != nil {
+			end(err)
+		}
 		ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 		defer stop()
 		var s setting

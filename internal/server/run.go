@@ -117,7 +117,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	tokens := tokens{issuer}
+	var clients visits
 	domains := domain.New(domain.Config{
+		Revoked: clients.end,
 		Catalog: cat, Tokens: tokens, Policy: policy, Roots: roots, Accounts: dir.in("accounts"), Now: clock, Log: cfg.Log, Default: cfg.Policy,
 		Service: domain.Service{
 			Vault: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Key: admin.WrapKey,
@@ -183,7 +185,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains)},
 		Evidence: domains, Metrics: counts.Write,
 	})
-	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support)
+	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support, &clients)
 }
 
 // A stack undoes what was done, last first.
@@ -319,7 +321,7 @@ func keyHost(p *tunnel.Policy) func(string) bool {
 }
 
 // serve opens the doors and waits.
-func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *vaultProcess, faces http.Handler, issuer *entra.Issuer, cat *catalog.Catalog, support string) error {
+func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *vaultProcess, faces http.Handler, issuer *entra.Issuer, cat *catalog.Catalog, support string, clients *visits) error {
 	cert := &certificates{vault: v, names: serverNames(cfg.Domain, cfg.Listen)}
 	if err := cert.renew(ctx); err != nil {
 		return err
@@ -329,7 +331,7 @@ func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *va
 	})
 	quiet := cfg.quiet()
 	main := &http.Server{
-		Handler: faces, ErrorLog: quiet, MaxHeaderBytes: 64 << 10,
+		Handler: faces, ErrorLog: quiet, MaxHeaderBytes: 64 << 10, ConnState: clients.state,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		TLSConfig: &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
 	}
@@ -349,6 +351,7 @@ func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *va
 		group.Go(func() error { return stopped(run()) })
 	}
 	group.Go(func() error { cert.keep(gctx); return nil })
+	group.Go(func() error { forget(gctx); return nil })
 	group.Go(func() (ended error) {
 		// Nothing can go on without the vault: not a token, not a lease. Who
 		// started this server starts it again.

@@ -73,6 +73,7 @@ func RunVault(ctx context.Context, input io.Reader, log *slog.Logger) error {
 		stop()
 	}()
 	vacated(ctx, start.Dir)
+	go forget(ctx) // of keys that it unwrapped for workers
 	return vault.Run(ctx, vault.Config{
 		Dir: start.Dir, Domain: start.Domain, Port: start.Port, RootKey: root,
 		Data: data, Admin: adminListener, Keeper: start.Keeper, Log: log,
@@ -124,7 +125,7 @@ func startVault(ctx context.Context, command []string, runtime string, start vau
 	v := &vaultProcess{data: filepath.Join(runtime, "vault.data"), gone: make(chan struct{})}
 	adminPath := filepath.Join(runtime, "vault.admin")
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Env = []string{"GOTRACEBACK=none", "LANG=C.UTF-8"}
+	cmd.Env = []string{"GOTRACEBACK=none", "LANG=C.UTF-8", erasure("")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	for _, path := range []string{v.data, adminPath} { // vaultDataFD, vaultAdminFD
 		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

@@ -6,6 +6,7 @@ import (
 
 	"logkeep/internal/disk"
 	"logkeep/internal/fault"
+	"logkeep/internal/journal"
 	"logkeep/internal/kek"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
@@ -50,6 +51,9 @@ func brokenBy(err error) error {
 		if errors.Is(err, broken) {
 			return broken
 		}
+	}
+	if d, ok := errors.AsType[*journal.DamageError](err); ok {
+		return d
 	}
 	return nil
 }
