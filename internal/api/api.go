@@ -44,8 +44,10 @@ type Deps struct {
 	Domain string // NAME: the faces are served at NAME, localhost and below NAME
 	Port   int    // the port that clients use, for token audiences
 	Log    *slog.Logger
-	Tokens Verifier
-	Access Authorizer
+	// Sandbox says what confines workers on this machine.
+	Sandbox string
+	Tokens  Verifier
+	Access  Authorizer
 
 	Identity Identity // without an Issuer its faces are not served
 

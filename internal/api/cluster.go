@@ -178,8 +178,9 @@ type keyStateView struct {
 }
 
 type workerView struct {
-	PID   int    `json:"pid"`
-	Since string `json:"since"`
+	PID     int    `json:"pid"`
+	Since   string `json:"since"`
+	Sandbox string `json:"sandbox,omitempty"` // what confines it
 }
 
 func (s *server) viewCluster(r *http.Request, c control.Cluster) (clusterView, error) {
@@ -219,7 +220,7 @@ func (s *server) renderCluster(c control.Cluster, linked []control.Workspace, da
 		v.Properties.Logkeep.KeyState = &keyStateView{k.State, optional(k.Since), k.Reason, optional(k.LastUnwrap), optional(k.NextProbe), k.Version}
 	}
 	if pid, since, ok := s.Control.Worker(c); ok {
-		v.Properties.Logkeep.Worker = &workerView{pid, stamp(since)}
+		v.Properties.Logkeep.Worker = &workerView{pid, stamp(since), s.Sandbox}
 	}
 	return v
 }

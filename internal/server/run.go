@@ -35,6 +35,7 @@ import (
 	"logkeep/internal/supervise"
 	"logkeep/internal/tunnel"
 	"logkeep/internal/vault/admin"
+	"logkeep/internal/worker/sandbox"
 )
 
 // Run serves until ctx ends, then stops in order. It returns nil after that.
@@ -179,7 +180,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 
 	rows := ingester{ingest.New(plane, domains)}
 	faces := api.New(api.Deps{
-		Domain: cfg.Domain, Port: port, Log: cfg.Log, Tokens: issuer, Access: access,
+		Sandbox: sandbox.Probe().String(),
+		Domain:  cfg.Domain, Port: port, Log: cfg.Log, Tokens: issuer, Access: access,
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v},
 		Control:  plane, Vaults: v,
 		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains)},

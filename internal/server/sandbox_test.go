@@ -40,6 +40,9 @@ func TestEveryThreadOfAWorkerIsConfined(t *testing.T) {
 	s.mustSend("a", 2000)
 	s.holds(2000) // the engine has its threads
 	pid := s.cluster().Logkeep.Worker.PID
+	if told, is := s.cluster().Logkeep.Worker.Sandbox, sandbox.Probe().String(); told != is {
+		t.Errorf("the cluster tells of %q, the kernel offers %q", told, is)
+	}
 	want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "Seccomp_filters": "1"}
 	if !sandbox.Probe().Filters {
 		t.Log("this kernel has no system-call filters")

@@ -26,8 +26,9 @@ type Cluster struct {
 	Logkeep     struct {
 		KeyState KeyState `json:"keyState"`
 		Worker   struct {
-			PID   int    `json:"pid"`
-			Since string `json:"since"`
+			PID     int    `json:"pid"`
+			Since   string `json:"since"`
+			Sandbox string `json:"sandbox"`
 		} `json:"worker"`
 	}
 }
