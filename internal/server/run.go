@@ -118,7 +118,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	tokens := tokens{issuer}
-	var clients visits
+	clients := visits{linger: 2 * time.Second}
 	domains := domain.New(domain.Config{
 		Revoked: clients.end,
 		Catalog: cat, Tokens: tokens, Policy: policy, Roots: roots, Accounts: dir.in("accounts"), Now: clock, Log: cfg.Log, Default: cfg.Policy,

@@ -4,18 +4,39 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // visits knows the connections of clients. As long as one is open, its buffers
 // hold the last of what went over it, in clear; so those that were open when a
-// key was revoked are ended as soon as no request is under way on them. Clients
+// key was revoked are ended as soon as no request has come on them for a moment. Clients
 // connect again.
 type visits struct {
-	mu   sync.Mutex
-	open map[net.Conn]*visit
+	linger time.Duration // that a connection must have been idle, so that it is not ended under a request that comes
+	mu     sync.Mutex
+	open   map[net.Conn]*visit
 }
 
-type visit struct{ idle, last bool }
+type visit struct {
+	idle, last bool
+	requests   int
+}
+
+// later ends a connection if no request comes in a while. It needs mu.
+func (v *visits) later(c net.Conn, seen int) {
+	time.AfterFunc(v.linger, func() {
+		v.mu.Lock()
+		now := v.open[c]
+		quiet := now != nil && now.idle && now.requests == seen
+		if quiet {
+			delete(v.open, c)
+		}
+		v.mu.Unlock()
+		if quiet {
+			c.Close()
+		}
+	})
+}
 
 // state is the server's ConnState.
 func (v *visits) state(c net.Conn, s http.ConnState) {
@@ -31,14 +52,14 @@ func (v *visits) state(c net.Conn, s http.ConnState) {
 	case http.StateActive:
 		if now != nil {
 			now.idle = false
+			now.requests++
 		}
 	case http.StateIdle:
 		if now == nil {
 			return
 		}
 		if now.idle = true; now.last {
-			delete(v.open, c)
-			go c.Close() // which may wait for the client
+			v.later(c, now.requests)
 		}
 	case http.StateHijacked, http.StateClosed:
 		delete(v.open, c)
@@ -52,8 +73,7 @@ func (v *visits) end() {
 	for c, now := range v.open {
 		now.last = true
 		if now.idle {
-			delete(v.open, c)
-			go c.Close()
+			v.later(c, now.requests)
 		}
 	}
 }

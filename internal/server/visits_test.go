@@ -5,10 +5,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 func TestConnectionsEndWhenTheirRequestDoes(t *testing.T) {
-	var v visits
+	v := visits{linger: time.Millisecond}
 	held, go_on := make(chan struct{}), make(chan struct{})
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
@@ -42,6 +43,14 @@ func TestConnectionsEndWhenTheirRequestDoes(t *testing.T) {
 	close(go_on)
 	if got := <-slow; got != first {
 		t.Errorf("a request under way was answered over %q, not %q", got, first)
+	}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		v.mu.Lock()
+		left := len(v.open)
+		v.mu.Unlock()
+		if left == 0 {
+			break
+		}
 	}
 	if later := ask("/"); later == first {
 		t.Error("a connection from before goes on")
