@@ -54,7 +54,7 @@ $(NODE)/ready: acceptance/node/package.json acceptance/node/package-lock.json
 python-sdk: $(PYTHON)/ready
 
 $(PYTHON)/ready: acceptance/python/requirements.txt
-	python3 -m venv $(PYTHON)
+	python3 -m venv --clear $(PYTHON)
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r acceptance/python/requirements.txt
 	touch $@
 
@@ -63,7 +63,7 @@ unit:
 	$(GO) test ./internal/... ./cmd/...
 
 $(AZ)/ready: acceptance/requirements.txt
-	python3 -m venv $(AZ)
+	python3 -m venv --clear $(AZ)
 	$(AZ)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r acceptance/requirements.txt
 	touch $@
 
