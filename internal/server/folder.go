@@ -107,7 +107,12 @@ func (f *folder) begin() error {
 	return writeFile(f.in("FORMAT"), []byte(format), 0o600)
 }
 
-func (f *folder) close() { f.lock.Close() }
+// close gives the directory back at once: a child that is being started may hold
+// a copy of the descriptor until it has become another program.
+func (f *folder) close() {
+	unix.Flock(int(f.lock.Fd()), unix.LOCK_UN)
+	f.lock.Close()
+}
 
 // writeFile puts a small file in place durably, whole or not at all. It is for
 // what is no log data and no key: certificates, addresses, the first secret.
