@@ -22,16 +22,11 @@ import (
 //
 // SetKey can be repeated after a crash: what is done is not done twice.
 func (r *Ring) SetKey(ctx context.Context, id schema.ClusterID, key kek.ID) error {
-	g := r.guard(id)
-	if g == nil {
-		return ErrUnwatched
-	}
-	if err := g.begin(ctx); err != nil {
+	g, ctx, done, err := r.alone(ctx, id)
+	if err != nil {
 		return err
 	}
-	defer g.finish()
-	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
-	defer cancel()
+	defer done()
 	g.mu.Lock()
 	page, c, broken := g.page, g.cluster, g.broken
 	g.mu.Unlock()
@@ -83,6 +78,19 @@ func (r *Ring) SetKey(ctx context.Context, id schema.ClusterID, key kek.ID) erro
 	}
 	next.Setting = key
 	return g.commit(ctx, next, &tested)
+}
+
+// alone gives the cluster's guard to one change of its page at a time, and the
+// change its time. done ends it.
+func (r *Ring) alone(ctx context.Context, id schema.ClusterID) (g *guard, limited context.Context, done func(), err error) {
+	if g = r.guard(id); g == nil {
+		return nil, nil, nil, ErrUnwatched
+	}
+	if err := g.begin(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	limited, cancel := context.WithTimeout(ctx, changeTimeout)
+	return g, limited, func() { cancel(); g.finish() }, nil
 }
 
 // firstKey starts a new generation of every account under kid.
@@ -156,16 +164,11 @@ func (r *Ring) ClearKey(ctx context.Context, id schema.ClusterID) error {
 // stay the service's. Without a key of its own there is nothing to do. It can
 // be repeated.
 func (r *Ring) Embrace(ctx context.Context, id schema.ClusterID) error {
-	g := r.guard(id)
-	if g == nil {
-		return ErrUnwatched
-	}
-	if err := g.begin(ctx); err != nil {
+	g, ctx, done, err := r.alone(ctx, id)
+	if err != nil {
 		return err
 	}
-	defer g.finish()
-	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
-	defer cancel()
+	defer done()
 	g.mu.Lock()
 	page, c, broken := g.page, g.cluster, g.broken
 	g.mu.Unlock()
@@ -198,16 +201,11 @@ func (r *Ring) Embrace(ctx context.Context, id schema.ClusterID) error {
 // Cover makes the first generation of every account that the cluster has and
 // that has none yet, under the key of now. It can be repeated.
 func (r *Ring) Cover(ctx context.Context, id schema.ClusterID) error {
-	g := r.guard(id)
-	if g == nil {
-		return ErrUnwatched
-	}
-	if err := g.begin(ctx); err != nil {
+	g, ctx, done, err := r.alone(ctx, id)
+	if err != nil {
 		return err
 	}
-	defer g.finish()
-	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
-	defer cancel()
+	defer done()
 	g.mu.Lock()
 	page, c := g.page, g.cluster
 	g.mu.Unlock()
