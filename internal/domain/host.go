@@ -21,6 +21,11 @@ var _ supervise.Host = (*Domains)(nil)
 
 // Accounts implements supervise.Host. The accounts' folders are in place then.
 func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire.Account, error) {
+	// Asked before the catalog is read: who shuts an account after this waits for
+	// this start to end, and who opened it again before this has changed what is
+	// read below. Asked later, an account could be given away and open again
+	// between the two, and two workers would open it.
+	shut := d.shutNow()
 	var out []wire.Account
 	err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
 		accounts, err := tx.Accounts(ctx, domain)
@@ -32,7 +37,7 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 			if err != nil {
 				return err
 			}
-			if covered && !d.isShut(a.ID) {
+			if covered && !shut[a.ID] {
 				out = append(out, w)
 			}
 		}

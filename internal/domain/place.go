@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -147,10 +148,11 @@ func (d *Domains) shutWhile(ctx context.Context, a catalog.Account, do func() er
 	return do()
 }
 
-func (d *Domains) isShut(id schema.AccountID) bool {
+// shutNow is the accounts that no worker may open.
+func (d *Domains) shutNow() map[schema.AccountID]bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.shut[id]
+	return maps.Clone(d.shut)
 }
 
 // Unlink implements control.Domains. The workspace's account stays where it
