@@ -17,6 +17,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"net"
@@ -75,6 +76,7 @@ type Evidence interface {
 // server holds the dependencies; its methods are the handlers.
 type server struct {
 	Deps
+	pageKey [32]byte // of the tokens of pages
 }
 
 // New returns the handler of every face.
@@ -83,7 +85,8 @@ func New(d Deps) http.Handler {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	d.Domain = strings.ToLower(d.Domain)
-	s := &server{d}
+	s := &server{Deps: d}
+	rand.Read(s.pageKey[:]) // never fails
 	return newRouter(s, s.faces())
 }
 

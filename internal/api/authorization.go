@@ -113,7 +113,7 @@ func (s *server) listAssignments(w http.ResponseWriter, r *http.Request) error {
 	if views, err = sieve(views, option(r, "$filter")); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, page(views))
+	return writePage(s, w, r, pager{}, views, func(v assignmentView) string { return v.ID })
 }
 
 // assignmentID is the assignment that the path names. Its name is a guid.

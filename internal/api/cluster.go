@@ -245,6 +245,7 @@ func (s *server) getCluster(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	etagged(w, c.ETag)
 	return writeJSON(w, http.StatusOK, v)
 }
 
@@ -271,7 +272,7 @@ func (s *server) listClusters(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range all {
 		views = append(views, s.renderCluster(c, linked[c.ID.Key()], clusterDate(r)))
 	}
-	return writeJSON(w, http.StatusOK, page(views))
+	return writePage(s, w, r, pager{}, views, func(v clusterView) string { return v.ID })
 }
 
 // listScope is the subscription or the group of a list, which must be there.

@@ -107,7 +107,7 @@ func (s *server) listEndpoints(w http.ResponseWriter, r *http.Request) error {
 	for _, e := range all {
 		views = append(views, s.viewEndpoint(e))
 	}
-	return writeJSON(w, http.StatusOK, page(views))
+	return writePage(s, w, r, pager{}, views, func(v endpointView) string { return v.ID })
 }
 
 func (s *server) getEndpoint(w http.ResponseWriter, r *http.Request) error {
@@ -119,6 +119,7 @@ func (s *server) getEndpoint(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	etagged(w, e.ETag)
 	return writeJSON(w, http.StatusOK, s.viewEndpoint(e))
 }
 
@@ -320,7 +321,7 @@ func (s *server) listRules(w http.ResponseWriter, r *http.Request) error {
 		}
 		views = append(views, v)
 	}
-	return writeJSON(w, http.StatusOK, page(views))
+	return writePage(s, w, r, pager{}, views, func(v ruleView) string { return v.ID })
 }
 
 func (s *server) getRule(w http.ResponseWriter, r *http.Request) error {
@@ -332,6 +333,7 @@ func (s *server) getRule(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	etagged(w, rule.ETag)
 	return s.writeRule(w, r, http.StatusOK, rule)
 }
 

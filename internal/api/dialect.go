@@ -13,6 +13,9 @@ var armDialect = dialect{
 	unknown: func(path []string) error {
 		for i, p := range path {
 			if strings.EqualFold(p, "providers") && i+2 < len(path) {
+				if _, known := namespace(path[i+1]); !known {
+					return noNamespace(path[i+1])
+				}
 				return fault.New(fault.InvalidResourceType, "The resource type '%s' could not be found in the namespace '%s' for this request. See GET /subscriptions/{id}/providers for what is served.", path[i+2], path[i+1])
 			}
 		}

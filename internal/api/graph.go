@@ -105,13 +105,10 @@ func (s *server) graphPrincipals(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		all, err = sieve(all, option(r, "$filter"))
 	}
-	if err == nil {
-		all, err = top(r, all)
-	}
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, page(all))
+	return writePage(s, w, r, pager{link: "@odata.nextLink", size: graphPage, most: graphMost}, all, func(o graphObject) string { return o.ID })
 }
 
 func (s *server) graphPrincipal(w http.ResponseWriter, r *http.Request) error {

@@ -112,10 +112,7 @@ func (s *server) listGroups(w http.ResponseWriter, r *http.Request) error {
 	if views, err = sieve(views, option(r, "$filter")); err != nil {
 		return err
 	}
-	if views, err = top(r, views); err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, page(views))
+	return writePage(s, w, r, pager{}, views, func(v groupView) string { return v.ID })
 }
 
 func (s *server) getGroup(w http.ResponseWriter, r *http.Request) error {
@@ -123,6 +120,7 @@ func (s *server) getGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	etagged(w, resource.ETag(res.ETag))
 	return writeJSON(w, http.StatusOK, viewGroup(res))
 }
 

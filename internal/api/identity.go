@@ -8,7 +8,6 @@ import (
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/entra"
-	"logkeep/internal/fault"
 	"logkeep/internal/rbac"
 	"logkeep/internal/vault/admin"
 )
@@ -72,17 +71,4 @@ func option(r *http.Request, name string) string {
 		}
 	}
 	return ""
-}
-
-// top cuts a list as $top says.
-func top[T any](r *http.Request, items []T) ([]T, error) {
-	text := option(r, "$top")
-	if text == "" {
-		return items, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return nil, fault.New(fault.InvalidParameter, "The value '%.20s' of $top is not a positive number.", text).WithTarget("$top")
-	}
-	return items[:min(n, len(items))], nil
 }

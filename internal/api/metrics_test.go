@@ -12,7 +12,7 @@ import (
 // who may read everything.
 func TestMetricsAreForThisMachineAndReadersOfEverything(t *testing.T) {
 	access := &asked{prefix: "Microsoft.OperationalInsights/clusters/read"}
-	s := &server{Deps{Domain: "x.test", Port: 8443, Access: access, Log: slog.New(slog.DiscardHandler),
+	s := &server{Deps: Deps{Domain: "x.test", Port: 8443, Access: access, Log: slog.New(slog.DiscardHandler),
 		Metrics: func(w io.Writer) error { _, err := io.WriteString(w, "up 1\n"); return err }}}
 	s.Tokens = tokens{"good": s.armAudiences()[0], "vault": "https://vault.azure.net"}
 	h := newRouter(s, []*face{{hosts: s.mainHost, audiences: s.armAudiences(), dialect: armDialect, routes: s.metricsRoutes()}})

@@ -133,16 +133,28 @@ func (s *server) listProviders(w http.ResponseWriter, r *http.Request) error {
 	for _, p := range providers {
 		all = append(all, viewProvider(p, r.PathValue("subscription")))
 	}
-	return writeJSON(w, http.StatusOK, page(all))
+	return writePage(s, w, r, pager{}, all, func(v providerView) string { return v.Namespace })
 }
 
 func providerOf(r *http.Request) (provider, error) {
+	p, known := namespace(r.PathValue("namespace"))
+	if !known {
+		return provider{}, noNamespace(r.PathValue("namespace"))
+	}
+	return p, nil
+}
+
+func namespace(name string) (provider, bool) {
 	for _, p := range providers {
-		if strings.EqualFold(p.namespace, r.PathValue("namespace")) {
-			return p, nil
+		if strings.EqualFold(p.namespace, name) {
+			return p, true
 		}
 	}
-	return provider{}, fault.New(fault.InvalidResourceNamespace, "The resource namespace '%.64s' is invalid. GET /subscriptions/{id}/providers lists those that are served.", r.PathValue("namespace"))
+	return provider{}, false
+}
+
+func noNamespace(name string) error {
+	return fault.New(fault.InvalidResourceNamespace, "The resource namespace '%.64s' is invalid. GET /subscriptions/{id}/providers lists those that are served.", name)
 }
 
 func (s *server) getProvider(w http.ResponseWriter, r *http.Request) error {

@@ -113,7 +113,7 @@ func denied(w *httptest.ResponseRecorder, action string) bool {
 
 // routes are all routes that the main host serves to somebody with a token.
 func (g *gate) routes() (all []*compiled) {
-	s := &server{g.deps}
+	s := &server{Deps: g.deps}
 	for _, f := range newRouter(s, s.faces()).faces {
 		if !f.hosts("localhost") {
 			continue

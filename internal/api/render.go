@@ -48,6 +48,9 @@ type answer struct {
 	face        *face
 	correlation string
 	status      int
+
+	exists bool   // HEAD of a resource: it is there, or not
+	known  string // If-None-Match of a read: what the client has
 }
 
 func newAnswer(w http.ResponseWriter, r *http.Request) *answer {
@@ -68,6 +71,7 @@ func newAnswer(w http.ResponseWriter, r *http.Request) *answer {
 
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 {
+		status = a.condition(status)
 		a.status = status
 	}
 	a.ResponseWriter.WriteHeader(status)
@@ -76,6 +80,9 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Write(b []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
+	}
+	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
+		return len(b), nil // what the request asked for has no body
 	}
 	return a.ResponseWriter.Write(b)
 }
@@ -153,7 +160,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return err
 }
 
-// page is the body of a list. Lists are whole: nextLink is never needed.
+// page is the body of a list that is always short; see writePage for others.
 func page[T any](items []T) any {
 	if items == nil {
 		items = []T{}

@@ -144,8 +144,5 @@ func (s *server) writeResources(w http.ResponseWriter, r *http.Request, scope re
 	if visible, err = sieve(visible, option(r, "$filter")); err != nil {
 		return err
 	}
-	if visible, err = top(r, visible); err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, page(visible))
+	return writePage(s, w, r, pager{}, visible, func(v resourceView) string { return v.ID })
 }

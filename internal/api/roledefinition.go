@@ -100,7 +100,7 @@ func (s *server) listDefinitions(w http.ResponseWriter, r *http.Request) error {
 	if views, err = sieve(views, option(r, "$filter")); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, page(views))
+	return writePage(s, w, r, pager{}, views, func(v definitionView) string { return v.Properties.RoleName + "\x00" + v.Name })
 }
 
 func (s *server) getDefinition(w http.ResponseWriter, r *http.Request) error {

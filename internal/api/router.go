@@ -112,7 +112,7 @@ func (c *compiled) match(path []string) (values [][2]string, literal int, ok boo
 // find returns the best route for the method, or the methods that the path
 // has. f is the face that answers for the host when there is none.
 func (rt *router) find(method, host string, path []string) (best *compiled, values [][2]string, allow []string, f *face) {
-	rank := -1
+	rank := -2
 	for _, candidate := range rt.faces {
 		if !candidate.hosts(host) {
 			continue
@@ -128,15 +128,21 @@ func (rt *router) find(method, host string, path []string) (best *compiled, valu
 			}
 			if c.method != method {
 				allow = append(allow, c.method)
-				continue
+				if c.method != http.MethodGet || method != http.MethodHead {
+					continue
+				}
+				literal-- // a route of its own wins
 			}
 			if c.scope {
-				literal = 0 // a route written for one resource wins over one for any
+				literal = min(literal, 0) // a route written for one resource wins over one for any
 			}
 			if literal > rank {
 				best, values, rank = c, v, literal
 			}
 		}
+	}
+	if slices.Contains(allow, http.MethodGet) {
+		allow = append(allow, http.MethodHead)
 	}
 	slices.Sort(allow)
 	return best, values, slices.Compact(allow), f
@@ -152,6 +158,10 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = fault.New(fault.NotFound, "No service answers for the host %q.", hostname(r))
 	case err != nil:
 		a.face = f
+	case best == nil && len(allow) > 0 && r.Method == http.MethodOptions:
+		w.Header().Set("Allow", strings.Join(append(allow, http.MethodOptions), ", "))
+		w.WriteHeader(http.StatusNoContent)
+		return
 	case best == nil && len(allow) > 0:
 		a.face = f
 		w.Header().Set("Allow", strings.Join(allow, ", "))
@@ -169,7 +179,11 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			limit = maxBody
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		err = rt.serve(a, r, best, path)
+		a.expect(r, best, path)
+		var asked *http.Request
+		if asked, err = conditional(r, path); err == nil {
+			err = stale(rt.serve(a, asked, best, path))
+		}
 	}
 	if err != nil {
 		rt.fail(a, r, err)

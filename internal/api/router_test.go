@@ -54,7 +54,7 @@ func testRouter(t *testing.T) (http.Handler, *asked) {
 		}
 	}
 	access := &asked{prefix: "ok"}
-	s := &server{Deps{Domain: "x.test", Tokens: tokens{"good": "arm", "other": "query"}, Access: access, Log: slog.New(slog.DiscardHandler)}}
+	s := &server{Deps: Deps{Domain: "x.test", Tokens: tokens{"good": "arm", "other": "query"}, Access: access, Log: slog.New(slog.DiscardHandler)}}
 	arm := &face{hosts: s.mainHost, audiences: []string{"arm"}, dialect: armDialect, routes: []route{
 		{method: "GET", pattern: "/subscriptions/{s}/resourceGroups/{g}/providers/A.B/things/{name}", action: "ok/read", handle: say("one")},
 		{method: "GET", pattern: "/subscriptions/{s}/resourceGroups/{g}/providers/A.B/things", action: "ok/list", handle: say("all")},
@@ -105,7 +105,8 @@ func TestRouting(t *testing.T) {
 		{"no api-version", "GET", group + "/providers/A.B/things/t", "", "good", 400, "InvalidApiVersionParameter", ""},
 		{"a malformed api-version", "GET", group + "/providers/A.B/things/t?api-version=v1", "", "good", 400, "InvalidApiVersionParameter", ""},
 		{"a wrong method", "DELETE", group + "/providers/A.B/things/t?api-version=2023-01-01", "", "good", 405, "MethodNotAllowed", ""},
-		{"an unknown type", "GET", group + "/providers/A.B/boxes/t?api-version=2023-01-01", "", "good", 404, "InvalidResourceType", ""},
+		{"an unknown type", "GET", group + "/providers/Microsoft.KeyVault/boxes/t?api-version=2023-01-01", "", "good", 404, "InvalidResourceType", ""},
+		{"an unknown provider", "GET", group + "/providers/A.B/boxes/t?api-version=2023-01-01", "", "good", 404, "InvalidResourceNamespace", ""},
 		{"an unknown path", "GET", "/x", "", "good", 404, "NotFound", ""},
 		{"an unknown host", "GET", "/open", "a.b.c.x.test", "", 404, "NotFound", ""},
 		{"an escaped slash", "GET", group + "/providers/A.B/things/a%2Fb?api-version=2023-01-01", "", "good", 400, "BadRequest", ""},
@@ -153,7 +154,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestAnAnswerThatHasBegunIsCutOff(t *testing.T) {
-	s := &server{Deps{Domain: "x.test", Log: slog.New(slog.DiscardHandler)}}
+	s := &server{Deps: Deps{Domain: "x.test", Log: slog.New(slog.DiscardHandler)}}
 	h := newRouter(s, []*face{{hosts: s.mainHost, dialect: armDialect, routes: []route{
 		{method: "GET", pattern: "/half", public: true, anyTime: true, handle: func(w http.ResponseWriter, _ *http.Request) error {
 			io.WriteString(w, strings.Repeat("x", 8192))

@@ -59,6 +59,7 @@ func (s *server) getSearch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	etagged(w, v.ETag)
 	return writeJSON(w, http.StatusOK, viewSearch(v))
 }
 
@@ -73,9 +74,6 @@ func (s *server) putSearch(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := decode(r, &body); err != nil {
 		return err
-	}
-	if header := r.Header.Get("If-Match"); header != "" {
-		body.ETag = header
 	}
 	v, err := s.Control.SaveSearch(r.Context(), id, resource.ETag(strings.Trim(body.ETag, `"`)), body.Properties)
 	if err != nil {

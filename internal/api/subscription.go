@@ -64,7 +64,7 @@ func (s *server) listSubscriptions(w http.ResponseWriter, r *http.Request) error
 			views = append(views, v)
 		}
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"value": append([]subscriptionView{}, views...), "count": map[string]any{"type": "Total", "value": len(views)}})
+	return writePage(s, w, r, pager{count: true}, views, func(v subscriptionView) string { return v.ID })
 }
 
 // subscription returns the subscription in the path, if the caller sees it.

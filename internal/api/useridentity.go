@@ -83,7 +83,7 @@ func (s *server) listUserIdentities(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, page(views))
+	return writePage(s, w, r, pager{}, views, func(v userIdentityView) string { return v.ID })
 }
 
 // userIdentity reads the identity in the path and its principal.
@@ -105,6 +105,7 @@ func (s *server) getUserIdentity(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	etagged(w, resource.ETag(res.ETag))
 	return writeJSON(w, http.StatusOK, viewIdentity(res, p))
 }
 

@@ -116,7 +116,7 @@ func (s *server) listVaults(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return told(err)
 	}
-	return writeJSON(w, http.StatusOK, page(all))
+	return writePage(s, w, r, pager{}, all, func(v admin.Vault) string { return v.ID })
 }
 
 func (s *server) getVault(w http.ResponseWriter, r *http.Request) error {
@@ -229,7 +229,7 @@ func (s *server) listDeletedVaults(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return told(err)
 	}
-	return writeJSON(w, http.StatusOK, page(all))
+	return writePage(s, w, r, pager{}, all, func(v admin.DeletedVault) string { return v.ID })
 }
 
 func (s *server) getDeletedVault(w http.ResponseWriter, r *http.Request) error {

@@ -128,12 +128,12 @@ func viewWorkspace(v control.Workspace) workspaceView {
 			Created: stamp(v.Created), Modified: stamp(v.Modified)}}
 }
 
-func viewWorkspaces(all []control.Workspace) any {
-	var views []workspaceView
-	for _, v := range all {
-		views = append(views, viewWorkspace(v))
+func (s *server) writeWorkspaces(w http.ResponseWriter, r *http.Request, all []control.Workspace) error {
+	views := make([]workspaceView, len(all))
+	for i, v := range all {
+		views[i] = viewWorkspace(v)
 	}
-	return page(views)
+	return writePage(s, w, r, whole, views, func(v workspaceView) string { return v.ID })
 }
 
 func (s *server) listWorkspaces(w http.ResponseWriter, r *http.Request) error {
@@ -145,7 +145,7 @@ func (s *server) listWorkspaces(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, viewWorkspaces(all))
+	return s.writeWorkspaces(w, r, all)
 }
 
 func (s *server) listDeletedWorkspaces(w http.ResponseWriter, r *http.Request) error {
@@ -157,7 +157,7 @@ func (s *server) listDeletedWorkspaces(w http.ResponseWriter, r *http.Request) e
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, viewWorkspaces(all))
+	return s.writeWorkspaces(w, r, all)
 }
 
 func (s *server) getWorkspace(w http.ResponseWriter, r *http.Request) error {
@@ -169,6 +169,7 @@ func (s *server) getWorkspace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	etagged(w, v.ETag)
 	return writeJSON(w, http.StatusOK, viewWorkspace(v))
 }
 

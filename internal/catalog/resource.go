@@ -74,6 +74,9 @@ func (r Records) Put(ctx context.Context, res Resource, cond Condition) (Resourc
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
+		if err := demanded(ctx, res.ID, old, exists); err != nil {
+			return err
+		}
 		if err := cond.check(old, exists); err != nil {
 			return err
 		}
@@ -189,6 +192,9 @@ func (r Records) Delete(ctx context.Context, id string, cond Condition) error {
 		if err != nil {
 			return err
 		}
+		if err := demanded(ctx, id, old, true); err != nil {
+			return err
+		}
 		if err := cond.check(old, true); err != nil {
 			return err
 		}
@@ -222,6 +228,9 @@ func (r Records) SoftDelete(ctx context.Context, id string, cond Condition) (Res
 	var res Resource
 	err := r.change(ctx, func(tx *Tx) (err error) {
 		if res, err = tx.Get(ctx, id); err != nil {
+			return err
+		}
+		if err := demanded(ctx, id, res, true); err != nil {
 			return err
 		}
 		if err := cond.check(res, true); err != nil {
