@@ -41,7 +41,7 @@ func BenchmarkParse(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := Parse(bytes.NewReader(body), t, 0)
+		p, err := Parse(bytes.NewBuffer(body), t, 0)
 		if err != nil || int(p.Record.NumRows()) != rows {
 			b.Fatal(err)
 		}

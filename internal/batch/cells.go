@@ -19,7 +19,7 @@ var errTooLong = errors.New("rows hold more than 2 GiB of text in one column; se
 // is made of it without copying. Only the slice of the column's type is used.
 type cells struct {
 	n, nulls int
-	valid    []byte // bit i says that cell i is not null
+	valid    []byte // bit i says that cell i is not null; nothing while none is
 	bits     []byte
 	i32      []int32
 	i64      []int64
@@ -30,6 +30,22 @@ type cells struct {
 
 // mark counts one more cell and notes whether it holds a value.
 func (c *cells) mark(valid bool) {
+	if c.nulls > 0 || !valid {
+		c.markBit(valid)
+	}
+	c.n++
+}
+
+func (c *cells) markBit(valid bool) {
+	if c.nulls == 0 { // the first null: all before it are not
+		c.valid = c.valid[:0]
+		for range c.n / 8 {
+			c.valid = append(c.valid, 0xff)
+		}
+		if rest := c.n & 7; rest > 0 {
+			c.valid = append(c.valid, 1<<rest-1)
+		}
+	}
 	if c.n&7 == 0 {
 		c.valid = append(c.valid, 0)
 	}
@@ -38,7 +54,6 @@ func (c *cells) mark(valid bool) {
 	} else {
 		c.nulls++
 	}
-	c.n++
 }
 
 // reserve makes room for some times as much as there is.

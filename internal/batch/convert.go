@@ -164,15 +164,21 @@ func putString(p *parser, c *column, v jsontext.Value) string {
 	default:
 		c.text = appendCompact(c.text, v)
 	}
-	if len(c.text)-at > maxText {
-		end := at + maxText
-		for !utf8.RuneStart(c.text[end]) {
-			end--
-		}
-		c.text = c.text[:end]
-		p.cut++
-	}
+	p.limit(c, at)
 	return ended(c.endText())
+}
+
+// limit cuts the text of a cell that begins at at to what a cell keeps.
+func (p *parser) limit(c *column, at int) {
+	if len(c.text)-at <= maxText {
+		return
+	}
+	end := at + maxText
+	for !utf8.RuneStart(c.text[end]) {
+		end--
+	}
+	c.text = c.text[:end]
+	p.cut++
 }
 
 func putDateTime(p *parser, c *column, v jsontext.Value) string {

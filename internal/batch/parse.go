@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,14 @@ func Parse(r io.Reader, t schema.Table, now schema.Ticks) (Parsed, error) {
 	if err != nil {
 		return Parsed{}, err
 	}
+	if whole, ok := r.(*bytes.Buffer); ok {
+		if p.quick(whole.Bytes()) {
+			return p.finish()
+		}
+		if p, err = newParser(r, t, now); err != nil {
+			return Parsed{}, err
+		}
+	}
 	if err := p.rows(); err != nil {
 		return Parsed{}, err
 	}
@@ -68,8 +77,9 @@ func Parse(r io.Reader, t schema.Table, now schema.Ticks) (Parsed, error) {
 type column struct {
 	schema.Column
 	cells
-	put  func(*parser, *column, jsontext.Value) (reason string)
-	last int64 // the last row that named the column
+	put    func(*parser, *column, jsontext.Value) (reason string)
+	last   int64  // the last row that gave the column a value
+	quoted []byte // the name and a quote, as rows spell it
 }
 
 type parser struct {
@@ -104,7 +114,7 @@ func newParser(r io.Reader, t schema.Table, now schema.Ticks) (*parser, error) {
 		p.size = int64(sized.Len())
 	}
 	for i, c := range t.Columns {
-		p.columns[i] = column{Column: c, put: puts[c.Type]}
+		p.columns[i] = column{Column: c, put: puts[c.Type], quoted: append([]byte(c.Name), '"')}
 		if _, twice := p.index[c.Name]; twice {
 			return nil, fmt.Errorf("internal error: table %s has column %s twice", t.Name, c.Name)
 		}
@@ -206,7 +216,7 @@ func (p *parser) readRow() error {
 		return p.broken(err)
 	}
 	if p.row == foreseen {
-		p.reserve()
+		p.reserve(p.dec.InputOffset())
 	}
 	return nil
 }
@@ -214,10 +224,10 @@ func (p *parser) readRow() error {
 // foreseen is the number of rows from which the room for all is guessed.
 const foreseen = 32
 
-// reserve makes room for the cells to come, as if all rows were like those so
-// far: growing by and by would copy every cell several times.
-func (p *parser) reserve() {
-	if read := p.dec.InputOffset(); read < p.size {
+// reserve makes room for the cells to come, as if all rows were like those in
+// the bytes read so far: growing by and by would copy every cell several times.
+func (p *parser) reserve(read int64) {
+	if read < p.size {
 		for i := range p.columns {
 			p.columns[i].reserve(1.1*float64(p.size)/float64(read) - 1)
 		}
