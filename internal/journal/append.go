@@ -110,7 +110,7 @@ func (j *Journal) commit() {
 		err = fmt.Errorf("journal %s: append: %w", j.cfg.Dir, err)
 	} else {
 		j.mu.Lock()
-		j.last = j.w.next - 1
+		j.last, j.head = j.w.next-1, j.w.previous
 		if begun != "" {
 			j.files = append(j.files, fileInfo{begun, first})
 		}

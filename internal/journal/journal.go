@@ -126,9 +126,10 @@ type Journal struct {
 	mu     sync.Mutex
 	queue  []*request
 	closed bool
-	last   uint64     // last number that is durable
-	files  []fileInfo // from old to new
-	roll   bool       // the newest file holds nothing that is wanted
+	last   uint64          // last number that is durable
+	head   seal.Commitment // of the frame that it is in
+	files  []fileInfo      // from old to new
+	roll   bool            // the newest file holds nothing that is wanted
 }
 
 // fileInfo is a file that holds the numbers from first up to the next file's first.
@@ -173,7 +174,7 @@ func open(cfg Config) (*Journal, error) {
 	if err := r.run(); err != nil {
 		return nil, err
 	}
-	j := &Journal{cfg: cfg, turn: make(chan struct{}, 1), files: r.files, last: r.next - 1}
+	j := &Journal{cfg: cfg, turn: make(chan struct{}, 1), files: r.files, last: r.next - 1, head: r.previous}
 	j.w = writer{cfg: cfg, keys: keys, number: r.number, next: r.next, previous: r.previous}
 	return j, nil
 }

@@ -22,7 +22,6 @@ type Rows struct {
 	Workspace schema.WorkspaceID
 	Table     schema.TableName
 	Record    arrow.RecordBatch
-	Batch     [16]byte // id of the batch that they came in; zero: a new one
 }
 
 // checked is rows with what the tail must know of them.
@@ -51,10 +50,6 @@ func newRows(r Rows, bytes int64) (checked, error) {
 // The store keeps the records; they must not change. If ctx ends before the
 // write has begun nothing is written; afterwards Append waits for the outcome.
 func (s *Store) Append(ctx context.Context, rows ...Rows) error {
-	return s.append(ctx, s.admit, rows)
-}
-
-func (s *Store) append(ctx context.Context, admit func() error, rows []Rows) error {
 	var entries []journal.Entry
 	var all []checked
 	for _, r := range rows {
@@ -69,16 +64,14 @@ func (s *Store) append(ctx context.Context, admit func() error, rows []Rows) err
 		if err != nil {
 			return err
 		}
-		e := journal.Entry{Workspace: r.Workspace, Table: r.Table, Batch: r.Batch, Payload: payload}
-		if e.Batch == [16]byte{} {
-			rand.Read(e.Batch[:]) // crypto/rand never fails
-		}
+		e := journal.Entry{Workspace: r.Workspace, Table: r.Table, Payload: payload}
+		rand.Read(e.Batch[:]) // crypto/rand never fails
 		entries, all = append(entries, e), append(all, c)
 	}
 	if len(entries) == 0 {
 		return nil
 	}
-	if err := admit(); err != nil {
+	if err := s.admit(); err != nil {
 		return err
 	}
 	s.gate.RLock()
@@ -110,24 +103,29 @@ func (s *Store) take(rows ...checked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range rows {
-		if r.Record.NumRows() == 0 {
-			continue
-		}
-		t := s.table(tableKey{r.Workspace, r.Table})
-		if n := len(t.chunks); n == 0 || !t.chunks[n-1].fits(r) {
-			t.chunks = append(t.chunks, newChunk(r))
-		} else {
-			t.chunks[n-1].add(r)
-		}
-		s.tail.rows += r.Record.NumRows()
-		s.tail.bytes += r.bytes
-		if s.oldest.IsZero() {
+		s.keep(r)
+		if s.oldest.IsZero() && r.Record.NumRows() > 0 {
 			s.oldest = time.Now()
 		}
 	}
 	if s.tail.bytes >= s.cfg.FlushBytes {
 		s.wake()
 	}
+}
+
+// keep adds rows to the tail. It needs mu.
+func (s *Store) keep(r checked) {
+	if r.Record.NumRows() == 0 {
+		return
+	}
+	t := s.table(tableKey{r.Workspace, r.Table})
+	if n := len(t.chunks); n == 0 || !t.chunks[n-1].fits(r) {
+		t.chunks = append(t.chunks, newChunk(r))
+	} else {
+		t.chunks[n-1].add(r)
+	}
+	s.tail.rows += r.Record.NumRows()
+	s.tail.bytes += r.bytes
 }
 
 // wake tells the background that much waits.

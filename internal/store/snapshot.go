@@ -180,6 +180,9 @@ func (p *Snapshot) Release() {
 	p.s.cfg.Cache.Release(p.images)
 	for _, id := range p.unpin() {
 		p.s.cfg.Cache.Forget(id)
+		if p.s.follows {
+			continue // the object is its owner's
+		}
 		if err := p.s.objects.Remove(context.Background(), string(id)); err != nil {
 			// The next Open finds it.
 			p.s.log.Warn("replaced segment not removed", "segment", id, "error", err)

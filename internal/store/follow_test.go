@@ -1,0 +1,208 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math/rand"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"logkeep/internal/disk"
+	"logkeep/internal/disk/disktest"
+	"logkeep/internal/journal"
+	"logkeep/internal/segment"
+	"logkeep/internal/store"
+)
+
+// follower follows the account of config from the same disk, with a cache of its own.
+func follower(t testing.TB, d disk.FS, c *catalog) *store.Follower {
+	cfg := config(t, d, &catalog{})
+	cfg.Cache = segment.NewCache(1 << 30)
+	f := store.Follow(cfg, func(context.Context) (store.Manifest, error) { return c.manifest(), nil })
+	t.Cleanup(f.Close)
+	return f
+}
+
+// seen is what a query sees: the rows up to a mark.
+func seen(t testing.TB, f *store.Follower, to store.Mark) (map[int]int, error) {
+	t.Helper()
+	if err := f.Advance(t.Context(), to); err != nil {
+		return nil, err
+	}
+	for {
+		p := f.Snapshot("w", "T_CL", 0, 0)
+		found, err := idsIn(p)
+		p.Release()
+		if !store.Replaced(err) {
+			return found, err
+		}
+		if err := f.Renew(t.Context(), to, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func idsIn(p *store.Snapshot) (map[int]int, error) {
+	files, err := p.Files(context.Background(), []string{"Id"})
+	if err != nil {
+		return nil, err
+	}
+	found := map[int]int{}
+	for _, f := range files {
+		for id, n := range idsOf(f.Path) {
+			found[id] += n
+		}
+	}
+	return found, nil
+}
+
+func follows(t *testing.T, f *store.Follower, s *store.Store, want ...int) {
+	t.Helper()
+	found, err := seen(t, f, s.Mark())
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, found, want...)
+}
+
+func TestAFollowerSeesWhatItsOwnerHas(t *testing.T) {
+	d, c := disktest.New(), &catalog{}
+	cfg := config(t, d, c)
+	cfg.MergeAfter = 3
+	s := open(t, cfg)
+	f := follower(t, d, c)
+	follows(t, f, s)
+	appendRows(t, s, rows(narrow, 1, 2))
+	early := s.Mark()
+	follows(t, f, s, 1, 2)
+	appendRows(t, s, rows(wide, 3)) // a column more
+	follows(t, f, s, 1, 2, 3)
+	flush(t, s)
+	follows(t, f, s, 1, 2, 3)
+	if found, err := seen(t, f, early); err != nil || len(found) != 3 {
+		t.Errorf("an older mark: %v %v", found, err)
+	}
+	appendRows(t, s, rows(narrow, 4))
+	if err := s.Use(2); err != nil {
+		t.Fatal(err)
+	}
+	appendRows(t, s, rows(narrow, 5))
+	follows(t, f, s, 1, 2, 3, 4, 5)
+	for id := 6; id < 12; id++ { // with merges
+		appendRows(t, s, rows(narrow, id))
+		flush(t, s)
+	}
+	follows(t, f, s, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+	follows(t, follower(t, d, c), s, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+	if err := s.Drop(t.Context(), "w", "T_CL"); err != nil {
+		t.Fatal(err)
+	}
+	follows(t, f, s)
+	appendRows(t, s, rows(narrow, 12))
+	s.Close()
+	cfg = config(t, d, c)
+	cfg.Current = 2
+	s = open(t, cfg)
+	follows(t, f, s, 12) // its owner ended and came again
+}
+
+// An owner that appends, flushes and merges between any two operations of a
+// follower on the disk: each query has the rows of its mark once, and of later
+// ones whatever has come.
+func TestFollowingWhileRowsMove(t *testing.T) {
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewSource(seed))
+	d, c := disktest.New(), &catalog{}
+	cfg := config(t, d, c)
+	cfg.MergeAfter = 2
+	s := open(t, cfg)
+	f := follower(t, d, c)
+	next, busy := 0, atomic.Bool{}
+	work := func() {
+		busy.Store(true)
+		defer busy.Store(false)
+		switch rnd.Intn(3) {
+		case 0:
+			flush(t, s)
+		default:
+			appendRows(t, s, rows(narrow, next))
+			next++
+		}
+	}
+	for range 60 {
+		work()
+		acknowledged, mark := next, s.Mark()
+		budget := rnd.Intn(12)
+		d.OnOp(func(disktest.Op) error {
+			if busy.CompareAndSwap(false, true) { // an operation of the follower's
+				if budget > 0 && rnd.Intn(3) == 0 {
+					budget--
+					work()
+				}
+				busy.Store(false)
+			}
+			return nil
+		})
+		found, err := seen(t, f, mark)
+		d.OnOp(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, n := range found {
+			if n != 1 {
+				t.Fatalf("row %d is there %d times", id, n)
+			}
+		}
+		for id := range acknowledged {
+			if found[id] != 1 {
+				t.Fatalf("row %d of %d is missing", id, acknowledged)
+			}
+		}
+	}
+}
+
+// What is not there, and in no newer manifest either, is an error that names it.
+func TestAFollowerMissesNothingSilently(t *testing.T) {
+	d, c := disktest.New(), &catalog{}
+	s := open(t, config(t, d, c))
+	appendRows(t, s, rows(narrow, 1))
+	flush(t, s)
+	appendRows(t, s, rows(narrow, 2))
+	mark := s.Mark()
+	for _, name := range d.Names() {
+		if !strings.Contains(name, "/objects/") && !strings.HasSuffix(name, "2.journal") {
+			continue // the first journal has nothing that is wanted
+		}
+		bytes := append([]byte(nil), d.Bytes(name)...)
+		if err := d.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		_, err := seen(t, follower(t, d, c), mark)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, journal.ErrReleased) {
+			t.Errorf("without %s: %v", name, err)
+		}
+		again, err := d.Create(name)
+		if err == nil {
+			_, err = again.Write(bytes)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	follows(t, follower(t, d, c), s, 1, 2)
+
+	older := c.manifest()
+	older.Segments = older.Segments[:0]
+	forged := store.Follow(config(t, d, &catalog{}), func(context.Context) (store.Manifest, error) { return older, nil })
+	if err := forged.Advance(t.Context(), mark); !errors.Is(err, store.ErrForged) {
+		t.Errorf("a manifest without its segments: %v", err)
+	}
+	stale := store.Follow(config(t, d, &catalog{}), func(context.Context) (store.Manifest, error) { return store.Manifest{}, nil })
+	if err := stale.Advance(t.Context(), mark); err == nil {
+		t.Error("a manifest of yesterday was good enough")
+	}
+}
