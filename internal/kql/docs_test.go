@@ -10,13 +10,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/datadriven"
+
 	"logkeep/internal/kql"
+	"logkeep/internal/kql/bind"
 	"logkeep/internal/kql/builtin"
 	"logkeep/internal/kql/syntax"
 )
 
 // notYet are the operators that are read but refused when they are bound.
-var notYet = []string{"facet", "fork", "reduce", "scan"}
+var notYet = []string{"reduce", "scan"}
 
 // TestDocs holds docs/kql.md to the tables; -rewrite writes it.
 func TestDocs(t *testing.T) {
@@ -56,6 +59,10 @@ func TestDocs(t *testing.T) {
 	}
 	table("Functions", builtin.Functions())
 	table("Aggregates", builtin.Aggregates())
+	b.WriteString("\n## Plugins of evaluate\n\nAny other plugin is refused by its name.\n\n| plugin | what it does |\n|---|---|\n")
+	for _, p := range bind.Plugins() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", p.Keyword, p.Doc)
+	}
 	path := "../../docs/kql.md"
 	if f := flag.Lookup("rewrite"); f != nil && f.Value.String() == "true" {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
@@ -108,13 +115,30 @@ func TestEveryOperatorHasAGolden(t *testing.T) {
 			t.Errorf("no golden file has the operator %s", o.Keyword)
 		}
 	}
-	for _, q := range []string{"Logs | facet by Host", "Logs | fork (count) (take 1)", "Logs | reduce by Message", "Logs | sort by Bytes asc | scan with (step s: true;)"} {
+	for _, q := range []string{"Logs | reduce by Message", "Logs | sort by Bytes asc | scan with (step s: true;)"} {
 		_, err := kql.Compile(q, tables{}, kql.Options{Now: now})
 		var errs kql.Diagnostics
 		if !errors.As(err, &errs) || errs[0].Code != syntax.CodeUnsupported {
 			t.Errorf("%s: %v, want a refusal by name", q, err)
 		}
 	}
+}
+
+// TestSeveralResults runs texts with several queries and operators with
+// several results.
+func TestSeveralResults(t *testing.T) {
+	db := engine(t)
+	datadriven.RunTest(t, "testdata/results", func(t *testing.T, d *datadriven.TestData) string {
+		p, err := kql.Compile(d.Input, tables{}, kql.Options{Now: now})
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		var out strings.Builder
+		for i, p := range append([]*kql.Program{p}, p.More...) {
+			fmt.Fprintf(&out, "-- %d %s\n%s", i, p.Name, answer(t, db, p))
+		}
+		return out.String()
+	})
 }
 
 // TestNothingIsTextOfTheQuery looks for a query's words in its SQL.

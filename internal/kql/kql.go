@@ -54,6 +54,8 @@ type Program struct {
 	Sources []Source        // what it reads; an entry for each place where a table is read
 	Render  *Render         // nil if the query does not say
 	Ordered bool            // the query asked for an order of rows
+	Name    string          // of the result, "" if the query gives it none
+	More    []*Program      // the further results of a text with several queries, of fork and of facet
 
 	rel  plan.Rel
 	cols []plan.Column
@@ -73,13 +75,28 @@ func compile(text string, cat Catalog, opt Options, optimize bool) (*Program, Di
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	bound, errs := bind.Bind(tree, cat, opt)
+	first, results, errs := one(tree, cat, opt, optimize, 0)
+	for i := 1; i < results && len(errs) == 0; i++ {
+		var next *Program
+		next, _, errs = one(tree, cat, opt, optimize, i)
+		first.More = append(first.More, next)
+	}
 	if len(errs) > 0 {
 		slices.SortStableFunc(errs, func(a, b syntax.Diagnostic) int { return a.Span.Start - b.Span.Start })
 		errs.Place(text)
 		return nil, errs
 	}
-	p := &Program{rel: bound.Rel, cols: bound.Columns, Ordered: bound.Ordered, Render: render(bound.Render)}
+	return first, nil
+}
+
+// one compiles one result of a query, and says how many there are. Each has a
+// plan of its own, because the rules change plans in place.
+func one(tree *syntax.Query, cat Catalog, opt Options, optimize bool, which int) (*Program, int, Diagnostics) {
+	bound, errs := bind.Bind(tree, cat, opt, which)
+	if len(errs) > 0 {
+		return nil, 0, errs
+	}
+	p := &Program{rel: bound.Rel, cols: bound.Columns, Ordered: bound.Ordered, Render: render(bound.Render), Name: bound.Name}
 	if optimize {
 		p.rel = plan.Optimize(p.rel, p.cols)
 	}
@@ -87,7 +104,7 @@ func compile(text string, cat Catalog, opt Options, optimize bool) (*Program, Di
 		p.Columns = append(p.Columns, schema.Column{Name: c.Name, Type: c.Type})
 	}
 	p.Sources = emit.Sources(p.rel)
-	return p, nil
+	return p, bound.Count, nil
 }
 
 // Statement writes the program as SQL. rel gives the SQL of a source: a SELECT

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"logkeep/internal/duck"
@@ -43,35 +44,58 @@ func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
 		return nil, err
 	}
 	compiled := time.Now()
-	relations, release, err := w.sources(ctx, q, program.Sources)
-	defer release()
-	if err != nil {
-		return nil, err
-	}
-	text, args := program.Statement(func(s kql.Source) string { return relations[s.Relation] })
-	opened := time.Now()
-	rows, err := w.engine.Query(ctx, text, args)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := &rendering{columns: program.Columns, maxRows: q.MaxRows, maxSize: q.MaxBytes}
-	if err := out.fill(rows); err != nil {
-		return nil, err
+	out := &rendering{maxRows: q.MaxRows, maxSize: q.MaxBytes}
+	opening := time.Duration(0)
+	for i, p := range append([]*kql.Program{program}, program.More...) {
+		spent, err := w.answer(ctx, q, p, i, out)
+		if err != nil {
+			return nil, err
+		}
+		opening += spent
 	}
 	extra := map[string]any{}
 	if q.Statistics {
 		extra["statistics"] = map[string]any{"query": map[string]any{
 			"executionTime": time.Since(begin).Seconds(),
 			"compileTime":   compiled.Sub(begin).Seconds(),
-			"openTime":      opened.Sub(compiled).Seconds(),
-			"rowCount":      out.rows,
+			"openTime":      opening.Seconds(),
+			"rowCount":      out.total,
 		}}
 	}
 	if q.Render && program.Render != nil {
 		extra["render"] = program.Render
 	}
 	return out, out.end(extra)
+}
+
+// answer adds one result of a query to the rendering. It tells how long its
+// rows took to be there for the engine.
+func (w *Worker) answer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering) (opening time.Duration, err error) {
+	begin := time.Now()
+	relations, release, err := w.sources(ctx, q, p.Sources)
+	defer release()
+	if err != nil {
+		return 0, err
+	}
+	text, args := p.Statement(func(s kql.Source) string { return relations[s.Relation] })
+	opening = time.Since(begin)
+	rows, err := w.engine.Query(ctx, text, args)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	return opening, out.fill(resultName(p.Name, number), p.Columns, rows)
+}
+
+// resultName is what a result is called in the answer.
+func resultName(given string, number int) string {
+	switch {
+	case number == 0:
+		return "PrimaryResult"
+	case given != "":
+		return given
+	}
+	return "Table_" + strconv.Itoa(number)
 }
 
 // sources makes the rows of every table that the program reads available to

@@ -18,15 +18,27 @@ import (
 // A rendering is the answer of the query API while it grows.
 type rendering struct {
 	bytes.Buffer
-	columns []schema.Column
-	rows    int
+	columns []schema.Column // of the table that is being written
+	tables  int
+	rows    int // of that table
+	total   int
 	maxRows int
 	maxSize int64
 }
 
-// begin writes everything before the first row.
-func (b *rendering) begin() error {
-	b.WriteString(`{"tables":[{"name":"PrimaryResult","columns":[`)
+// begin writes everything before the first row of a table.
+func (b *rendering) begin(table string) error {
+	if b.tables++; b.tables == 1 {
+		b.WriteString(`{"tables":[`)
+	} else {
+		b.WriteByte(',')
+	}
+	b.rows = 0
+	name, err := jsontext.AppendQuote(nil, table)
+	if err != nil {
+		return fmt.Errorf("internal error: table name: %w", err)
+	}
+	fmt.Fprintf(b, `{"name":%s,"columns":[`, name)
 	for i, c := range b.columns {
 		if i > 0 {
 			b.WriteByte(',')
@@ -43,7 +55,8 @@ func (b *rendering) begin() error {
 
 // row writes one row.
 func (b *rendering) row(values []driver.Value) error {
-	if b.rows++; b.rows > b.maxRows {
+	b.rows++
+	if b.total++; b.total > b.maxRows {
 		return fault.New(fault.QueryLimitsExceeded, "The result has more than %d rows. Add a filter, summarize, or take.", b.maxRows)
 	}
 	if b.rows > 1 {
@@ -116,9 +129,9 @@ func (b *rendering) value(c schema.Column, v driver.Value) error {
 	return nil
 }
 
-// end writes everything after the last row.
+// end writes everything after the last table.
 func (b *rendering) end(extra map[string]any) error {
-	b.WriteString("]}]")
+	b.WriteByte(']')
 	for _, name := range [...]string{"statistics", "render"} {
 		if v, ok := extra[name]; ok {
 			text, err := json.Marshal(v)
@@ -135,15 +148,17 @@ func (b *rendering) end(extra map[string]any) error {
 // rowSource is what a query's rows come from.
 type rowSource interface{ Next([]driver.Value) error }
 
-// fill writes all rows.
-func (b *rendering) fill(rows rowSource) error {
-	if err := b.begin(); err != nil {
+// fill writes a table.
+func (b *rendering) fill(table string, columns []schema.Column, rows rowSource) error {
+	b.columns = columns
+	if err := b.begin(table); err != nil {
 		return err
 	}
 	values := make([]driver.Value, len(b.columns))
 	for {
 		err := rows.Next(values)
 		if err == io.EOF {
+			b.WriteString("]}")
 			return nil
 		}
 		if err != nil {

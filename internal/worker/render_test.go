@@ -27,8 +27,8 @@ func (g *given) Next(dest []driver.Value) error {
 
 func rendered(t *testing.T, columns []schema.Column, rows ...[]driver.Value) (string, error) {
 	t.Helper()
-	out := &rendering{columns: columns, maxRows: 3, maxSize: 1 << 20}
-	err := out.fill(&given{rows})
+	out := &rendering{maxRows: 3, maxSize: 1 << 20}
+	err := out.fill("PrimaryResult", columns, &given{rows})
 	if err == nil {
 		err = out.end(nil)
 	}

@@ -35,24 +35,35 @@ type Result struct {
 	Ordered bool          // the rows are in an order that the query asked for
 	Render  *syntax.Render
 	Tables  []schema.TableName // that the query reads
+	Name    string             // of the result, where the query gives it one
+	Count   int                // how many results the query has
 }
 
 // maxNodes bounds how large functions can make a query.
 const maxNodes = 200_000
 
 type binder struct {
-	cat    Catalog
-	opt    Options
-	errs   syntax.Diagnostics
-	ids    plan.ID
-	shared int
-	nodes  int
-	depth  int
-	render *syntax.Render
-	tables map[schema.TableName]bool
-	order  []schema.TableName
-	saved  map[string]*binding
-	at     *syntax.Span // of the call around a saved function's body, for its mistakes
+	cat        Catalog
+	opt        Options
+	errs       syntax.Diagnostics
+	ids        plan.ID
+	shared     int
+	nodes      int
+	depth      int
+	render     *syntax.Render
+	tables     map[schema.TableName]bool
+	order      []schema.TableName
+	saved      map[string]*binding
+	at         *syntax.Span // of the call around a saved function's body, for its mistakes
+	root       *syntax.Query
+	resultName string   // that as gave to the table at the end
+	found      []result // of the statements of the query itself
+}
+
+// A result is one of the tables that a query answers.
+type result struct {
+	name  string
+	table *table
 }
 
 // A table is a bound table expression.
@@ -62,6 +73,7 @@ type table struct {
 	serial bool          // in a fixed order
 	open   bool          // it may have more columns than are known
 	bag    *plan.Column  // in which those are found
+	more   []result      // instead of all that: the results of fork or facet
 }
 
 // env is what names mean, innermost first.
@@ -72,12 +84,13 @@ type env struct {
 
 // A binding is what one name means: exactly one field is set.
 type binding struct {
-	scalar plan.Expr
-	table  *table // its uses go through share
-	share  *plan.Shared
-	fn     *syntax.Func
-	fnEnv  *env
-	broken bool // its definition has a mistake that was told
+	scalar  plan.Expr
+	table   *table // its uses go through share
+	share   *plan.Shared
+	fn      *syntax.Func
+	pattern *syntax.Pattern
+	fnEnv   *env
+	broken  bool // its definition has a mistake that was told
 }
 
 func (e *env) find(name string) *binding {
@@ -91,11 +104,17 @@ func (e *env) find(name string) *binding {
 
 func (e *env) child() *env { return &env{up: e, names: map[string]*binding{}} }
 
-// Bind gives meaning to a query. The result is nil if there are diagnostics.
-func Bind(q *syntax.Query, cat Catalog, opt Options) (*Result, syntax.Diagnostics) {
-	b := &binder{cat: cat, opt: opt, tables: map[schema.TableName]bool{}, saved: map[string]*binding{}}
+// Bind gives meaning to a query. A query may have several results; which is
+// the one that is wanted, from 0. The result is nil if there are diagnostics.
+func Bind(q *syntax.Query, cat Catalog, opt Options, which int) (*Result, syntax.Diagnostics) {
+	b := &binder{cat: cat, opt: opt, tables: map[schema.TableName]bool{}, saved: map[string]*binding{}, root: q}
 	e := (*env)(nil).child()
 	t, x := b.query(q, e, nil)
+	name := ""
+	if len(b.found) > 0 {
+		which = min(which, len(b.found)-1)
+		t, name = b.found[which].table, b.found[which].name
+	}
 	if x != nil && t == nil { // a value alone is answered as print does
 		t = b.one([]plan.Item{{Col: b.column("print_0", x.Type()), Value: x}})
 	}
@@ -108,7 +127,7 @@ func Bind(q *syntax.Query, cat Catalog, opt Options) (*Result, syntax.Diagnostic
 	if len(b.errs) > 0 {
 		return nil, b.errs
 	}
-	return &Result{Rel: t.rel, Columns: t.cols, Ordered: t.serial, Render: b.render, Tables: b.order}, nil
+	return &Result{Rel: t.rel, Columns: t.cols, Ordered: t.serial, Render: b.render, Tables: b.order, Name: name, Count: max(len(b.found), 1)}, nil
 }
 
 // fail reports a mistake. Inside of a saved function it is told at the call.
@@ -157,14 +176,24 @@ func (b *binder) query(q *syntax.Query, e *env, sc *scope) (t *table, x plan.Exp
 		case *syntax.Let:
 			b.let(s, e, sc)
 		case *syntax.Tabular:
-			if t != nil && i > 0 {
-				b.fail(s.Span, syntax.CodeUnsupported, "More than one query in a text is not supported; separate them or use union.")
+			if t != nil && q != b.root {
+				b.fail(s.Span, syntax.CodeSemantic, "A function answers one table; there is more than one query in it.")
 				return t, x
 			}
-			if b.isTable(s.X, e) {
-				t = b.table(s.X, e)
-			} else {
+			if !b.isTable(s.X, e) {
 				x = b.expr(s.X, b.scalarScope(e, sc))
+				if x != nil && q == b.root && (len(q.Statements) > i+1 || len(b.found) > 0) {
+					b.found = append(b.found, result{"", b.one([]plan.Item{{Col: b.column("print_0", x.Type()), Value: x}})})
+				}
+				continue
+			}
+			t = b.forks(s.X, e, q == b.root)
+			if t != nil && q == b.root {
+				if t.more == nil {
+					t.more = []result{{b.resultName, t}}
+				}
+				b.found = append(b.found, t.more...)
+				t = t.more[0].table
 			}
 		case *syntax.Set:
 		case *syntax.Declare:
@@ -172,7 +201,7 @@ func (b *binder) query(q *syntax.Query, e *env, sc *scope) (t *table, x plan.Exp
 				b.declare(p, e)
 			}
 		case *syntax.Pattern:
-			b.pattern(s, e)
+			e.names[s.Name.Name] = &binding{pattern: s, fnEnv: &env{up: e.up, names: copyNames(e.names)}}
 		case *syntax.Restrict:
 			b.fail(s.Span, syntax.CodeUnsupported, "restrict access is not supported.")
 		case *syntax.Alias:
@@ -191,10 +220,6 @@ func (b *binder) declare(p syntax.FuncParam, e *env) {
 	}
 	x := b.expr(p.Default, &scope{env: e})
 	e.names[p.Name.Name] = b.scalarBinding(b.convert(x, p.Type, p.Span))
-}
-
-func (b *binder) pattern(s *syntax.Pattern, e *env) {
-	b.fail(s.Span, syntax.CodeUnsupported, "Patterns are not supported; use a function.")
 }
 
 func (b *binder) scalarBinding(x plan.Expr) *binding {

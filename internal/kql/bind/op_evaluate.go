@@ -8,24 +8,6 @@ import (
 	"logkeep/internal/schema"
 )
 
-// evaluate calls a plugin.
-func (b *binder) evaluate(op *syntax.Evaluate, t *table, e *env) *table {
-	if t == nil {
-		b.fail(op.Span, syntax.CodeUnsupported, "The plugin '%s' needs rows to work on.", op.Call.Name.Name)
-		return nil
-	}
-	switch op.Call.Name.Name {
-	case "bag_unpack":
-		return b.bagUnpack(op, t, e)
-	case "narrow":
-		return b.narrow(op, t)
-	case "ipv4_lookup", "ipv6_lookup":
-		return b.ipLookup(op, t, e)
-	}
-	b.fail(op.Call.Name.Span, syntax.CodeUnsupported, "The plugin '%s' is not supported.", op.Call.Name.Name)
-	return nil
-}
-
 // bagUnpack makes columns of the properties of a bag. Which there are is known
 // if the query says so. Else the table is open: names that it does not have
 // are looked up in the bag, and what closes it (project, summarize) must come

@@ -31,6 +31,9 @@ func (b *binder) operatorMore(op syntax.Operator, t *table, e *env) *table {
 		return b.topNested(op, t, e)
 	case *syntax.Evaluate:
 		return b.evaluate(op, t, e)
+	case *syntax.Fork, *syntax.Facet:
+		b.fail(op.Where(), syntax.CodeUnsupported, "'%s' has several results and can only stand at the end of a query.", keyword(op))
+		return nil
 	}
 	b.fail(op.Where(), syntax.CodeUnsupported, "The operator '%s' is not supported.", keyword(op))
 	return nil
@@ -68,8 +71,8 @@ func (b *binder) topHitters(op *syntax.TopHitters, t *table, e *env) *table {
 // partition runs a query for each value of a column.
 func (b *binder) partition(op *syntax.Partition, t *table, e *env) *table {
 	n, isName := op.By.(*syntax.Name)
-	if op.Legacy || !isName {
-		b.fail(op.Span, syntax.CodeUnsupported, "partition by … { … } is not supported; write the query in round brackets.")
+	if !isName {
+		b.fail(op.Span, syntax.CodeSemantic, "'partition' operator: the column is given by its name.")
 		return nil
 	}
 	shared := b.share("partition", t, false)
@@ -80,6 +83,16 @@ func (b *binder) partition(op *syntax.Partition, t *table, e *env) *table {
 	}
 	c := b.column("key", key.Column.Type)
 	outer := &plan.Aggregate{In: keys.rel, Keys: []plan.Item{{Col: c, Value: key}}}
+	if op.Legacy { // the query has a source of its own and sees the value as a constant
+		inner := e.child()
+		inner.names[n.Name] = &binding{scalar: &plan.Col{Column: c}}
+		sub := b.table(op.Sub, inner)
+		if sub == nil {
+			return nil
+		}
+		sub = b.exact(sub)
+		return &table{rel: &plan.Apply{In: outer, Sub: sub.rel}, cols: sub.cols, open: sub.open}
+	}
 	rows := b.use(shared)
 	mine, _ := find(rows.cols, n.Name)
 	in := &table{rel: &plan.Filter{In: rows.rel, Pred: &plan.Compare{Op: "is", X: &plan.Col{Column: mine}, Y: &plan.Col{Column: c}}}, cols: rows.cols, serial: t.serial}

@@ -21,9 +21,15 @@ func (b *binder) isTable(x syntax.Expr, e *env) bool {
 			return f.table != nil || f.fn != nil && len(f.fn.Params) == 0 && b.tabularBody(f)
 		}
 		return x.Name != "true" && x.Name != "false"
-	case *syntax.Method, *syntax.Member:
+	case *syntax.Method:
 		return isPlace(x)
+	case *syntax.Member, *syntax.Index:
+		f, _, _ := patternOf(x, e)
+		return f != nil || isPlace(x)
 	case *syntax.Call:
+		if f := e.find(x.Name.Name); f != nil && f.pattern != nil {
+			return true
+		}
 		switch x.Name.Name {
 		case "materialize", "table", "workspace", "app", "resource", "database", "cluster", "external_table", "materialized_view", "view":
 			return e.find(x.Name.Name) == nil
@@ -83,6 +89,9 @@ func (b *binder) tabularBody(f *binding) bool {
 func (b *binder) table(x syntax.Expr, e *env) *table {
 	if !b.grow(x.Where()) {
 		return nil
+	}
+	if f, call, path := patternOf(x, e); f != nil {
+		return b.pattern(f, call, path, e)
 	}
 	switch x := x.(type) {
 	case *syntax.Paren:

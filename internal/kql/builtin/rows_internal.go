@@ -31,6 +31,7 @@ func internalRows() []Function {
 		g("__bag_items", "(value:dynamic) dynamic", 0, native.BagItems),
 		g("__bag_pairs", "(value:dynamic) dynamic", 0, native.BagPairs),
 		g("__session", "(rows:dynamic, first:timespan, between:timespan) datetime", 0, native.Session),
+		g("__dcount_intersect", "(sketches:dynamic...) dynamic", NullSafe, native.DCountIntersect),
 		g("__pack_skip", "(pairs:scalar...) dynamic", NullSafe, native.PackSkip),
 	}
 }

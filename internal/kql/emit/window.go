@@ -61,7 +61,11 @@ func (e *emitter) window(r *plan.Window) string {
 		// A session depends on the one before it: the rows so far are folded in Go.
 		sql = "kql___session_0('[' || string_agg('[' || " + args[0] + " || ',' || " + restart + " || ']', ',')" + " OVER (ORDER BY " + by + " ROWS UNBOUNDED PRECEDING)" + " || ']', " + args[1] + ", " + args[2] + ")"
 	}
-	return "(SELECT *, " + sql + " AS " + name(it.Col.ID) + " FROM " + h.input(in) + ")"
+	order := ""
+	if part != "" { // the engine answers groups in any order
+		order = " ORDER BY " + by
+	}
+	return "(SELECT *, " + sql + " AS " + name(it.Col.ID) + " FROM " + h.input(in) + order + ")"
 }
 
 // unnest writes a row for each element of the lists, which are expanded side
