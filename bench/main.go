@@ -32,6 +32,7 @@ type options struct {
 	settle   time.Duration
 	json     string
 	packages bool
+	ingest   bool
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.DurationVar(&o.settle, "settle", 80*time.Second, "how long after the last row everything is in segments")
 	flag.StringVar(&o.json, "json", "", "also write all numbers to this file")
 	flag.BoolVar(&o.packages, "packages", true, "run the packages' own benchmarks as well")
+	flag.BoolVar(&o.ingest, "ingest", false, "measure ingestion alone, and leave out the queries, the packages and the keys")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, o)
@@ -91,6 +93,9 @@ func run(ctx context.Context, o options) (err error) {
 // measure fills the report. Few rows come first, so that a rotation with few
 // can be put beside one with many.
 func measure(ctx context.Context, s *site, o options, r *report) (err error) {
+	if o.ingest {
+		return measureIngest(ctx, s, o, r)
+	}
 	progress("rotation with few rows")
 	if _, err := s.upload(ctx, s.small, newLogs(2, 1000), false); err != nil {
 		return err
@@ -147,6 +152,31 @@ func measure(ctx context.Context, s *site, o options, r *report) (err error) {
 	}
 	r.Revoke, r.Restore = s.revoked, s.restored
 	return nil
+}
+
+// measureIngest uploads all rows both ways, and waits until they are in segments.
+func measureIngest(ctx context.Context, s *site, o options, r *report) (err error) {
+	for _, way := range []struct {
+		name   string
+		packed bool
+		into   *ingested
+	}{{"as they come", false, &r.Plain}, {"packed", true, &r.Packed}} {
+		progress("%d rows, %s", o.rows, way.name)
+		before := s.used()
+		if *way.into, err = s.ingest(ctx, s.large, newLogs(1, o.rows), way.packed); err != nil {
+			return err
+		}
+		progress("until all rows are in segments")
+		select {
+		case <-time.After(o.settle):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		now := s.used()
+		way.into.Settled, way.into.Memory = now.cpu()-before.cpu(), now
+	}
+	r.SegmentBytes, r.JournalBytes, err = s.stored()
+	return err
 }
 
 func progress(format string, args ...any) {

@@ -65,6 +65,12 @@ func (r *report) print(to io.Writer) error {
 	line("peak memory of all processes", megabytes(in.Memory.memory()), "", "", "", "")
 	line("ingest, plain JSON: rows/s", count(float64(r.Plain.Rows)/r.Plain.Took.Seconds()), "", "", "", "")
 	line("rows per CPU-second until acknowledged", perCPU(r.Plain.Rows, r.Plain.CPU), "", "", "", "")
+	if r.Plain.Settled > 0 {
+		line("rows per CPU-second until in segments", perCPU(r.Plain.Rows, r.Plain.Settled), "", "", "", "")
+	}
+	for _, role := range []string{"serve", "worker"} {
+		line("CPU until acknowledged, "+role, seconds(r.Plain.ByRole[role]), "", "", "", "")
+	}
 	all := in.Bytes + r.Plain.Bytes
 	sealed, plain := float64(r.SegmentBytes)/float64(all), float64(r.PlainBytes)/float64(in.Bytes)
 	line("segments, bytes for a byte of JSON", fmt.Sprintf("%.3f", sealed), fmt.Sprintf("%.3f", plain), ratio(sealed, plain), "", "")

@@ -3,14 +3,12 @@ package segment
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/compress"
 
 	"logkeep/internal/batch"
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 )
 
@@ -44,26 +42,21 @@ func NewTail(recs []arrow.RecordBatch) (*Tail, error) {
 
 func (t *Tail) write(recs []arrow.RecordBatch) error {
 	w := bufio.NewWriterSize(t.file, 256<<10)
-	f, err := newFile(struct{ io.Writer }{w}, recs[0].Schema(), t.columns, []parquet.WriterProperty{
-		parquet.WithCompression(compress.Codecs.Uncompressed), parquet.WithDictionaryDefault(false),
-	})
+	f, err := parquet.NewWriter(w, recs[0].Schema(), parquet.Options{})
 	if err != nil {
 		return err
 	}
 	for _, rec := range recs {
 		t.rows += rec.NumRows()
-		if err := f.WriteBuffered(rec); err != nil {
-			return err
-		}
+	}
+	if err := f.Rows(recs); err != nil {
+		return err
 	}
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	t.bytes, err = t.file.Seek(0, io.SeekCurrent)
-	return err
+	t.bytes = f.Size()
+	return w.Flush()
 }
 
 // Path returns the name by which the engine in this process opens the file.

@@ -3,15 +3,11 @@ package segment
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/compress"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"logkeep/internal/batch"
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 )
@@ -46,34 +42,33 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	// Close frees plaintext, also after an error; the second Close does nothing.
 	defer sealed.Close()
 
-	var parquetFile *pqarrow.FileWriter
+	times, err := newTimes(recs)
+	if err != nil {
+		return info, err
+	}
+	text, err := encodeColumns(info.Columns)
+	if err != nil {
+		return info, err
+	}
+	file, err := parquet.NewWriter(sealed, recs[0].Schema(), parquet.Options{
+		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: map[string]string{columnsKey: text},
+	})
+	if err != nil {
+		return info, err
+	}
 	info.Rows, info.Generation = int64(len(refs)), k.Generation
+	info.MinTime, info.MaxTime = times.at(refs[0]), times.at(refs[len(refs)-1])
 	for len(refs) > 0 {
 		if err := ctx.Err(); err != nil {
 			return info, err
 		}
 		n := min(len(refs), GroupRows)
-		group, err := batch.Gather(recs, refs[:n])
-		if err != nil {
-			return info, err
-		}
-		first, last, err := batch.Span(group)
-		if err != nil {
-			return info, err
-		}
-		if parquetFile == nil {
-			info.MinTime = first
-			if parquetFile, err = newFile(sealed, group.Schema(), info.Columns, tuned(group, info.Columns)); err != nil {
-				return info, err
-			}
-		}
-		info.MaxTime = last
-		if err := parquetFile.Write(group); err != nil {
+		if err := file.Group(recs, refs[:n]); err != nil {
 			return info, err
 		}
 		refs = refs[n:]
 	}
-	if err := parquetFile.Close(); err != nil {
+	if err := file.Close(); err != nil {
 		return info, err
 	}
 	if err := sealed.Close(); err != nil {
@@ -83,54 +78,17 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	return info, nil
 }
 
-func newFile(w io.Writer, sc *arrow.Schema, columns []schema.Column, properties []parquet.WriterProperty) (*pqarrow.FileWriter, error) {
-	text, err := encodeColumns(columns)
-	if err != nil {
-		return nil, err
-	}
-	properties = append(properties, parquet.WithVersion(parquet.V2_LATEST), parquet.WithCreatedBy("logkeep"), parquet.WithMaxRowGroupLength(GroupRows))
-	f, err := pqarrow.NewFileWriter(sc, w, parquet.NewWriterProperties(properties...), pqarrow.DefaultWriterProps())
-	if err != nil {
-		return nil, err
-	}
-	return f, f.AppendKeyValueMetadata(columnsKey, text)
-}
+// times are the times of all rows, by record.
+type times [][]int64
 
-// tuned chooses how each column of a segment is coded, from its first rows.
-func tuned(group arrow.RecordBatch, columns []schema.Column) []parquet.WriterProperty {
-	// The fastest level: on logs the slower ones cost a third more for nothing.
-	properties := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(1)}
-	for i, c := range columns {
-		switch col := group.Column(i).(type) {
-		case *array.String:
-			if !repeats(col) {
-				properties = append(properties, parquet.WithDictionaryFor(c.Name, false))
-			}
-		case *array.Int64:
-			if c.Name == schema.TimeGenerated {
-				// Sorted: the differences are small.
-				properties = append(properties, parquet.WithDictionaryFor(c.Name, false),
-					parquet.WithEncodingFor(c.Name, parquet.Encodings.DeltaBinaryPacked),
-					parquet.WithSortingColumns([]parquet.SortingColumn{{ColumnIdx: int32(i)}}))
-			}
+func newTimes(recs []arrow.RecordBatch) (t times, err error) {
+	t = make(times, len(recs))
+	for i, rec := range recs {
+		if t[i], err = batch.Times(rec); err != nil {
+			return nil, err
 		}
 	}
-	return properties
+	return t, nil
 }
 
-// repeats reports whether a dictionary is likely to pay: whether at most half
-// of a sample, taken all over the column, is distinct. Building a dictionary
-// only to drop it when it is full costs more than the column's compression.
-func repeats(col *array.String) bool {
-	const sample = 2048
-	step := max(1, col.Len()/sample)
-	seen := make(map[string]struct{}, sample)
-	looked := 0
-	for i := 0; i < col.Len(); i += step {
-		if !col.IsNull(i) {
-			looked++
-			seen[col.Value(i)] = struct{}{}
-		}
-	}
-	return len(seen)*2 <= looked+1
-}
+func (t times) at(r batch.Ref) schema.Ticks { return schema.Ticks(t[r.Record][r.Row]) }

@@ -1,0 +1,169 @@
+package parquet
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	parquetgo "github.com/apache/arrow-go/v18/parquet"
+)
+
+func put32(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(b, v) }
+func put64(b []byte, v uint64) []byte { return binary.LittleEndian.AppendUint64(b, v) }
+
+// Numbers of the format's page headers, which are structs of compact Thrift.
+const (
+	typeData       = 0
+	typeDictionary = 2
+	levelsRLE      = 3
+
+	thriftI32    = 5
+	thriftStruct = 12
+)
+
+// appendField appends the head of field number of a struct whose field before
+// was last.
+func appendField(b []byte, last, number, kind byte) []byte { return append(b, (number-last)<<4|kind) }
+
+func appendI32(b []byte, last, number byte, v int) []byte {
+	return binary.AppendVarint(appendField(b, last, number, thriftI32), int64(v)) // zigzag
+}
+
+// appendHeader appends the header of a page.
+func appendHeader(b []byte, kind, size, packed, values int, encoding parquetgo.Encoding) []byte {
+	b = appendI32(b, 0, 1, kind)
+	b = appendI32(b, 1, 2, size)
+	b = appendI32(b, 2, 3, packed)
+	if kind == typeDictionary {
+		b = appendField(b, 3, 7, thriftStruct)
+		b = appendI32(b, 0, 1, values)
+		b = appendI32(b, 1, 2, int(encoding))
+	} else {
+		b = appendField(b, 3, 5, thriftStruct)
+		b = appendI32(b, 0, 1, values)
+		b = appendI32(b, 1, 2, int(encoding))
+		b = appendI32(b, 2, 3, levelsRLE) // whether a row has a value
+		b = appendI32(b, 3, 4, levelsRLE) // repetition, of which there is none
+	}
+	return append(b, 0, 0) // the ends of both structs
+}
+
+// dataPage writes p.page, which is levels and values of rows.
+func (p *Writer) dataPage(k *chunk, rows int, encoding parquetgo.Encoding) error {
+	if k.info.DataPageOffset == 0 {
+		k.info.DataPageOffset = p.at
+	}
+	k.counts.DataEncodingStats[encoding]++
+	return p.put(k, typeData, p.page, rows, encoding)
+}
+
+func (p *Writer) dictionaryPage(k *chunk, plain []byte, values int) error {
+	k.info.DictPageOffset = p.at
+	k.counts.DictEncodingStats[parquetgo.Encodings.Plain]++
+	return p.put(k, typeDictionary, plain, values, parquetgo.Encodings.Plain)
+}
+
+func (p *Writer) put(k *chunk, kind int, body []byte, values int, encoding parquetgo.Encoding) error {
+	packed := body
+	if p.zstd != nil {
+		p.packed = p.zstd.EncodeAll(body, p.packed[:0])
+		packed = p.packed
+	}
+	p.header = appendHeader(p.header[:0], kind, len(body), len(packed), values, encoding)
+	k.info.UncompressedSize += int64(len(p.header) + len(body))
+	k.info.CompressedSize += int64(len(p.header) + len(packed))
+	if err := p.write(p.header); err != nil {
+		return err
+	}
+	return p.write(packed)
+}
+
+// levels appends which cells have a value, if the column may be without: n of
+// them have.
+func (p *Writer) levels(b []byte, c *cells, n int) []byte {
+	if !c.nullable {
+		return b
+	}
+	at := len(b)
+	b = put32(b, 0)
+	if n == c.rows || n == 0 {
+		b = binary.AppendUvarint(b, uint64(c.rows)<<1)
+		b = append(b, byte(min(n, 1)))
+	} else {
+		b = binary.AppendUvarint(b, uint64(c.rows+7)/8<<1|1)
+		var bit, octet byte
+		for _, r := range c.runs {
+			a := c.from[r.record]
+			for row := r.from; row < r.end; row++ {
+				if a.IsValid(int(row)) {
+					octet |= 1 << bit
+				}
+				if bit++; bit == 8 {
+					b = append(b, octet)
+					bit, octet = 0, 0
+				}
+			}
+		}
+		if bit > 0 {
+			b = append(b, octet)
+		}
+	}
+	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
+	return b
+}
+
+// indexes writes a dictionary of n values, which p.dictionary has in plain, and
+// p.index, which has one for each cell with a value.
+func (p *Writer) indexes(k *chunk, c *cells, n int) error {
+	if err := p.dictionaryPage(k, p.dictionary.plain, n); err != nil {
+		return err
+	}
+	width := max(1, bits.Len(uint(n-1))) // some readers don't know of width 0
+	p.page = append(p.levels(p.page[:0], c, len(p.index)), byte(width))
+	p.page = appendHybrid(p.page, p.index, width)
+	return p.dataPage(k, c.rows, parquetgo.Encodings.RLEDict)
+}
+
+// longRun is from how many equal values on a run of them is told as such.
+const longRun = 24
+
+// appendHybrid appends values of width bits: runs of equal ones, and between
+// them groups of eight, packed.
+func appendHybrid(b []byte, values []uint32, width int) []byte {
+	for i := 0; i < len(values); {
+		if n := equal(values[i:]); n >= longRun {
+			b = binary.AppendUvarint(b, uint64(n)<<1)
+			for k := 0; k < width; k += 8 {
+				b = append(b, byte(values[i]>>k))
+			}
+			i += n
+			continue
+		}
+		// Groups until a run begins at the end of one.
+		end := i + 8
+		for end < len(values) && !(values[end] == values[end-1] && equal(values[end:min(end+longRun, len(values))]) == longRun) {
+			end += 8
+		}
+		b = binary.AppendUvarint(b, uint64((end-i)/8)<<1|1)
+		var bits uint64
+		var have int
+		for ; i < end; i++ {
+			if i < len(values) { // the last group is filled up with zeros
+				bits |= uint64(values[i]) << have
+			}
+			for have += width; have >= 8; have -= 8 {
+				b = append(b, byte(bits))
+				bits >>= 8
+			}
+		}
+	}
+	return b
+}
+
+// equal counts how many of the first values are the same.
+func equal(values []uint32) int {
+	n := 1
+	for n < len(values) && values[n] == values[0] {
+		n++
+	}
+	return n
+}
