@@ -24,9 +24,6 @@ func (b *binder) expr(x syntax.Expr, sc *scope) plan.Expr {
 		}
 		return &plan.Const{T: schema.Dynamic, Value: x.JSON}
 	case *syntax.Paren:
-		if b.isTable(x.X, sc.env) && !b.isColumn(x.X, sc) {
-			return b.tableValue(x.X, sc)
-		}
 		return b.expr(x.X, sc)
 	case *syntax.Name:
 		return b.name(x, sc)
@@ -52,12 +49,12 @@ func (b *binder) expr(x syntax.Expr, sc *scope) plan.Expr {
 		return b.expr(x.X, sc)
 	case *syntax.TypeOf:
 		return &plan.Const{T: schema.String, Value: x.Type.String()}
-	case *syntax.Pipe, *syntax.Source, *syntax.Datatable:
-		return b.tableValue(x, sc)
 	}
-	b.fail(x.Where(), syntax.CodeTabular, "A value is expected here.")
+	b.fail(x.Where(), syntax.CodeTabular, "%s", needsScalar)
 	return nil
 }
+
+const needsScalar = "A value is expected here, not a table; toscalar() makes one of the first column of the first row."
 
 // isColumn reports whether a name means a column here.
 func (b *binder) isColumn(x syntax.Expr, sc *scope) bool {
@@ -69,7 +66,7 @@ func (b *binder) isColumn(x syntax.Expr, sc *scope) bool {
 	return ok || sc.open
 }
 
-// tableValue is a table where a value is asked for.
+// tableValue is toscalar of a table.
 func (b *binder) tableValue(x syntax.Expr, sc *scope) plan.Expr {
 	t := b.table(x, sc.env)
 	if t == nil || len(t.cols) == 0 {

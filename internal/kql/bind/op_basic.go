@@ -91,12 +91,15 @@ func (b *binder) item(x syntax.Expr, sc *scope) (out []named, ok bool) {
 			}
 		}
 		y := b.expr(x, sc)
-		name, refer := x.(*syntax.Name)
-		if refer {
-			f := sc.env.find(name.Name)
-			refer = f == nil || f.fn == nil
+		n := named{name: b.nameOf(x), x: y, at: x.Where()}
+		if name, isName := x.(*syntax.Name); isName {
+			if _, n.refer = find(sc.cols, name.Name); !n.refer {
+				if f := sc.env.find(name.Name); f != nil && !isColumnOf(f) {
+					n.name = "" // the value of a let has no name of its own
+				}
+			}
 		}
-		return []named{{name: b.nameOf(x), x: y, at: x.Where(), refer: refer}}, y != nil
+		return []named{n}, y != nil
 	}
 	if a.Tuple {
 		if c, isCall := a.X.(*syntax.Call); isCall {
@@ -119,6 +122,12 @@ func (b *binder) item(x syntax.Expr, sc *scope) (out []named, ok bool) {
 	}
 	y := b.expr(a.X, sc)
 	return []named{{name: a.Names[0].Name, given: true, x: y, at: a.Span}}, y != nil
+}
+
+// isColumnOf reports whether a name stands for a column of the row around.
+func isColumnOf(f *binding) bool {
+	_, is := f.scalar.(*plan.Col)
+	return is
 }
 
 // extend adds columns or replaces those of the same name.
@@ -275,7 +284,9 @@ func (b *binder) orders(list []*syntax.Ordered, t *table, e *env, where string) 
 			continue
 		}
 		if x.Type() == schema.Dynamic {
-			x = b.builtin("__sortkey", x)
+			b.fail(o.X.Where(), syntax.CodeType, "'%s' operator: rows can't be ordered by a dynamic value; convert it, as in tostring(x) or tolong(x).", where)
+			ok = false
+			continue
 		} else if x.Type() == schema.Decimal {
 			x = b.convert(x, schema.Real, o.Span)
 		}

@@ -141,7 +141,8 @@ func (b *binder) ipLookup(op *syntax.Evaluate, t *table, e *env) *table {
 		name = "ipv6_is_in_range"
 	}
 	j := &plan.Join{Kind: kind, Left: left.rel, Right: right.rel, On: []plan.Expr{b.builtin(name, ip, network)}}
-	for i := 3; i < len(args); i++ { // further columns that must be equal
+	keys := map[plan.ID]bool{}
+	for i := 3; i < len(args); i++ { // further columns that must be equal; the answer has them once
 		n, ok := args[i].(*syntax.Name)
 		if !ok {
 			b.fail(args[i].Where(), syntax.CodeCall, "Further keys of %s() are names of columns.", op.Call.Name.Name)
@@ -151,9 +152,14 @@ func (b *binder) ipLookup(op *syntax.Evaluate, t *table, e *env) *table {
 		if l == nil || r == nil || !b.joinKey(j, l, r, n.Span) {
 			return nil
 		}
+		keys[r.(*plan.Col).ID] = true
 	}
-	out := &table{rel: j, cols: slices.Clone(left.cols)}
-	for _, c := range right.cols {
+	first, second := left.cols, slices.DeleteFunc(slices.Clone(right.cols), func(c plan.Column) bool { return keys[c.ID] })
+	if name == "ipv6_is_in_range" { // as in the engine of the language, the networks' columns stand first
+		first, second = second, first
+	}
+	out := &table{rel: j, cols: slices.Clone(first)}
+	for _, c := range second {
 		c.Name = unique(out.cols, c.Name)
 		out.cols = append(out.cols, c)
 	}

@@ -182,7 +182,9 @@ func (b *binder) joined(op *syntax.Join, j *plan.Join, left, right *table, dropp
 		if op.Lookup && slices.ContainsFunc(dropped, func(d plan.Column) bool { return d.ID == c.ID }) {
 			continue
 		}
-		c.Name = unique(out.cols, c.Name)
+		if _, taken := find(out.cols, c.Name); taken { // the number must be free on both sides
+			c.Name = unique(slices.Concat(out.cols, right.cols), c.Name)
+		}
 		out.cols = append(out.cols, c)
 	}
 	return out

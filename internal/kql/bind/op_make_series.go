@@ -135,10 +135,15 @@ func (b *binder) makeSeries(op *syntax.MakeSeries, t *table, e *env) *table {
 	for _, c := range cols {
 		group.Keys = append(group.Keys, plan.Item{Col: c, Value: &plan.Col{Column: c}})
 	}
+	var grouped plan.Rel = group
+	if kind, _ := b.param(op.Params, "kind", e); len(cols) == 0 && kind != "nonempty" { // no rows, no series
+		some := &plan.Compare{Op: ">", X: b.builtin("array_length", &plan.Col{Column: all}), Y: &plan.Const{T: schema.Long, Value: int64(0)}}
+		grouped = &plan.Filter{In: group, Pred: some}
+	}
 	text := func(s string) plan.Expr { return &plan.Const{T: schema.String, Value: s} }
 	laid := b.builtin("__series", &plan.Col{Column: all}, b.number(from), b.number(to), b.number(step), text("["+strings.Join(defaults, ",")+"]"), text(at.String()+last))
 	arr := b.column("series", schema.Dynamic)
-	rel := b.add(group, cols, []plan.Item{{Col: arr, Value: laid}})
+	rel := b.add(grouped, cols, []plan.Item{{Col: arr, Value: laid}})
 	var out []plan.Item
 	for i, n := range append(names, on[0].name) {
 		c := b.column(unique(cols, n), schema.Dynamic)

@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
 	"logkeep/internal/schema"
@@ -237,7 +239,9 @@ func (b *binder) searchText(s string, at *syntax.Literal, sc *scope, word string
 	case back:
 		op, s = "hasprefix", s[:len(s)-1]
 	}
-	return b.anyColumn(&syntax.Binary{Span: at.Span, Op: op, X: &syntax.Star{Span: at.Span}, Y: &syntax.Literal{Span: at.Span, Type: schema.String, Value: s}}, sc)
+	searched := *sc
+	searched.cols = slices.DeleteFunc(slices.Clone(sc.cols), func(c plan.Column) bool { return c.Type == schema.Real || c.Type == schema.Decimal })
+	return b.anyColumn(&syntax.Binary{Span: at.Span, Op: op, X: &syntax.Star{Span: at.Span}, Y: &syntax.Literal{Span: at.Span, Type: schema.String, Value: s}}, &searched)
 }
 
 // find looks for rows in several tables.

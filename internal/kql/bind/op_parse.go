@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"logkeep/internal/kql/native"
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
 	"logkeep/internal/schema"
@@ -115,7 +116,10 @@ func (b *binder) parsePattern(op *syntax.ParseWith, kind, flags string) (string,
 					piece = ".*"
 				}
 			}
-			re.WriteString("(" + piece + ")")
+			if kind == "relaxed" && known { // what is no value of the type is passed over
+				piece += "|.*?"
+			}
+			re.WriteString("(?P<" + native.Group(len(cols)) + ">" + piece + ")") // the pattern may have groups of its own
 			cols = append(cols, b.column(p.Name.Name, typ))
 			types = append(types, typ.String())
 		}
@@ -142,13 +146,18 @@ func (b *binder) parseKv(op *syntax.ParseKv, t *table, e *env) *table {
 	if x = b.convert(x, schema.String, op.X.Where()); x == nil {
 		return nil
 	}
-	opt := map[string]string{"pair_delimiter": " ", "kv_delimiter": "=", "quote": "", "escape": "", "regex": "", "greedy": "false"}
+	opt := map[string]string{"pair_delimiter": "", "kv_delimiter": "", "quote": "", "escape": "", "regex": "", "greedy": "false"}
 	for _, p := range op.With {
 		if _, known := opt[p.Name]; !known {
 			b.fail(p.Span, syntax.CodeCall, "'parse-kv' has no option %s.", p.Name)
 			return nil
 		}
 		opt[p.Name] = b.text(p.Value, e)
+	}
+	if opt["pair_delimiter"] != "" && opt["kv_delimiter"] == "" {
+		opt["kv_delimiter"] = "="
+	} else if opt["kv_delimiter"] != "" && opt["pair_delimiter"] == "" {
+		opt["pair_delimiter"] = " "
 	}
 	var keys []string
 	var cols []plan.Column

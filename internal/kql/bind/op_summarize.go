@@ -39,7 +39,7 @@ func (b *binder) summarize(op *syntax.Summarize, t *table, e *env) *table {
 				continue
 			}
 			if n.name == "" {
-				n.name = numbered(cols)
+				n.name = numbered(slices.Concat(t.cols, cols)) // not even a column of the input has it
 			}
 			c := b.column(unique(cols, n.name), n.x.Type())
 			cols = append(cols, c)
@@ -57,7 +57,7 @@ func (b *binder) summarize(op *syntax.Summarize, t *table, e *env) *table {
 				continue
 			}
 			if n.name == "" {
-				n.name = numbered(cols)
+				n.name = numbered(slices.Concat(t.cols, cols)) // not even a column of the input has it
 			}
 			c := b.column(unique(cols, n.name), n.x.Type())
 			cols = append(cols, c)
@@ -125,6 +125,11 @@ func (b *binder) aggName(x syntax.Expr) string {
 	}
 	forms := builtin.Aggregates().Forms(c.Name.Name)
 	if len(forms) == 0 {
+		if f := builtin.Functions().Forms(c.Name.Name); len(f) > 0 && f[0].Named == builtin.ByArgument && len(c.Args) > 0 {
+			if _, isCall := c.Args[0].(*syntax.Call); isCall { // toint(count()) is called like count()
+				return b.aggName(c.Args[0])
+			}
+		}
 		return b.callName(c)
 	}
 	first := ""

@@ -81,8 +81,9 @@ func (b *binder) name(x *syntax.Name, sc *scope) plan.Expr {
 			return f.scalar
 		case f.fn != nil:
 			return b.callScalar(f, nil, x.Span, sc)
-		case f.table != nil && len(f.table.cols) > 0:
-			return b.firstValue(b.use(f))
+		case f.table != nil:
+			b.fail(x.Span, syntax.CodeTabular, "%s", needsScalar)
+			return nil
 		}
 	}
 	if sc.bag != nil {
@@ -111,6 +112,8 @@ func (b *binder) nameOf(x syntax.Expr) string {
 		return x.Name
 	case *syntax.Paren:
 		return b.nameOf(x.X)
+	case *syntax.Assign:
+		return x.Names[0].Name
 	case *syntax.Member:
 		if n := b.nameOf(x.X); n != "" && n[0] != '$' {
 			return n + "_" + x.Name.Name

@@ -69,22 +69,16 @@ func (b *binder) enter(f *binding, call *syntax.Call, at syntax.Span, e *env, sc
 	return inner
 }
 
-// fit checks that a table has the columns that a parameter asks for. Without
-// a star only those are seen inside.
+// fit checks that a table has the columns that a parameter asks for. Others
+// that it has go through the function.
 func (b *binder) fit(t *table, s *syntax.RowSchema, at syntax.Span) *table {
-	out := &table{rel: t.rel, serial: t.serial}
 	for _, c := range s.Columns {
-		found, ok := find(t.cols, c.Name.Name)
-		if !ok {
+		if _, ok := find(t.cols, c.Name.Name); !ok && t.bag == nil {
 			b.fail(at, syntax.CodeCall, "The table has no column '%s' of type %s, which the function needs.", c.Name.Name, c.Type)
 			return nil
 		}
-		out.cols = append(out.cols, found)
 	}
-	if s.Star || len(s.Columns) == 0 {
-		return t
-	}
-	return out
+	return t
 }
 
 // call runs body in the environment of a call.
@@ -129,11 +123,9 @@ func (b *binder) callTable(f *binding, call *syntax.Call, at syntax.Span, e *env
 func (b *binder) callScalar(f *binding, call *syntax.Call, at syntax.Span, sc *scope) plan.Expr {
 	n := len(b.errs)
 	t, x := b.call(f, call, at, sc.env, sc)
-	if t != nil { // a table where a value is asked for: its first value
-		if len(t.cols) == 0 {
-			return nil
-		}
-		return b.firstValue(t)
+	if t != nil {
+		b.fail(at, syntax.CodeTabular, "%s", needsScalar)
+		return nil
 	}
 	if x == nil && len(b.errs) == n {
 		b.fail(at, syntax.CodeTabular, "The function gives no value.")

@@ -1,5 +1,12 @@
 package builtin
 
+// wrapped is a sum of longs as a long: what does not fit wraps around. Only
+// sums that overflow pay for it.
+func wrapped(sum string) string {
+	const half, all = "9223372036854775808::HUGEINT", "18446744073709551616::HUGEINT"
+	return "coalesce(TRY_CAST(" + sum + " AS BIGINT), CAST((((" + sum + " + " + half + ") % " + all + ") + " + all + ") % " + all + " - " + half + " AS BIGINT))"
+}
+
 // aggregateRows are the aggregates. Their SQL may use {f} for a condition on
 // rows, which is empty or FILTER (…). Name is what a column without a name is
 // called, before _ and the first argument.
@@ -9,7 +16,7 @@ func aggregateRows() []Function {
 	}
 	sum := func(name, sig string) []Function {
 		return []Function{
-			{Names: []string{name}, Sig: "(integer" + sig + ") long", SQL: "CAST(coalesce(sum({0}) {f}, 0) AS BIGINT)", Named: ByNameAnd, Doc: "The sum."},
+			{Names: []string{name}, Sig: "(integer" + sig + ") long", SQL: wrapped("coalesce(sum({0}) {f}, 0)"), Named: ByNameAnd, Doc: "The sum."},
 			{Names: []string{name}, Sig: "(timespan" + sig + ") timespan", SQL: "CAST(coalesce(sum({0}) {f}, 0) AS BIGINT)", Named: ByNameAnd, Doc: "The sum."},
 			{Names: []string{name}, Sig: "(real" + sig + ") real", SQL: "coalesce(sum({0}) {f}, 0.0)", Named: ByNameAnd, Doc: "The sum."},
 			{Names: []string{name}, Sig: "(decimal" + sig + ") decimal", SQL: "CAST(coalesce(sum(CAST({0} AS DECIMAL(38,10))) {f}, 0) AS VARCHAR)", Named: ByNameAnd, Doc: "The sum."},
@@ -18,6 +25,7 @@ func aggregateRows() []Function {
 	}
 	avg := func(name, sig string) []Function {
 		return []Function{
+			{Names: []string{name}, Sig: "(integer" + sig + ") real", SQL: "coalesce(CAST(" + wrapped("sum({0}) {f}") + " AS DOUBLE) / count({0}) {f}, CAST('nan' AS DOUBLE))", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(number" + sig + ") real", SQL: "coalesce(avg(CAST({0} AS DOUBLE)) {f}, CAST('nan' AS DOUBLE))", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(timespan" + sig + ") timespan", SQL: "CAST(trunc(avg({0}) {f}) AS BIGINT)", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(datetime" + sig + ") datetime", SQL: "CAST(trunc(avg({0} - 600000000000000000) {f}) AS BIGINT) + 600000000000000000", Named: ByNameAnd, Doc: "The mean."},

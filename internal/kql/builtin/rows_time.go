@@ -54,6 +54,7 @@ func timeRows() []Function {
 		Function{Names: bin, Sig: "(timespan, size:timespan) timespan", SQL: "({0} - (({0} % {1}) + {1}) % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
 		Function{Names: bin, Sig: "(long, size:long) long", SQL: "({0} - (({0} % {1}) + {1}) % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
 		Function{Names: bin, Sig: "(real, size:real) real", SQL: "(floor({0} / {1}) * {1})", Go: native.BinReal, Named: ByArgument, Doc: doc},
+		Function{Names: bin, Sig: "(decimal, size:decimal) decimal", Go: native.BinDecimal, Named: ByArgument, Doc: doc},
 		Function{Names: bin, Sig: "(datetime, size:long) datetime", SQL: "({0} - {0} % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
 		Function{Names: []string{"bin_at"}, Sig: "(datetime, size:timespan, at:datetime) datetime", Go: native.BinAt, Named: ByArgument, Doc: "A value rounded down to a grid through a point."},
 		Function{Names: []string{"bin_at"}, Sig: "(timespan, size:timespan, at:timespan) timespan", Go: native.BinAt, Named: ByArgument, Doc: "A value rounded down to a grid through a point."},

@@ -82,6 +82,9 @@ func (e *emitter) agg(a *plan.Agg, all *plan.Aggregate) string {
 			}
 			return strings.NewReplacer("{0}, {0}", args[0]+", "+key, "{f}", filter).Replace(sql)
 		}
+		if a.T == schema.Real && strings.HasPrefix(sql, "min(") { // NaN is the greatest to the engine, but the least of values with a NaN is NaN
+			sql = "(-max(-({0})) {f})"
+		}
 		sql = strings.NewReplacer("{0}", args[0], "{f}", filter).Replace(sql)
 		return e.never(a.T, sql)
 	}

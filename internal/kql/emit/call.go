@@ -19,6 +19,12 @@ func (e *emitter) call(c *plan.Call) string {
 	for i, a := range c.Args {
 		args[i] = e.value(a)
 	}
+	if c.F.SQL == "least({*})" && c.T == schema.Real { // the least of values with a NaN is NaN, which the engine takes for the greatest
+		for i := range args {
+			args[i] = "-(" + args[i] + ")"
+		}
+		return "(-greatest(" + strings.Join(args, ", ") + "))"
+	}
 	if c.F.SQL != "" {
 		return e.template(c.F.SQL, args)
 	}

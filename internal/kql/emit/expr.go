@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"logkeep/internal/kql/native"
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
 	"logkeep/internal/schema"
@@ -228,7 +229,7 @@ func (e *emitter) match(m *plan.Match) string {
 	case plan.EndsWith:
 		return "ends_with(" + fold(x) + ", " + e.text(low) + ")"
 	case plan.Regex:
-		return "regexp_matches(" + x + ", " + e.text(s) + ")"
+		return "regexp_matches(" + x + ", " + e.text(native.Spaces(s)) + ")"
 	}
 	return e.terms(m, x, consts)
 }

@@ -256,15 +256,22 @@ func (e *emitter) ref(r *plan.Ref) string {
 
 func (e *emitter) sequence(r *plan.Sequence) string {
 	var from, to, step string
-	h := e.with(func() { from, to, step = e.once(e.value(r.From)), e.once(e.value(r.To)), e.once(e.value(r.Step)) })
+	bound := func(x plan.Expr) string {
+		if _, is := x.(*plan.Const); is {
+			return e.value(x)
+		}
+		return e.once(e.value(x))
+	}
+	h := e.with(func() { from, to, step = bound(r.From), bound(r.To), bound(r.Step) })
 	c := name(r.Col.ID)
 	if len(h.list) > 0 { // bounds that are computed
 		return e.computed(h, c, from, to, step, r.Col.Type)
 	}
+	n := "((" + to + " - " + from + ") // " + step + ")"
 	if r.Col.Type == schema.Real {
-		return "(SELECT " + from + " + i * " + step + " AS " + c + " FROM (SELECT unnest(range(0, CAST(floor((" + to + " - " + from + ") / " + step + " + 1e-9) AS BIGINT) + 1)) AS i))"
+		n = "CAST(floor((" + to + " - " + from + ") / " + step + " + 1e-9) AS BIGINT)"
 	}
-	return "(SELECT " + from + " + i * " + step + " AS " + c + " FROM (SELECT unnest(range(0, ((" + to + " - " + from + ") // " + step + ") + 1)) AS i) WHERE (" + to + " - " + from + ") // " + step + " >= 0 AND sign(" + to + " - " + from + ") * sign(" + step + ") >= 0)"
+	return "(SELECT " + from + " + i * " + step + " AS " + c + " FROM range(0, CASE WHEN sign(" + to + " - " + from + ") * sign(" + step + ") >= 0 AND " + step + " <> 0 THEN " + n + " + 1 ELSE 0 END) AS " + e.fresh("r") + "(i))"
 }
 
 // apply joins every row of In with the rows of a table that may read it.

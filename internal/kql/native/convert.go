@@ -300,6 +300,21 @@ func Decimal(op string) func([]any) (any, error) {
 	}
 }
 
+// BinDecimal is bin on decimals.
+func BinDecimal(a []any) (any, error) {
+	x, ok1 := new(big.Rat).SetString(a[0].(string))
+	y, ok2 := new(big.Rat).SetString(a[1].(string))
+	if !ok1 || !ok2 || y.Sign() == 0 {
+		return nil, nil
+	}
+	q := new(big.Rat).Quo(x, y)
+	n, rest := new(big.Int).QuoRem(q.Num(), q.Denom(), new(big.Int))
+	if rest.Sign() < 0 {
+		n.Sub(n, big.NewInt(1))
+	}
+	return syntax.FormatDecimal(y.Mul(y, new(big.Rat).SetInt(n))), nil
+}
+
 // DecimalCompare is -1, 0 or 1.
 func DecimalCompare(a []any) (any, error) {
 	x, ok1 := new(big.Rat).SetString(a[0].(string))

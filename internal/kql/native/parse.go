@@ -2,6 +2,8 @@ package native
 
 import (
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"logkeep/internal/kql/syntax"
@@ -48,25 +50,33 @@ func ParsePattern(a []any) (any, error) {
 	types := strings.Split(a[2].(string), ",")
 	out := make([]Value, len(types))
 	for i, t := range types {
-		if i+1 >= len(m) {
+		g := re.SubexpIndex(Group(i))
+		if g < 0 {
 			return nil, nil
 		}
-		if !fits(m[i+1], t) {
+		if !fits(m[g], t) {
 			if a[3] == "all" {
 				return nil, nil
 			}
 			continue
 		}
-		out[i] = str(m[i+1])
+		out[i] = str(m[g])
 	}
 	return array(out).out()
 }
 
-// ParseKv is parse-kv.
+// Group is the name of the group that holds column i of a pattern of parse.
+func Group(i int) string { return "column" + strconv.Itoa(i) + "__" }
+
+// ParseKv is parse-kv: text, delimiter of pairs, delimiter between key and
+// value, quote, escape, regular expression, greedy, and the keys asked for.
+// Without delimiters all that is no letter or digit is one.
 func ParseKv(a []any) (any, error) {
 	text, pair, kv, quote, escape, expr := a[0].(string), a[1].(string), a[2].(string), a[3].(string), a[4].(string), a[5].(string)
+	keys := parse(a[7]).Items
 	found := map[string]string{}
-	if expr != "" {
+	switch {
+	case expr != "":
 		if re := compile(expr); re != nil {
 			for _, m := range re.FindAllStringSubmatch(text, -1) {
 				if len(m) > 2 {
@@ -74,25 +84,27 @@ func ParseKv(a []any) (any, error) {
 				}
 			}
 		}
-	} else {
-		for text != "" && kv != "" {
+	case kv == "":
+		for _, k := range keys {
+			re := compile(`(?:^|[^\p{L}\p{N}_])` + regexp.QuoteMeta(k.Str) + `[^\p{L}\p{N}_]+([\p{L}\p{N}_]+)`)
+			if m := re.FindStringSubmatch(text); m != nil {
+				found[k.Str] = m[1]
+			}
+		}
+	default:
+		for text != "" {
 			i := strings.Index(text, kv)
 			if i < 0 {
 				break
 			}
-			key := text[:i]
-			if j := strings.LastIndex(key, pair); pair != "" && j >= 0 {
-				key = key[j+len(pair):]
-			}
-			text = text[i+len(kv):]
+			key := kvKey(text[:i], pair, quote)
 			var value string
-			value, text = kvValue(text, pair, kv, quote, escape, a[6] == "true")
-			if _, has := found[strings.TrimSpace(key)]; !has {
-				found[strings.TrimSpace(strings.Trim(key, quote))] = value
+			value, text = kvValue(strings.TrimLeft(text[i+len(kv):], " \t"), pair, kv, quote, escape, a[6] == "true")
+			if _, has := found[key]; !has {
+				found[key] = value
 			}
 		}
 	}
-	keys := parse(a[7]).Items
 	out := make([]Value, len(keys))
 	for i, k := range keys {
 		if v, ok := found[k.Str]; ok {
@@ -100,6 +112,21 @@ func ParseKv(a []any) (any, error) {
 		}
 	}
 	return array(out).out()
+}
+
+// kvKey is the key at the end of text, perhaps in quotes.
+func kvKey(text, pair, quote string) string {
+	text = strings.TrimSpace(text)
+	if quote != "" && strings.HasSuffix(text, quote[len(quote)-1:]) {
+		inner := text[:len(text)-1]
+		if j := strings.LastIndex(inner, quote[:1]); j >= 0 {
+			return inner[j+1:]
+		}
+	}
+	if j := strings.LastIndex(text, pair); pair != "" && j >= 0 {
+		text = text[j+len(pair):]
+	}
+	return strings.TrimSpace(text)
 }
 
 // kvValue reads the value at the start of text.

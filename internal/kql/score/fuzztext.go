@@ -73,7 +73,7 @@ func (m matcher) sameText(g, w string) bool {
 		return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \n,()[]{}:'\"", r) })
 	}
 	a, b := words(g), words(w)
-	if strings.Contains(m.query, "set") {
+	if strings.Contains(m.query, "set") || strings.Contains(m.query, "bag") { // neither has an order
 		slices.Sort(a)
 		slices.Sort(b)
 	}

@@ -42,7 +42,7 @@ func judges() []struct {
 		{"kustoloco_cases", judgeLoco},
 		{"binder_expect", judgeBinder},
 		{"sentinel_rules", judgeRuns},
-		{"sentinel_parsers", judgeRuns},
+		{"sentinel_parsers", judgeParser},
 		{"community_queries", judgeRuns},
 	}
 }

@@ -32,14 +32,27 @@ func TestVerdicts(t *testing.T) {
 		`{"id":"r1","schema":"schema_la","accept":true,"kind":"tabular","columns":[["b","string"],["a","long"]]}`,
 		`{"id":"r2","schema":"schema_la","accept":false,"codes":["KS142"]}`,
 		`{"id":"gone","schema":"schema_la","accept":true}`)
+	write("kustoloco_cases.jsonl",
+		`{"id":"l1","query":"print a=1, b=long(null)","expected_text":"1,<null>"}`,
+		`{"id":"l2","query":"print a=1, b=long(null)","expected_text":"","columns":[["a","long"],["b","long"]],"rows_text":[["1","(null)"]]}`,
+		`{"id":"l3","query":"print a=1","expected_text":"","columns":[["a","int"]],"rows_text":[["1"]]}`,
+		`{"id":"l4","query":"print a=1","expected_text":"","columns":[["a","long"]],"rows_text":[["2"]]}`)
+	write("sentinel_parsers.jsonl",
+		`{"id":"p1","params":"(x:string='*', T:(a:long), d:dynamic)","query":"T | where a > 1 and x in (d)"}`,
+		`{"id":"p2","params":"()","query":"T | where c > 1"}`,
+		`{"id":"p5","params":"()","query":"T | where a >"}`,
+		`{"id":"p3","params":"()","query":"let p = () { <parser query body> }; p"}`,
+		`{"id":"p4","params":"()","query":"let p = () { T };"}`)
 	var out strings.Builder
 	if err := Run(t.Context(), dir, &out, false); err != nil {
 		t.Fatal(err)
 	}
 	want := `emulator_cases cases 6 pass 3 refused 1 wrong 2 rate 0.500 excluded 1
 engine_fuzz cases 2 pass 1 refused 0 wrong 1 rate 0.500 excluded 1
+kustoloco_cases cases 4 pass 2 refused 0 wrong 2 rate 0.500 excluded 0
 binder_expect cases 2 pass 2 refused 0 wrong 0 rate 1.000 excluded 1
 sentinel_rules cases 1 pass 1 refused 0 wrong 0 rate 1.000 excluded 1
+sentinel_parsers cases 2 pass 1 refused 1 wrong 0 rate 0.500 excluded 3
 `
 	if out.String() != want {
 		t.Errorf("scores\n%swant\n%s", out.String(), want)
