@@ -42,6 +42,18 @@ type Native = builtin.Native
 // Diagnostics are the mistakes of a query; Compile's error is one.
 type Diagnostics = syntax.Diagnostics
 
+// A Newest says that the program answers no more than Rows rows, each made of
+// one row of one of Relations, and that late rows are as good as, or better
+// than, early ones. So if it answers Rows rows when these relations lack all
+// rows before some time, that is the answer.
+type Newest struct {
+	Rows      int64
+	Relations []string
+}
+
+// A Need is what is known of every row of a source that matters.
+type Need = plan.Need
+
 // A Render is what the query says about drawing its answer.
 type Render struct {
 	Visualization string
@@ -56,6 +68,7 @@ type Program struct {
 	Ordered bool            // the query asked for an order of rows
 	Name    string          // of the result, "" if the query gives it none
 	More    []*Program      // the further results of a text with several queries, of fork and of facet
+	Newest  *Newest         // nil if all rows are needed
 
 	rel  plan.Rel
 	cols []plan.Column
@@ -104,6 +117,9 @@ func one(tree *syntax.Query, cat Catalog, opt Options, optimize bool, which int)
 		p.Columns = append(p.Columns, schema.Column{Name: c.Name, Type: c.Type})
 	}
 	p.Sources = emit.Sources(p.rel)
+	if scans, rows, ok := plan.Newest(p.rel); ok && optimize {
+		p.Newest = &Newest{Rows: rows, Relations: emit.Relations(p.rel, scans)}
+	}
 	return p, bound.Count, nil
 }
 

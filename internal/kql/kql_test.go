@@ -173,8 +173,17 @@ func show(t schema.Type, v any) string {
 	return fmt.Sprint(v)
 }
 
+// newest tells how few rows are enough for the program.
+func newest(p *kql.Program) string {
+	if p.Newest == nil {
+		return ""
+	}
+	return fmt.Sprintf("-- the newest %d rows of %v are enough\n", p.Newest.Rows, p.Newest.Relations)
+}
+
 // TestGolden runs the files of these chapters. Commands: run shows the answer;
-// phases shows every form that a query takes; check shows its mistakes.
+// phases shows every form that a query takes; plan only the plan and the
+// answer; check shows its mistakes.
 func TestGolden(t *testing.T) {
 	db := engine(t)
 	for _, chapter := range []string{"operators", "functions", "errors", "rules"} {
@@ -192,12 +201,15 @@ func TestGolden(t *testing.T) {
 						fmt.Fprintf(&b, "%s at %d:%d: %s\n%s\n", e.Code, e.Line, e.Pos, e.Message, e.Caret(d.Input))
 					}
 					return b.String()
-				case "run", "phases":
+				case "run", "phases", "plan":
 					if err != nil {
 						return err.Error() + "\n"
 					}
 					if d.Cmd == "run" {
 						return answer(t, db, p)
+					}
+					if d.Cmd == "plan" {
+						return p.Plan() + newest(p) + "-- rows\n" + answer(t, db, p)
 					}
 					tree, _ := kql.Format(d.Input)
 					sql, args := p.Statement(func(s kql.Source) string { return "(" + string(s.Table) + ":" + strings.Join(s.Columns, ",") + ")" })

@@ -15,6 +15,7 @@ type Source struct {
 	Table    schema.TableName
 	Columns  []string       // in the order in which the relation must have them
 	From, To schema.Ticks   // what lies outside need not be there; 0 is open, To is exclusive
+	Needs    []plan.Need    // rows of which one is not true need not be there
 	External *plan.External // instead of Table; only where Options allow it
 }
 
@@ -36,6 +37,17 @@ func Sources(r plan.Rel) []Source {
 	return e.scans(r)
 }
 
+// Relations names the relations of some scans of a plan.
+func Relations(r plan.Rel, scans []*plan.Scan) []string {
+	e := &emitter{sources: map[*plan.Scan]Source{}}
+	e.scans(r)
+	names := make([]string, len(scans))
+	for i, s := range scans {
+		names[i] = e.sources[s].Relation
+	}
+	return names
+}
+
 func (e *emitter) scans(r plan.Rel) (out []Source) {
 	visit := func(x plan.Rel) {
 		s, ok := x.(*plan.Scan)
@@ -45,7 +57,7 @@ func (e *emitter) scans(r plan.Rel) (out []Source) {
 		if _, seen := e.sources[s]; seen {
 			return
 		}
-		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, From: s.From, To: s.To, External: s.External}
+		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, From: s.From, To: s.To, Needs: s.Needs, External: s.External}
 		for _, c := range s.Cols {
 			src.Columns = append(src.Columns, c.Name)
 		}

@@ -25,6 +25,7 @@ type (
 		Table    schema.TableName
 		Cols     []Column
 		From, To schema.Ticks // bounds of TimeGenerated, From inclusive, To exclusive; 0 is open
+		Needs    []Need       // all of them are true of every row that matters
 		External *External    // instead of Table
 	}
 	// Values are constant rows.

@@ -35,6 +35,9 @@ func (d *dumper) rel(r Rel, depth int) {
 		if r.To != 0 {
 			bounds += " to " + r.To.String()
 		}
+		for _, n := range r.Needs {
+			bounds += " needs " + n.String()
+		}
 		d.line(depth, "scan %s%s -> %s", r.Table, bounds, cols(r.Cols))
 	case *Values:
 		d.line(depth, "values %d rows -> %s", len(r.Rows), cols(r.Cols))
