@@ -62,6 +62,8 @@ type Deps struct {
 
 	Evidence Evidence // nil: no census and no coverage
 
+	Activity Activity // nil: writes are told to nobody
+
 	// Metrics writes the server's metrics; nil: there are none.
 	Metrics func(w io.Writer) error
 }
@@ -108,6 +110,9 @@ func (s *server) faces() []*face {
 // that take rows and answer queries.
 func (s *server) controlFaces() []*face {
 	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.searchRoutes(), s.collectionRoutes())
+	if s.Activity != nil {
+		arm = append(arm, s.activityRoutes()...)
+	}
 	if s.Evidence != nil {
 		arm = append(arm, s.evidenceRoutes()...)
 	}

@@ -165,7 +165,9 @@ func openPlane(t testing.TB) *plane {
 	t.Helper()
 	p := &plane{office: openOffice(t), rows: &rows{}, keys: &ring{set: map[schema.ClusterID]kek.ID{}}}
 	p.deps.Ingest, p.deps.Query, p.deps.Vaults = p.rows, p.rows, openVaults(t)
-	p.control = control.New(control.Config{Catalog: p.catalog, Keys: p.keys, Domains: ground{}, Vaults: nowhere{},
+	told := &story{}
+	p.deps.Activity = told
+	p.control = control.New(control.Config{Ended: Ended(told.End), Catalog: p.catalog, Keys: p.keys, Domains: ground{}, Vaults: nowhere{},
 		Limits:  control.Limits{DoubleEncryption: []string{"westeurope"}},
 		KeyHost: func(host string) bool { return strings.HasSuffix(host, ".vault.x.test:8443") }})
 	if err := p.control.Start(t.Context()); err != nil {

@@ -49,6 +49,8 @@ type answer struct {
 	correlation string
 	status      int
 
+	telling telling
+
 	exists bool   // HEAD of a resource: it is there, or not
 	known  string // If-None-Match of a read: what the client has
 }
@@ -98,6 +100,7 @@ func (s *server) fail(a *answer, r *http.Request, err error) {
 		d = a.face.dialect
 	}
 	status, retry := d.answer(f)
+	a.telling.fault = f.Innermost()
 	attrs := []any{"method", r.Method, "path", r.URL.Path, "status", status, "code", f.Innermost(), "correlation", a.correlation}
 	if status >= 500 && !expected[f.Innermost()] {
 		s.Log.Error("request failed", append(attrs, "cause", f.Cause())...)

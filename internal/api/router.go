@@ -150,6 +150,7 @@ func (rt *router) find(method, host string, path []string) (best *compiled, valu
 
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := newAnswer(w, r)
+	defer func() { a.telling.end(r.Context(), a.status) }()
 	defer rt.recover(a, r)
 	path, err := segments(r.URL)
 	best, values, allow, f := rt.find(r.Method, hostname(r), path)
@@ -193,7 +194,7 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve takes the steps that come before a handler.
-func (rt *router) serve(w http.ResponseWriter, r *http.Request, c *compiled, path []string) error {
+func (rt *router) serve(a *answer, r *http.Request, c *compiled, path []string) error {
 	if !c.public {
 		caller, err := rt.authenticate(r, c.face)
 		if err != nil {
@@ -206,12 +207,18 @@ func (rt *router) serve(w http.ResponseWriter, r *http.Request, c *compiled, pat
 			return err
 		}
 	}
+	scope := scopeOf(path)
 	if c.action != "" {
-		if err := rt.allow(r, c.action, c.data, scopeOf(path)); err != nil {
+		if err := rt.allow(r, c.action, c.data, scope); err != nil {
+			rt.denied(&a.telling, r, c, scope, a.correlation)
 			return err
 		}
 	}
-	return c.handle(w, r)
+	r, err := rt.tell(&a.telling, r, c, scope, a.correlation)
+	if err != nil {
+		return err
+	}
+	return c.handle(a, r)
 }
 
 // segments decodes the raw path, one segment at a time, so that an escaped

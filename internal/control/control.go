@@ -127,6 +127,10 @@ type Config struct {
 	Limits  Limits                 // zero fields get Azure's numbers
 	KeyHost func(host string) bool // whether a key may be at host[:port]; nil forbids all
 	Log     *slog.Logger
+
+	// Ended is told of every operation that has ended, with the note of the
+	// request that began it (see WithTrace), or none. It must not block. nil: nobody is.
+	Ended func(ctx context.Context, o Operation, note json.RawMessage)
 }
 
 // A Service is the control plane. It is safe for concurrent use.
@@ -139,6 +143,7 @@ type Service struct {
 	limits  Limits
 	keyHost func(string) bool
 	log     *slog.Logger
+	told    func(context.Context, Operation, json.RawMessage)
 
 	ctx     context.Context // of all work; ends with Close
 	stop    context.CancelFunc
@@ -156,7 +161,7 @@ type Service struct {
 // New returns a service that does no work before Start.
 func New(c Config) *Service {
 	s := &Service{cat: c.Catalog, keys: c.Keys, domains: c.Domains, texts: c.Texts, vaults: c.Vaults, limits: c.Limits.orDefault(),
-		keyHost: c.KeyHost, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), running: map[string]chan struct{}{}}
+		keyHost: c.KeyHost, told: c.Ended, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), running: map[string]chan struct{}{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }

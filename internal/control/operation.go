@@ -79,17 +79,58 @@ func (s *Service) job(kind string) (job, bool) {
 
 // begin writes a running operation; call launch when tx is committed.
 func begin(ctx context.Context, tx *catalog.Tx, kind string, id resource.ID, location, caller string, wish any) (catalog.Operation, error) {
-	input, err := json.Marshal(request{Location: location, Wish: wish})
-	if err != nil {
+	op := catalog.Operation{ID: uuid.NewString(), Kind: kind, Resource: id.String(), Caller: caller}
+	in := request{Location: location, Wish: wish}
+	if t, ok := ctx.Value(traceKey{}).(*Trace); ok {
+		in.Trace, t.Operation = t.Note, op.ID
+	}
+	var err error
+	if op.Input, err = json.Marshal(in); err != nil {
 		return catalog.Operation{}, err
 	}
-	return tx.StartOperation(ctx, catalog.Operation{ID: uuid.NewString(), Kind: kind, Resource: id.String(), Input: input, Caller: caller})
+	return tx.StartOperation(ctx, op)
+}
+
+// A Trace is a note about the request that begins an operation, for whoever is
+// told of the operation's end (Config.Ended). The note is kept with the operation.
+type Trace struct {
+	Note      json.RawMessage
+	Operation string // id, once one has begun
+}
+
+type traceKey struct{}
+
+// WithTrace returns a context in which an operation that begins takes the note.
+func WithTrace(ctx context.Context, t *Trace) context.Context {
+	return context.WithValue(ctx, traceKey{}, t)
+}
+
+// ended tells of an operation's end.
+func (s *Service) ended(ctx context.Context, id string) {
+	if s.told == nil {
+		return
+	}
+	op, err := s.cat.Operation(ctx, id)
+	var in request
+	var o Operation
+	if err == nil {
+		err = json.Unmarshal(op.Input, &in)
+	}
+	if err == nil {
+		o, err = operationOf(op)
+	}
+	if err != nil {
+		s.log.Error("the end of an operation is told to nobody", "operation", id, "cause", err)
+		return
+	}
+	s.told(ctx, o, in.Trace)
 }
 
 // A request is an operation's input on disk.
 type request struct {
-	Location string `json:"location"`
-	Wish     any    `json:"wish,omitempty"`
+	Location string          `json:"location"`
+	Wish     any             `json:"wish,omitempty"`
+	Trace    json.RawMessage `json:"trace,omitempty"`
 }
 
 // wishOf reads what begin was given.
@@ -153,6 +194,7 @@ func (s *Service) perform(op catalog.Operation) {
 	if j.after != nil && status == catalog.Succeeded {
 		j.after(ctx, op)
 	}
+	s.ended(ctx, op.ID)
 }
 
 // Operation returns an operation of the subscription.

@@ -60,7 +60,7 @@ var kinds = [...]Kind{
 	{"journal lock", "accounts/*/*/journal/lock", "nothing", None, "", "one process at a time writes an account"},
 	{"catalog", "catalog.db", "the control plane's records", None,
 		"names, ids, tags and settings of resources; tables' names, columns and types; of each segment its table, size, number of rows and first and last time; " +
-			"wrapped keys; who exists and may what, secrets only as salted hashes; operations",
+			"wrapped keys; who exists and may what, secrets only as salted hashes; operations; for a moment, events of the activity log: who did what to which resource",
 		"with the key refused, resources must still be seen and repaired, and rows whose retention ends be removed; wrapped keys open with the vault alone, and are signed"},
 	{"catalog log", "catalog.db-*", "the catalog's last changes", None, "what the catalog has", "as for the catalog"},
 	{"vault", "vault/vault.db", "keys of the built-in vault, the service's own among them", ByRoot,

@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 
+	"logkeep/internal/activity"
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
 	"logkeep/internal/resource"
@@ -42,18 +45,36 @@ type Holder interface {
 
 // A Service answers queries.
 type Service struct {
-	plane  Plane
-	holder Holder
+	plane    Plane
+	holder   Holder
+	activity Activity
 }
 
-// New returns a Service.
-func New(p Plane, h Holder) *Service { return &Service{p, h} }
+// Activity makes rows, in a workspace of its own, of the activity that was told
+// so far: activity.Journal.
+type Activity interface {
+	Ready(ctx context.Context, log control.Workspace) error
+}
+
+// New returns a Service; a nil Activity is one of which there is none.
+func New(p Plane, h Holder, a Activity) *Service { return &Service{p, h, a} }
 
 // Query returns the body of the answer, to be closed.
 func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 	q := wire.Query{
 		Text: r.Text, Now: r.Now, From: r.From, To: r.To, Statistics: r.Statistics, Render: r.Render,
 		MaxRows: MaxRows, MaxBytes: MaxBytes,
+	}
+	workspaces := r.Workspaces
+	if s.activity != nil && strings.Contains(r.Text, activity.Table) {
+		// The log of a workspace's subscription lies in an account of its own (design 0028).
+		q.Tables = append(q.Tables, activity.Schema())
+		workspaces = withActivity(workspaces)
+		for _, log := range workspaces[len(r.Workspaces):] {
+			if err := s.activity.Ready(ctx, log); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for _, w := range r.Workspaces {
 		found, err := s.plane.Tables(ctx, w.ID)
@@ -64,8 +85,21 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 			q.Tables = merge(q.Tables, t.Schema())
 		}
 	}
-	answer, err := s.holder.Query(ctx, r.Workspaces, q)
+	answer, err := s.holder.Query(ctx, workspaces, q)
 	return answer, told(err)
+}
+
+// withActivity adds to workspaces the activity of their subscriptions.
+func withActivity(workspaces []control.Workspace) []control.Workspace {
+	all, seen := slices.Clone(workspaces), map[schema.WorkspaceID]bool{}
+	for _, w := range workspaces {
+		log := activity.Workspace(w.Tenant, strings.ToLower(w.ID.Subscription()))
+		if !seen[log.CustomerID] {
+			seen[log.CustomerID] = true
+			all = append(all, log)
+		}
+	}
+	return all
 }
 
 // merge adds a table. Tables of one name in several workspaces are one to a

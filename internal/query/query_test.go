@@ -54,14 +54,14 @@ func TestTablesOfOneNameAreOneWithTheColumnsOfAll(t *testing.T) {
 func TestTheInnermostCodeSaysWhatToDo(t *testing.T) {
 	revoked := fault.New(fault.CustomerManagedKeyRevoked, "repair the key")
 	p := &planned{fails: revoked}
-	_, err := New(p, p).Query(t.Context(), Request{Workspaces: []control.Workspace{workspace(t, "a")}, Text: "T"})
+	_, err := New(p, p, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{workspace(t, "a")}, Text: "T"})
 	f := fault.Of(err)
 	if f.Code != fault.InsufficientAccess || f.Status() != 403 || f.Inner == nil || f.Inner.Code != fault.CustomerManagedKeyRevoked || f.Inner.Message != "repair the key" {
 		t.Errorf("%+v", f)
 	}
 	silent := fault.New(fault.CustomerManagedKeyUnreachable, "wait")
 	p.fails = silent
-	if _, err = New(p, p).Query(t.Context(), Request{}); !errors.Is(err, fault.CustomerManagedKeyUnreachable) || fault.Of(err).Status() != 503 {
+	if _, err = New(p, p, nil).Query(t.Context(), Request{}); !errors.Is(err, fault.CustomerManagedKeyUnreachable) || fault.Of(err).Status() != 503 {
 		t.Errorf("a silent vault: %v", err)
 	}
 	if p.asked.MaxRows != MaxRows || p.asked.MaxBytes != MaxBytes {

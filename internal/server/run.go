@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"logkeep/internal/activity"
 	"logkeep/internal/api"
 	"logkeep/internal/catalog"
 	"logkeep/internal/control"
@@ -155,7 +156,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := domains.Start(ctx); err != nil {
 		return err
 	}
+	journal := activity.Start(cat, domains, cfg.Log)
+	undo.push(journal.Close)
 	plane := control.New(control.Config{
+		Ended:   api.Ended(journal.End),
 		Catalog: cat, Keys: domains, Domains: domains, Texts: domains, Vaults: located{v, cat}, Log: cfg.Log, KeyHost: keyHost(policy),
 		Limits: control.Limits{
 			DoubleEncryption: cfg.DoubleEncryption,
@@ -184,8 +188,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Domain:  cfg.Domain, Port: port, Log: cfg.Log, Tokens: issuer, Access: access,
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v},
 		Control:  plane, Vaults: v,
-		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains)},
-		Evidence: domains, Metrics: counts.Write,
+		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains, journal)},
+		Activity: journal, Evidence: domains, Metrics: counts.Write,
 	})
 	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support, &clients)
 }
