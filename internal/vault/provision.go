@@ -22,6 +22,7 @@ type held struct {
 	authority *authority
 	tokens    *tokens
 	shared    shared
+	reports   reporter
 }
 
 // Names in the table meta. They are on disk: never change one.
@@ -64,7 +65,10 @@ func provision(ctx context.Context, store *keystore.Store) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.shared.secret, err = sharedSecret(ctx, store)
+	if h.shared.secret, err = sharedSecret(ctx, store); err != nil {
+		return nil, err
+	}
+	h.reports, err = openReporter(ctx, store)
 	return &h, err
 }
 
@@ -133,6 +137,8 @@ func (h *held) serve(calls map[string]admin.Call) {
 	calls["/certificates"] = h.issue
 	calls["/shared-keys"] = h.shared.show
 	calls["/shared-keys/check"] = h.shared.check
+	calls["/reports/sign"] = h.reports.sign
+	calls["/reports/keys"] = h.reports.keys
 	calls["/tokens"] = h.sign
 	calls["/tokens/keys"] = func(context.Context, []byte) (any, error) {
 		return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{h.tokens.public}}, nil

@@ -5,7 +5,7 @@
 //	        the keeper splices unopened. Each begins with a line "PROXY {address}\n"
 //	        with the client's address, or admin.TrustedAddress. keyface answers.
 //	Admin   the keeper's calls (package admin): the server's certificate authority,
-//	        token signing, and the resource type Microsoft.KeyVault/vaults (armface).
+//	        token signing, reports, and the resource type Microsoft.KeyVault/vaults (armface).
 //
 // and calls the keeper back on a third to ask about roles and to tell of changes.
 //
