@@ -63,13 +63,14 @@ type clusterBody struct {
 			ProbeInterval *duration `json:"probeInterval"`
 			Lease         *duration `json:"lease"`
 			CoverExisting *bool     `json:"coverExistingData"`
+			Drill         *bool     `json:"drill"`
 		} `json:"logkeep"`
 	} `json:"properties"`
 }
 
 func (b clusterBody) change() (control.ClusterChange, error) {
 	p := b.Properties
-	ch := control.ClusterChange{Location: b.Location, BillingType: p.BillingType, DoubleEncryption: p.DoubleEncryption, Zones: p.Zones,
+	ch := control.ClusterChange{Location: b.Location, BillingType: p.BillingType, DoubleEncryption: p.DoubleEncryption, Zones: p.Zones, Drill: p.Logkeep.Drill,
 		Settings: control.SettingsChange{IngestionWhenRevoked: p.Logkeep.Ingestion, OutageGrace: p.Logkeep.OutageGrace.time(),
 			ProbeInterval: p.Logkeep.ProbeInterval.time(), Lease: p.Logkeep.Lease.time(), CoverExistingData: p.Logkeep.CoverExisting}}
 	if b.Tags != nil {
@@ -166,6 +167,7 @@ type clusterExtensions struct {
 	ProbeInterval string        `json:"probeInterval"`
 	Lease         string        `json:"lease"`
 	CoverExisting bool          `json:"coverExistingData,omitempty"`
+	Drill         bool          `json:"drill,omitempty"` // made to drill a key
 }
 
 type keyStateView struct {
@@ -198,7 +200,7 @@ func (s *server) renderCluster(c control.Cluster, linked []control.Workspace, da
 			BillingType: c.BillingType, LastModified: date(c.Modified), Created: date(c.Created), Associated: []associatedView{},
 			CapacityReservation: capacityView{date(c.LastSku), s.Control.Limits().MinCapacity},
 			Logkeep: clusterExtensions{Ingestion: c.Settings.IngestionWhenRevoked, OutageGrace: formatDuration(c.Settings.OutageGrace),
-				ProbeInterval: formatDuration(c.Settings.ProbeInterval), Lease: formatDuration(c.Settings.Lease), CoverExisting: c.Settings.CoverExistingData}}}
+				ProbeInterval: formatDuration(c.Settings.ProbeInterval), Lease: formatDuration(c.Settings.Lease), CoverExisting: c.Settings.CoverExistingData, Drill: c.Drill}}}
 	switch c.Identity.Type {
 	case control.SystemAssigned:
 		v.Identity = &identityView{Type: c.Identity.Type, Principal: c.Identity.Principal, Tenant: string(c.Tenant)}

@@ -38,6 +38,7 @@ type Cluster struct {
 	Key              Key              `json:"key"`
 	IdentityRemoved  bool             `json:"identityRemoved"` // set to None while a key was set: only support undoes it
 	Settings         Settings         `json:"settings"`
+	Drill            bool             `json:"drill,omitempty"` // made to drill a key: outside of the quotas, and its name is not reserved
 }
 
 // A Key is which key a cluster was told to use. ID.Version is "" for the

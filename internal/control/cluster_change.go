@@ -26,6 +26,7 @@ type ClusterChange struct {
 	Zones            *bool
 	Associated       []string // ids of associatedWorkspaces, which can't be set
 	Settings         SettingsChange
+	Drill            *bool
 }
 
 // A KeyChange is keyVaultProperties. All three parts "" clear the key.
@@ -92,6 +93,12 @@ func (s *Service) apply(c Cluster, ch ClusterChange, create bool) (Cluster, erro
 		} else if *v {
 			no(fault.New(fault.InvalidParameter, "%s has no availability zones. Leave properties.isAvailabilityZonesEnabled out or set it to false.", c.Location).WithTarget("properties.isAvailabilityZonesEnabled"))
 		}
+	}
+	if v := ch.Drill; v != nil && *v != c.Drill {
+		if !create {
+			no(fault.New(fault.InvalidParameter, "properties.logkeep.drill can't be changed after the cluster was created.").WithTarget("properties.logkeep.drill"))
+		}
+		c.Drill = *v
 	}
 	no(s.applySettings(&c.Settings, ch.Settings))
 	return c, fault.Join(wrong...)

@@ -127,6 +127,9 @@ func (s *Service) clusterUnmade(ctx context.Context, tx *catalog.Tx, op catalog.
 	if _, err := tx.DeleteBelow(ctx, id.String()); err != nil {
 		return err
 	}
+	if c.Drill {
+		return tx.Delete(ctx, id.String(), catalog.Always())
+	}
 	// What stays is the name, for as long as it is reserved.
 	if _, err := putCluster(ctx, tx, Cluster{ID: id, Location: c.Location, ClusterID: c.ClusterID, State: resource.Deleting}); err != nil {
 		return err

@@ -139,9 +139,22 @@ func (s *Service) room(ctx context.Context, tx *catalog.Tx, c Cluster) error {
 	}
 	active, reserved := 0, 0
 	for _, res := range living {
-		if res.Location == c.Location {
-			active++
+		if res.Location != c.Location {
+			continue
 		}
+		old, err := clusterOf(res)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !old.Drill:
+			active++
+		case c.Drill:
+			return fault.New(fault.QuotaExceeded, "A subscription can have one cluster for a drill in a region; '%s' has '%s'. Wait for that drill to end, or, if it was cut off, run `logkeep key drill --clean`.", c.ID.Subscription(), old.ID.Name())
+		}
+	}
+	if c.Drill {
+		return nil // it is gone in minutes, and its name with it
 	}
 	for _, res := range deleted {
 		if res.Location == c.Location && time.Since(res.Deleted) < s.limits.NameReserved {
