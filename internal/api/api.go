@@ -61,6 +61,7 @@ type Deps struct {
 	Collector Collector  // nil, or without Shared: no rows that are signed with one
 
 	Evidence Evidence // nil: no census and no coverage
+	Reports  Reports  // nil: no reports of drills
 
 	Activity Activity // nil: writes are told to nobody
 
@@ -115,6 +116,9 @@ func (s *server) controlFaces() []*face {
 	}
 	if s.Evidence != nil {
 		arm = append(arm, s.evidenceRoutes()...)
+	}
+	if s.Evidence != nil && s.Reports != nil {
+		arm = append(arm, s.drillRoutes()...)
 	}
 	if s.Metrics != nil {
 		arm = append(arm, s.metricsRoutes()...)

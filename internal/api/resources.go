@@ -98,6 +98,9 @@ func viewResource(res catalog.Resource) resourceView {
 	}
 	if json.Unmarshal(res.Body, &body) == nil { // bodies belong to their services; these two are what lists show
 		v.SKU, v.Kind = body.SKU, body.Kind
+		if len(v.SKU) > 0 && v.SKU[0] == '"' { // stored by its name alone; clients know an object
+			v.SKU = slices.Concat([]byte(`{"name":`), v.SKU, []byte("}"))
+		}
 	}
 	return v
 }

@@ -61,33 +61,31 @@ func evidenceCommand(t terminal, use, what, long string, show func(*cobra.Comman
 				return err
 			}
 			defer s.Close()
-			all, err := s.Clusters(c.Context())
+			chosen, err := oneCluster(c, s, args[0])
 			if err != nil {
 				return err
 			}
-			chosen, err := choose(all, args)
-			if err != nil {
-				return err
-			}
-			if len(chosen) > 1 {
-				return fmt.Errorf("%d clusters are called %q; give the resource id", len(chosen), args[0])
-			}
-			whole, err := show(c, s, chosen[0].ID)
+			whole, err := show(c, s, chosen.ID)
 			if err != nil || output != "json" {
 				return err
 			}
-			var b bytes.Buffer
-			if err := json.Indent(&b, whole, "", "  "); err != nil {
-				return err
-			}
-			b.WriteByte('\n')
-			_, err = b.WriteTo(t.out)
-			return err
+			return indent(t.out, whole)
 		},
 	}
 	server.flags(c)
 	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	return c
+}
+
+// indent prints JSON for people.
+func indent(out io.Writer, text []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "  "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	_, err := b.WriteTo(out)
+	return err
 }
 
 // asTable reports whether a command was not told to print JSON.

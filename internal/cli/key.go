@@ -51,6 +51,7 @@ func keyCommand(t terminal) *cobra.Command {
 	status.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	key.AddCommand(status)
 	key.AddCommand(evidenceCommands(t)...)
+	key.AddCommand(drillCommand(t))
 	return key
 }
 

@@ -189,7 +189,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v},
 		Control:  plane, Vaults: v,
 		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains, journal)},
-		Activity: journal, Evidence: domains, Metrics: counts.Write,
+		Activity: journal, Evidence: domains, Reports: v, Metrics: counts.Write,
 	})
 	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support, &clients)
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,26 +60,10 @@ func Open(ctx context.Context, where Where, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := url.Parse(found.url)
-	if err != nil || base.Scheme != "https" || base.Host == "" {
-		return nil, fmt.Errorf("server address %q is no https URL such as https://localhost:8443", found.url)
-	}
-	if base.Port() == "" {
-		base.Host = net.JoinHostPort(base.Hostname(), "443")
-	}
-	roots, err := trust(found.caFile)
+	s, base, err := reach(found)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Identity: found.identity, URL: strings.TrimSuffix(found.url, "/"), IMDS: found.imds, CAFile: found.caFile}
-	s.web = &http.Client{Transport: &http.Transport{
-		Proxy:               nil, // hosts under the domain exist for us alone
-		DialContext:         s.dialer(base.Host),
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		MaxIdleConnsPerHost: 16,
-		IdleConnTimeout:     60 * time.Second,
-		ForceAttemptHTTP2:   true,
-	}}
 	if err := s.learn(ctx, base); err != nil {
 		return nil, err
 	}
@@ -94,6 +79,32 @@ func Open(ctx context.Context, where Where, options Options) (*Server, error) {
 		return nil, fmt.Errorf("identity of %s: %w", found.identitySource, err)
 	}
 	return s, nil
+}
+
+// reach is a server that can be dialled, and of which nothing is known yet, and
+// its address.
+func reach(found found) (*Server, *url.URL, error) {
+	base, err := url.Parse(found.url)
+	if err != nil || base.Scheme != "https" || base.Host == "" {
+		return nil, nil, fmt.Errorf("server address %q is no https URL such as https://localhost:8443", found.url)
+	}
+	if base.Port() == "" {
+		base.Host = net.JoinHostPort(base.Hostname(), "443")
+	}
+	roots, err := trust(found.caFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &Server{Identity: found.identity, URL: strings.TrimSuffix(found.url, "/"), IMDS: found.imds, CAFile: found.caFile}
+	s.web = &http.Client{Transport: &http.Transport{
+		Proxy:               nil, // hosts under the domain exist for us alone
+		DialContext:         s.dialer(base.Host),
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		MaxIdleConnsPerHost: 16,
+		IdleConnTimeout:     60 * time.Second,
+		ForceAttemptHTTP2:   true,
+	}}
+	return s, base, nil
 }
 
 func trust(caFile string) (*x509.CertPool, error) {
@@ -218,6 +229,30 @@ func (s *Server) Logs() (*query.Client, error) {
 // Ingestion is the client of a collection endpoint.
 func (s *Server) Ingestion(endpoint string) (*ingestion.Client, error) {
 	return ingestion.NewClient(endpoint, s.credential, &ingestion.ClientOptions{ClientOptions: s.options})
+}
+
+// KnowSelf fills in the object id of who asks, where only a client id was given.
+func (s *Server) KnowSelf(ctx context.Context) error {
+	if s.ObjectID != "" {
+		return nil
+	}
+	token, err := s.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{s.URL + "/.default"}})
+	if err != nil {
+		return fmt.Errorf("ask who we are: %w", err)
+	}
+	var claims struct {
+		ObjectID string `json:"oid"`
+	}
+	parts := strings.Split(token.Token, ".")
+	if len(parts) == 3 {
+		if text, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
+			json.Unmarshal(text, &claims)
+		}
+	}
+	if s.ObjectID = claims.ObjectID; s.ObjectID == "" {
+		return errors.New("the server's token does not say who we are")
+	}
+	return nil
 }
 
 // Close ends idle connections.

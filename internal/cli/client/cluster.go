@@ -19,11 +19,15 @@ const clusterVersion = "2025-07-01"
 type Cluster struct {
 	ID          string
 	Name        string
+	Location    string
+	ClusterID   string // immutable
 	PrincipalID string // of its identity
 	VaultURI    string // "" under the service's key
 	KeyName     string
 	KeyVersion  string // as asked for: "" means always the newest
+	Double      bool   // double encryption
 	Logkeep     struct {
+		Settings
 		KeyState KeyState `json:"keyState"`
 		Worker   struct {
 			PID     int    `json:"pid"`
@@ -31,6 +35,15 @@ type Cluster struct {
 			Sandbox string `json:"sandbox"`
 		} `json:"worker"`
 	}
+}
+
+// Settings are how a cluster behaves when its key does not; durations as ISO 8601
+// has them.
+type Settings struct {
+	OutageGrace   string `json:"outageGrace,omitempty"`
+	ProbeInterval string `json:"probeInterval,omitempty"`
+	Lease         string `json:"lease,omitempty"`
+	Drill         bool   `json:"drill,omitempty"` // it was made for a drill
 }
 
 // KeyState is the state of a customer's key as its cluster sees it.
@@ -53,7 +66,7 @@ func (s *Server) Cluster(ctx context.Context, id string) (Cluster, error) {
 	if err != nil {
 		return Cluster{}, fmt.Errorf("read cluster: %w", err)
 	}
-	c := Cluster{ID: text(got.ID), Name: text(got.Name)}
+	c := Cluster{ID: text(got.ID), Name: text(got.Name), Location: text(got.Location)}
 	if got.Identity != nil {
 		c.PrincipalID = text(got.Identity.PrincipalID)
 	}
@@ -67,11 +80,14 @@ func (s *Server) Cluster(ctx context.Context, id string) (Cluster, error) {
 			Name    string `json:"keyName"`
 			Version string `json:"keyVersion"`
 		} `json:"keyVaultProperties"`
-		Logkeep json.RawMessage `json:"logkeep"`
+		ClusterID string          `json:"clusterId"`
+		Double    bool            `json:"isDoubleEncryptionEnabled"`
+		Logkeep   json.RawMessage `json:"logkeep"`
 	}
 	if err := json.Unmarshal(properties, &p); err != nil {
 		return Cluster{}, fmt.Errorf("cluster %s: %w", c.Name, err)
 	}
+	c.ClusterID, c.Double = p.ClusterID, p.Double
 	c.VaultURI, c.KeyName, c.KeyVersion = p.Key.URI, p.Key.Name, p.Key.Version
 	if len(p.Logkeep) > 0 {
 		if err := json.Unmarshal(p.Logkeep, &c.Logkeep); err != nil {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 )
 
 // A KeyUse is one version of a key and what a cluster needs it for.
@@ -91,28 +93,38 @@ func (s *Server) Coverage(ctx context.Context, clusterID string) (data []Covered
 
 // below reads what a cluster has under a name that no SDK knows.
 func (s *Server) below(ctx context.Context, clusterID, name string, into any) (json.RawMessage, error) {
-	client, err := arm.NewClient("logkeep", "v1.0.0", s.credential, s.ARM())
-	if err != nil {
-		return nil, err
-	}
-	request, err := runtime.NewRequest(ctx, http.MethodGet, runtime.JoinPaths(client.Endpoint(), clusterID, name))
-	if err != nil {
-		return nil, err
-	}
-	request.Raw().URL.RawQuery = "api-version=" + clusterVersion
-	response, err := client.Pipeline().Do(request)
+	whole, err := s.ask(ctx, http.MethodGet, clusterID, name, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read the cluster's %s: %w", name, err)
-	}
-	if !runtime.HasStatusCode(response, http.StatusOK) {
-		return nil, fmt.Errorf("read the cluster's %s: %w", name, runtime.NewResponseError(response))
-	}
-	whole, err := runtime.Payload(response)
-	if err != nil {
-		return nil, err
 	}
 	if err := json.Unmarshal(whole, into); err != nil {
 		return nil, fmt.Errorf("read the cluster's %s: %w", name, err)
 	}
 	return whole, nil
+}
+
+// ask makes a request that no SDK knows, and returns the body of the answer.
+func (s *Server) ask(ctx context.Context, method, clusterID, name string, body []byte) ([]byte, error) {
+	client, err := arm.NewClient("logkeep", "v1.0.0", s.credential, s.ARM())
+	if err != nil {
+		return nil, err
+	}
+	request, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), clusterID, name))
+	if err != nil {
+		return nil, err
+	}
+	request.Raw().URL.RawQuery = "api-version=" + clusterVersion
+	if body != nil {
+		if err := request.SetBody(streaming.NopCloser(bytes.NewReader(body)), "application/json"); err != nil {
+			return nil, err
+		}
+	}
+	response, err := client.Pipeline().Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if !runtime.HasStatusCode(response, http.StatusOK) {
+		return nil, runtime.NewResponseError(response)
+	}
+	return runtime.Payload(response)
 }

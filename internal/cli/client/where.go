@@ -83,7 +83,7 @@ func (w Where) find() (found, error) {
 		f.caFile = first(w.Getenv("SSL_CERT_FILE"), w.Getenv("REQUESTS_CA_BUNDLE"))
 	}
 	if i := f.identity; i.TenantID == "" || i.ClientID == "" || i.ClientSecret == "" || i.SubscriptionID == "" {
-		return found{}, ErrNoIdentity
+		return f, ErrNoIdentity // where it is, is known all the same
 	}
 	return f, nil
 }

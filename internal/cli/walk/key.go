@@ -53,16 +53,16 @@ func (w *walker) disable(ctx context.Context, version string) (after time.Durati
 	if err != nil {
 		return 0, err
 	}
-	worker, err := watch(cluster.Logkeep.Worker.PID)
+	worker, err := Watch(cluster.Logkeep.Worker.PID)
 	if err != nil {
 		return 0, err
 	}
-	defer worker.close()
+	defer worker.Close()
 	answered, err := w.setEnabled(ctx, version, false)
 	if err != nil {
 		return 0, err
 	}
-	if err := worker.wait(ctx, func() (bool, error) { // only if the process is on another machine
+	if err := worker.Wait(ctx, func() (bool, error) { // only if the process is on another machine
 		c, err := w.Server.Cluster(ctx, w.clusterID)
 		return c.Logkeep.KeyState.State == "Revoked" && c.Logkeep.Worker.PID == 0, err
 	}); err != nil {
@@ -77,7 +77,7 @@ func (w *walker) enable(ctx context.Context, version string) (rows int, after ti
 	if err != nil {
 		return 0, 0, err
 	}
-	err = every(ctx, poll, func() error {
+	err = Every(ctx, poll, func() error {
 		rows, err = w.count(ctx)
 		return err
 	})
@@ -147,7 +147,7 @@ func (w *walker) rotate(ctx context.Context) error {
 		}
 		start := time.Now()
 		w.RotatedTo = rotated.Key.KID.Version()
-		err = every(ctx, poll, func() error {
+		err = Every(ctx, poll, func() error {
 			c, err := w.Server.Cluster(ctx, w.clusterID)
 			if err == nil && (!strings.HasSuffix(c.Logkeep.KeyState.KeyVersion, w.RotatedTo) || c.Logkeep.KeyState.State != "Active") {
 				err = fmt.Errorf("the cluster uses version %q in state %q", c.Logkeep.KeyState.KeyVersion, c.Logkeep.KeyState.State)

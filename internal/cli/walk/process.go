@@ -18,26 +18,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A watched process. Its descriptor stays that of this process even if the
+// A Watched process. Its descriptor stays that of this process even if the
 // number is given to another.
-type watched struct{ fd int }
+type Watched struct{ fd int }
 
-// watch begins to watch a process, before what may end it. A process that is not
-// on this machine, or not ours to see, gives a watched that must ask the server.
-func watch(pid int) (watched, error) {
+// Watch begins to watch a process, before what may end it. A process that is not
+// on this machine, or not ours to see, gives a Watched that must ask the server.
+func Watch(pid int) (Watched, error) {
 	if pid <= 0 {
-		return watched{}, errors.New("the cluster has no worker; it should be alive now")
+		return Watched{}, errors.New("the cluster has no worker; it should be alive now")
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return watched{-1}, nil
+		return Watched{-1}, nil
 	}
-	return watched{fd}, nil
+	return Watched{fd}, nil
 }
 
-// wait returns when the process has ended, or ask says so.
-func (p watched) wait(ctx context.Context, ask func() (bool, error)) error {
-	return every(ctx, time.Millisecond, func() error {
+// Elsewhere is a process that is not on this machine.
+func Elsewhere() Watched { return Watched{-1} }
+
+// Here reports whether the process is seen, and not only told of.
+func (p Watched) Here() bool { return p.fd >= 0 }
+
+// Wait returns when the process has ended, or ask says so.
+func (p Watched) Wait(ctx context.Context, ask func() (bool, error)) error {
+	return Every(ctx, time.Millisecond, func() error {
 		if p.fd < 0 {
 			if gone, err := ask(); err != nil || gone {
 				return err
@@ -55,7 +61,8 @@ func (p watched) wait(ctx context.Context, ask func() (bool, error)) error {
 	})
 }
 
-func (p watched) close() {
+// Close ends the watching.
+func (p Watched) Close() {
 	if p.fd >= 0 {
 		unix.Close(p.fd)
 	}
@@ -171,9 +178,9 @@ func (s *OwnServer) Kill() {
 		return
 	}
 	family := s.Processes()
-	watches := make([]watched, 0, len(family))
+	watches := make([]Watched, 0, len(family))
 	for _, pid := range family {
-		if w, err := watch(pid); err == nil && w.fd >= 0 {
+		if w, err := Watch(pid); err == nil && w.fd >= 0 {
 			watches = append(watches, w)
 		}
 	}
@@ -183,8 +190,8 @@ func (s *OwnServer) Kill() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	for _, w := range watches {
-		w.wait(ctx, nil)
-		w.close()
+		w.Wait(ctx, nil)
+		w.Close()
 	}
 	<-s.ended
 	s.command = nil

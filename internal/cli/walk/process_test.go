@@ -65,16 +65,16 @@ func TestOwnServerIsKilledWithAllItStarted(t *testing.T) {
 	}
 	var pid int
 	fmt.Sscan(string(b), &pid)
-	child, err := watch(pid)
+	child, err := Watch(pid)
 	if err != nil || child.fd < 0 {
 		t.Fatalf("the server's child %d is not to be seen: %v", pid, err)
 	}
-	defer child.close()
+	defer child.Close()
 	s.Kill()
 	s.Kill() // again is nothing
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if err := child.wait(ctx, nil); err != nil {
+	if err := child.Wait(ctx, nil); err != nil {
 		t.Errorf("the server's child lives on: %v", err)
 	}
 	if err := s.Remove(); err != nil {
@@ -104,11 +104,11 @@ func TestAServerThatDoesNotStartTellsWhy(t *testing.T) {
 }
 
 func TestAProcessOfAnotherMachineIsAskedFor(t *testing.T) {
-	if _, err := watch(0); err == nil {
+	if _, err := Watch(0); err == nil {
 		t.Error("a cluster without a worker was watched")
 	}
 	asked := 0
-	err := watched{-1}.wait(t.Context(), func() (bool, error) { asked++; return asked == 3, nil })
+	err := Watched{-1}.Wait(t.Context(), func() (bool, error) { asked++; return asked == 3, nil })
 	if err != nil || asked != 3 {
 		t.Errorf("asked %d times: %v", asked, err)
 	}

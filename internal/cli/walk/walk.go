@@ -174,9 +174,9 @@ func (w *walker) countAll(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// every tries do until it succeeds, and returns what it last failed with when
+// Every tries do until it succeeds, and returns what it last failed with when
 // ctx ends. It never waits before the first try.
-func every(ctx context.Context, pause time.Duration, do func() error) error {
+func Every(ctx context.Context, pause time.Duration, do func() error) error {
 	for {
 		err := do()
 		if err == nil {
