@@ -212,7 +212,9 @@ func TestWhatADrillMayNotIsRefused(t *testing.T) {
 	left, err := s.CreateClusterLike(t.Context(), folder, "drill-left", s.cluster())
 	must(t, err)
 	s.grant(s.VaultID, client.RoleCryptoOfficer, s.ObjectID)
-	before = slices.DeleteFunc(s.resources(), func(id string) bool { return strings.Contains(id, "drill-left") || id == "account "+left.ClusterID+id[max(0, len(id)-2):] || id == "key of "+left.ClusterID })
+	before = slices.DeleteFunc(s.resources(), func(id string) bool {
+		return strings.Contains(id, "drill-left") || id == "account "+left.ClusterID+id[max(0, len(id)-2):] || id == "key of "+left.ClusterID
+	})
 	if code, errs := s.command(t.Context(), &out, "key", "drill", "--clean"); code != 0 || !strings.Contains(errs, "drill-left") {
 		t.Errorf("clean: exit %d, %s", code, errs)
 	}
