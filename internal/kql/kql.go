@@ -27,9 +27,17 @@ import (
 // Function(name string) (text string, ok bool), queries can call saved functions.
 type Catalog = bind.Catalog
 
-// Options are what a query does not say itself. Now is the time of the query;
-// From and To bound TimeGenerated of every stored table, To exclusive, 0 open.
-type Options = bind.Options
+// Options are what a query does not say itself.
+type Options struct {
+	Now      schema.Ticks // the time of the query
+	From, To schema.Ticks // bounds of TimeGenerated of every stored table, To exclusive; 0 is open
+	External bool         // externaldata is allowed: sources may be External
+
+	// Ask runs a query on whose answer the columns of the query around it
+	// depend, and returns its rows; all columns are strings. Where it is nil,
+	// bag_unpack and pivot know only the columns that the query names.
+	Ask func(*Program) ([][]string, error)
+}
 
 // A Source is a stored table as a query reads it. Columns are in the order in
 // which the relation must have them; there is always at least one.
@@ -74,53 +82,78 @@ type Program struct {
 	cols []plan.Column
 }
 
-// Compile makes a program of a query. The error is Diagnostics.
+// Compile makes a program of a query. The error is Diagnostics, or that of
+// opt.Ask.
 func Compile(text string, cat Catalog, opt Options) (*Program, error) {
-	p, errs := compile(text, cat, opt, true)
-	if len(errs) > 0 {
-		return nil, errs
-	}
-	return p, nil
+	return compile(text, cat, opt, true)
 }
 
-func compile(text string, cat Catalog, opt Options, optimize bool) (*Program, Diagnostics) {
+// compilation is a query on its way.
+type compilation struct {
+	text     string
+	tree     *syntax.Query
+	cat      Catalog
+	opt      bind.Options
+	ask      func(*Program) ([][]string, error)
+	optimize bool
+}
+
+func compile(text string, cat Catalog, opt Options, optimize bool) (*Program, error) {
 	tree, errs := syntax.Parse(text)
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	first, results, errs := one(tree, cat, opt, optimize, 0)
-	for i := 1; i < results && len(errs) == 0; i++ {
+	c := &compilation{text, tree, cat, bind.Options{Now: opt.Now, From: opt.From, To: opt.To, External: opt.External, Ask: opt.Ask != nil}, opt.Ask, optimize}
+	first, results, err := c.result(0)
+	for i := 1; i < results && err == nil; i++ {
 		var next *Program
-		next, _, errs = one(tree, cat, opt, optimize, i)
+		next, _, err = c.result(i)
 		first.More = append(first.More, next)
 	}
-	if len(errs) > 0 {
-		slices.SortStableFunc(errs, func(a, b syntax.Diagnostic) int { return a.Span.Start - b.Span.Start })
-		errs.Place(text)
-		return nil, errs
+	if err != nil {
+		return nil, err
 	}
 	return first, nil
 }
 
-// one compiles one result of a query, and says how many there are. Each has a
-// plan of its own, because the rules change plans in place.
-func one(tree *syntax.Query, cat Catalog, opt Options, optimize bool, which int) (*Program, int, Diagnostics) {
-	bound, errs := bind.Bind(tree, cat, opt, which)
-	if len(errs) > 0 {
-		return nil, 0, errs
+// result compiles one result of a query, and says how many there are. Each has
+// a plan of its own, because the rules change plans in place. The query is
+// bound anew with each answer that it needs.
+func (c *compilation) result(which int) (*Program, int, error) {
+	for {
+		bound, errs := bind.Bind(c.tree, c.cat, c.opt, which)
+		if len(errs) > 0 {
+			slices.SortStableFunc(errs, func(a, b syntax.Diagnostic) int { return a.Span.Start - b.Span.Start })
+			errs.Place(c.text)
+			return nil, 0, errs
+		}
+		if bound.Ask != nil {
+			rows, err := c.ask(c.program(bound.Ask.Rel, bound.Ask.Columns))
+			if err != nil {
+				return nil, 0, err
+			}
+			c.opt.Answers = append(c.opt.Answers, rows)
+			continue
+		}
+		p := c.program(bound.Rel, bound.Columns)
+		p.Ordered, p.Render, p.Name = bound.Ordered, render(bound.Render), bound.Name
+		return p, bound.Count, nil
 	}
-	p := &Program{rel: bound.Rel, cols: bound.Columns, Ordered: bound.Ordered, Render: render(bound.Render), Name: bound.Name}
-	if optimize {
-		p.rel = plan.Optimize(p.rel, p.cols)
+}
+
+func (c *compilation) program(rel plan.Rel, cols []plan.Column) *Program {
+	if c.optimize {
+		rel = plan.Optimize(rel, cols)
 	}
-	for _, c := range p.cols {
-		p.Columns = append(p.Columns, schema.Column{Name: c.Name, Type: c.Type})
+	p := &Program{rel: rel, cols: cols}
+	for _, col := range cols {
+		p.Columns = append(p.Columns, schema.Column{Name: col.Name, Type: col.Type})
 	}
-	p.Sources = emit.Sources(p.rel)
-	if scans, rows, ok := plan.Newest(p.rel); ok && optimize {
-		p.Newest = &Newest{Rows: rows, Relations: emit.Relations(p.rel, scans)}
+	p.Sources = emit.Sources(rel)
+	if scans, rows, ok := plan.Newest(rel); ok && c.optimize {
+		p.Newest = &Newest{Rows: rows, Relations: emit.Relations(rel, scans)}
 	}
-	return p, bound.Count, nil
+	return p
 }
 
 // Statement writes the program as SQL. rel gives the SQL of a source: a SELECT

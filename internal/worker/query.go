@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"io"
@@ -39,7 +40,8 @@ func (w *Worker) serveQuery(rw http.ResponseWriter, r *http.Request) {
 
 func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
 	begin := time.Now()
-	program, err := kql.Compile(q.Text, tables(q.Tables), kql.Options{Now: q.Now, From: q.From, To: after(q.To)})
+	program, err := kql.Compile(q.Text, tables(q.Tables), kql.Options{Now: q.Now, From: q.From, To: after(q.To),
+		Ask: func(p *kql.Program) ([][]string, error) { return w.ask(ctx, q, p) }})
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +87,35 @@ func (w *Worker) answer(ctx context.Context, q wire.Query, p *kql.Program, numbe
 	}
 	defer rows.Close()
 	return opening, out.fill(resultName(p.Name, number), p.Columns, rows)
+}
+
+// ask answers the compiler's question about what the data hold.
+func (w *Worker) ask(ctx context.Context, q wire.Query, p *kql.Program) ([][]string, error) {
+	relations, release, err := w.sources(ctx, q, p.Sources)
+	defer release()
+	if err != nil {
+		return nil, err
+	}
+	text, args := p.Statement(func(s kql.Source) string { return relations[s.Relation] })
+	rows, err := w.engine.Query(ctx, text, args)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out [][]string
+	cells := make([]driver.Value, len(p.Columns))
+	for {
+		if err := rows.Next(cells); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return nil, err
+		}
+		row := make([]string, len(cells))
+		for i, c := range cells {
+			row[i], _ = c.(string)
+		}
+		out = append(out, row)
+	}
 }
 
 // resultName is what a result is called in the answer.

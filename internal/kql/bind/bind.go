@@ -2,6 +2,7 @@ package bind
 
 import (
 	"fmt"
+	"slices"
 
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
@@ -26,6 +27,9 @@ type Options struct {
 	Now      schema.Ticks // the time of the query
 	From, To schema.Ticks // bounds of TimeGenerated, 0 is open; To is exclusive
 	External bool         // externaldata is allowed: sources may be External
+
+	Ask     bool         // a Result may be an Ask; else columns that the data decide are not known
+	Answers [][][]string // to the Asks so far
 }
 
 // A Result is a bound query.
@@ -37,6 +41,7 @@ type Result struct {
 	Tables  []schema.TableName // that the query reads
 	Name    string             // of the result, where the query gives it one
 	Count   int                // how many results the query has
+	Ask     *Ask               // instead of all else: what has to be answered first
 }
 
 // maxNodes bounds how large functions can make a query.
@@ -56,7 +61,10 @@ type binder struct {
 	saved      map[string]*binding
 	at         *syntax.Span // of the call around a saved function's body, for its mistakes
 	root       *syntax.Query
-	resultName string   // that as gave to the table at the end
+	resultName string // that as gave to the table at the end
+	asking     *Ask
+	asked      int      // how many Asks there were
+	inside     int      // how many tables around see their rows one by one
 	found      []result // of the statements of the query itself
 }
 
@@ -73,6 +81,7 @@ type table struct {
 	serial bool          // in a fixed order
 	open   bool          // it may have more columns than are known
 	bag    *plan.Column  // in which those are found
+	known  bool          // the columns are those that the data have: others are empty
 	more   []result      // instead of all that: the results of fork or facet
 }
 
@@ -110,6 +119,9 @@ func Bind(q *syntax.Query, cat Catalog, opt Options, which int) (*Result, syntax
 	b := &binder{cat: cat, opt: opt, tables: map[schema.TableName]bool{}, saved: map[string]*binding{}, root: q}
 	e := (*env)(nil).child()
 	t, x := b.query(q, e, nil)
+	if b.asking != nil {
+		return &Result{Ask: b.asking}, nil
+	}
 	name := ""
 	if len(b.found) > 0 {
 		which = min(which, len(b.found)-1)
@@ -121,7 +133,7 @@ func Bind(q *syntax.Query, cat Catalog, opt Options, which int) (*Result, syntax
 	if t == nil && len(b.errs) == 0 {
 		b.fail(q.Span, syntax.CodeTabular, "The query has no table to answer; end it with a table or a query such as Table | take 10.")
 	}
-	if t != nil && t.bag != nil {
+	if t != nil && t.bag != nil && !t.known {
 		b.fail(q.Span, syntax.CodeSchemaUnknown, "The columns that bag_unpack gives are known only from the data; name them, as in bag_unpack(d) : (a:string, b:long), or project what is needed.")
 	}
 	if len(b.errs) > 0 {
@@ -279,14 +291,25 @@ func (b *binder) use(x *binding) *table {
 		ref.Cols = append(ref.Cols, b.column(c.Name, c.Type))
 		ref.From = append(ref.From, c.ID)
 	}
-	return &table{rel: ref, cols: ref.Cols, serial: x.table.serial, open: x.table.open}
+	out := &table{rel: ref, cols: ref.Cols, serial: x.table.serial, open: x.table.open, known: x.table.known}
+	if bag := x.table.bag; bag != nil {
+		c := b.column(bag.Name, bag.Type)
+		ref.Cols, ref.From, out.bag = append(slices.Clone(ref.Cols), c), append(ref.From, bag.ID), &c
+	}
+	return out
 }
 
-// exact returns t with exactly its visible columns in its plan, as a projection.
+// exact returns t with exactly its visible columns in its plan, as a
+// projection, and behind them the bag of those that are not known.
 func (b *binder) exact(t *table) *table {
 	p := &plan.Project{In: t.rel}
 	for _, c := range t.cols {
 		p.Items = append(p.Items, plan.Item{Col: b.column(c.Name, c.Type), Value: &plan.Col{Column: c}})
 	}
-	return &table{rel: p, cols: p.Columns(), serial: t.serial, open: t.open}
+	out := &table{rel: p, cols: p.Columns(), serial: t.serial, open: t.open, known: t.known}
+	if t.bag != nil {
+		c := b.column(t.bag.Name, t.bag.Type)
+		p.Items, out.bag = append(p.Items, plan.Item{Col: c, Value: &plan.Col{Column: *t.bag}}), &c
+	}
+	return out
 }

@@ -69,7 +69,7 @@ func (b *binder) where(op *syntax.Filter, t *table, e *env) *table {
 		return nil
 	}
 	rel := b.withWindows(t, sc, op.Span)
-	return &table{rel: &plan.Filter{In: rel, Pred: pred}, cols: t.cols, serial: t.serial, open: t.open, bag: t.bag}
+	return &table{rel: &plan.Filter{In: rel, Pred: pred}, cols: t.cols, serial: t.serial, open: t.open, bag: t.bag, known: t.known}
 }
 
 // named is one computed column with the name that it asks for.
@@ -165,7 +165,7 @@ func (b *binder) extend(items []syntax.Expr, t *table, e *env, where string) *ta
 	if !ok {
 		return nil
 	}
-	return &table{rel: b.add(b.withWindows(t, sc, syntax.Span{}), t.cols, added), cols: cols, serial: t.serial, open: t.open, bag: t.bag}
+	return &table{rel: b.add(b.withWindows(t, sc, syntax.Span{}), t.cols, added), cols: cols, serial: t.serial, open: t.open, bag: t.bag, known: t.known}
 }
 
 // numbered is the first free name of Column1, Column2, ….
@@ -235,7 +235,7 @@ func (b *binder) take(op *syntax.Take, t *table, e *env) *table {
 	if n == nil {
 		return nil
 	}
-	return &table{rel: &plan.Limit{In: t.rel, N: n}, cols: t.cols, serial: t.serial, open: t.open, bag: t.bag}
+	return &table{rel: &plan.Limit{In: t.rel, N: n}, cols: t.cols, serial: t.serial, open: t.open, bag: t.bag, known: t.known}
 }
 
 // rows binds a number of rows.
@@ -267,7 +267,7 @@ func (b *binder) sort(op *syntax.Sort, t *table, e *env) *table {
 	if by == nil {
 		return nil
 	}
-	return &table{rel: &plan.Sort{In: pass, By: by}, cols: t.cols, serial: true, open: t.open, bag: t.bag}
+	return &table{rel: &plan.Sort{In: pass, By: by}, cols: t.cols, serial: true, open: t.open, bag: t.bag, known: t.known}
 }
 
 // orders binds sort keys. Without a word keys descend, and nulls stand where
@@ -309,7 +309,7 @@ func (b *binder) top(op *syntax.Top, t *table, e *env) *table {
 	if n == nil || by == nil {
 		return nil
 	}
-	return &table{rel: &plan.Limit{In: &plan.Sort{In: rel, By: by}, N: n}, cols: t.cols, serial: true, open: t.open, bag: t.bag}
+	return &table{rel: &plan.Limit{In: &plan.Sort{In: rel, By: by}, N: n}, cols: t.cols, serial: true, open: t.open, bag: t.bag, known: t.known}
 }
 
 func (b *binder) sample(op *syntax.Sample, t *table, e *env) *table {
@@ -317,7 +317,7 @@ func (b *binder) sample(op *syntax.Sample, t *table, e *env) *table {
 	if n == nil {
 		return nil
 	}
-	return &table{rel: &plan.Sample{In: t.rel, N: n}, cols: t.cols, open: t.open, bag: t.bag}
+	return &table{rel: &plan.Sample{In: t.rel, N: n}, cols: t.cols, open: t.open, bag: t.bag, known: t.known}
 }
 
 func (b *binder) serialize(op *syntax.Serialize, t *table, e *env) *table {

@@ -51,13 +51,7 @@ func (b *binder) bagUnpack(op *syntax.Evaluate, t *table, e *env) *table {
 		}
 	}
 	if op.Schema == nil {
-		if prefix != "" || conflict != "" {
-			b.fail(op.Span, syntax.CodeSchemaUnknown, "bag_unpack() with a prefix or a rule for conflicts needs the columns named: bag_unpack(d, 'p') : (pa:string).")
-			return nil
-		}
-		c := bag.Column
-		out.open, out.bag = true, &c
-		return out
+		return b.bagColumns(op, t, out, bag, prefix, conflict)
 	}
 	var items []plan.Item
 	cols := []plan.Column{}
@@ -81,6 +75,44 @@ func (b *binder) bagUnpack(op *syntax.Evaluate, t *table, e *env) *table {
 		cols = append(rest, cols...)
 	}
 	return &table{rel: rel, cols: cols, serial: t.serial}
+}
+
+// bagColumns makes columns of the properties that the bags have.
+func (b *binder) bagColumns(op *syntax.Evaluate, t, out *table, bag *plan.Col, prefix, conflict string) *table {
+	list, known := b.properties(t, bag)
+	if !known && (prefix != "" || conflict != "") && b.asking == nil {
+		b.fail(op.Span, syntax.CodeSchemaUnknown, "bag_unpack() with a prefix or a rule for conflicts needs the columns named: bag_unpack(d, 'p') : (pa:string).")
+		return nil
+	}
+	if len(list) > mostColumns {
+		b.fail(op.Span, syntax.CodeSchemaUnknown, "The bags have more than %d properties; name the columns: bag_unpack(d) : (a:string).", mostColumns)
+		return nil
+	}
+	c := bag.Column
+	out.open, out.bag, out.known = true, &c, known
+	var items []plan.Item
+	for _, p := range list {
+		name := prefix + p.name
+		i := slices.IndexFunc(out.cols, func(o plan.Column) bool { return o.Name == name })
+		if i >= 0 && conflict == "keep_source" {
+			continue
+		}
+		if i >= 0 && conflict != "replace_source" {
+			b.fail(op.Span, syntax.CodeDuplicate, "The bags have a property '%s' and there is such a column already; say columnsConflict='replace_source' or 'keep_source', or give a prefix.", p.name)
+			return nil
+		}
+		col := b.column(name, p.typ)
+		items = append(items, plan.Item{Col: col, Value: b.convert(step(bag, plan.Step{Name: p.name}), p.typ, op.Span)})
+		if i >= 0 {
+			out.cols[i] = col
+		} else {
+			out.cols = append(out.cols, col)
+		}
+	}
+	if len(items) > 0 {
+		out.rel = b.add(t.rel, append(slices.Clone(t.cols), c), items)
+	}
+	return out
 }
 
 // narrow makes a row of each cell.

@@ -157,7 +157,11 @@ func (b *binder) uniqueOn(t *table, keys []plan.Column) plan.Rel {
 		}
 	}
 	f := builtin.Aggregates().Forms("take_any")[0]
-	for _, c := range t.cols {
+	cols := t.cols
+	if t.bag != nil {
+		cols = append(slices.Clone(cols), *t.bag)
+	}
+	for _, c := range cols {
 		if !isKey[c.ID] {
 			agg.Aggs = append(agg.Aggs, plan.Item{Col: c, Value: &plan.Agg{F: f, Args: []plan.Expr{&plan.Col{Column: c}}, T: c.Type}})
 		}
@@ -168,13 +172,16 @@ func (b *binder) uniqueOn(t *table, keys []plan.Column) plan.Rel {
 // joined names the columns of the answer: those of the right side that are
 // named like one of the left get a number.
 func (b *binder) joined(op *syntax.Join, j *plan.Join, left, right *table, dropped []plan.Column) *table {
-	out := &table{rel: j, open: left.open || right.open}
+	out := &table{rel: j, open: left.open || right.open, known: left.known || right.known, bag: left.bag}
+	if out.bag == nil {
+		out.bag = right.bag
+	}
 	switch j.Kind {
 	case plan.LeftSemi, plan.LeftAnti:
-		out.cols = left.cols
+		out.cols, out.bag = left.cols, left.bag
 		return out
 	case plan.RightSemi, plan.RightAnti:
-		out.cols = right.cols
+		out.cols, out.bag = right.cols, right.bag
 		return out
 	}
 	out.cols = slices.Clone(left.cols)

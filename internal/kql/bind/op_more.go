@@ -88,7 +88,7 @@ func (b *binder) partition(op *syntax.Partition, t *table, e *env) *table {
 	if op.Legacy { // the query has a source of its own and sees the value as a constant
 		inner := e.child()
 		inner.names[n.Name] = &binding{scalar: &plan.Col{Column: c}}
-		sub := b.table(op.Sub, inner)
+		sub := b.apart(func() *table { return b.table(op.Sub, inner) })
 		if sub == nil {
 			return nil
 		}
@@ -103,7 +103,7 @@ func (b *binder) partition(op *syntax.Partition, t *table, e *env) *table {
 		b.fail(op.Span, syntax.CodeUnsupported, "partition needs operators that work on its rows.")
 		return nil
 	}
-	sub := b.ops(pipe.Ops, in, e)
+	sub := b.apart(func() *table { return b.ops(pipe.Ops, in, e) })
 	if sub == nil {
 		return nil
 	}
@@ -123,7 +123,7 @@ func (b *binder) search(op *syntax.Search, t *table, e *env) *table {
 		if pred == nil {
 			return nil
 		}
-		return &table{rel: &plan.Filter{In: t.rel, Pred: pred}, cols: t.cols, open: t.open, bag: t.bag}
+		return &table{rel: &plan.Filter{In: t.rel, Pred: pred}, cols: t.cols, open: t.open, bag: t.bag, known: t.known}
 	}
 	if t != nil {
 		if t = one(t); t == nil {
@@ -131,7 +131,7 @@ func (b *binder) search(op *syntax.Search, t *table, e *env) *table {
 		}
 		c := b.column("$table", schema.String)
 		rel := b.add(t.rel, t.cols, []plan.Item{{Col: c, Value: &plan.Const{T: schema.String, Value: "search_arg0"}}})
-		return &table{rel: rel, cols: append([]plan.Column{c}, t.cols...), open: t.open, bag: t.bag}
+		return &table{rel: rel, cols: append([]plan.Column{c}, t.cols...), open: t.open, bag: t.bag, known: t.known}
 	}
 	var in []*table
 	var sources []string

@@ -84,7 +84,7 @@ func (b *binder) mvExpand(op *syntax.MvExpand, t *table, e *env) *table {
 	if len(conv) > 0 {
 		rel = b.add(u, u.Columns(), conv)
 	}
-	return &table{rel: rel, cols: cols, serial: t.serial, open: t.open, bag: t.bag}
+	return &table{rel: rel, cols: cols, serial: t.serial, open: t.open, bag: t.bag, known: t.known}
 }
 
 // mvApply runs a query over the elements of each row. The query sees the
@@ -128,16 +128,18 @@ func (b *binder) mvApply(op *syntax.MvApply, t *table, e *env) *table {
 		rel = b.add(u, u.Columns(), conv)
 	}
 	sub := &table{rel: rel, cols: cols, serial: true}
-	if pipe, isPipe := op.On.(*syntax.Pipe); isPipe && pipe.Source == nil {
-		sub = b.ops(pipe.Ops, sub, inner)
-	} else {
-		sub = b.table(op.On, inner)
-	}
+	in := sub
+	sub = b.apart(func() *table {
+		if pipe, isPipe := op.On.(*syntax.Pipe); isPipe && pipe.Source == nil {
+			return b.ops(pipe.Ops, in, inner)
+		}
+		return b.table(op.On, inner)
+	})
 	if sub == nil {
 		return nil
 	}
 	sub = b.exact(sub)
-	out := &table{rel: &plan.Apply{In: t.rel, Sub: sub.rel}, serial: t.serial, open: t.open, bag: t.bag}
+	out := &table{rel: &plan.Apply{In: t.rel, Sub: sub.rel}, serial: t.serial, open: t.open, bag: t.bag, known: t.known}
 	for _, c := range t.cols {
 		if _, again := find(sub.cols, c.Name); own[c.Name] && again {
 			continue

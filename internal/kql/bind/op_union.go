@@ -126,8 +126,14 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 		taken[name] = true
 		u.Cols = append(u.Cols, b.column(name, k.t))
 	}
+	out := &table{rel: u, cols: u.Cols}
+	if slices.ContainsFunc(in, func(t *table) bool { return t.bag != nil }) {
+		bag := b.column("bag", schema.Dynamic)
+		u.Cols, out.bag = append(slices.Clone(u.Cols), bag), &bag
+	}
 	for i, t := range in {
 		open = open || t.open
+		out.known = out.known || t.known
 		p := &plan.Project{In: t.rel}
 		if with != "" {
 			p.Items = append(p.Items, plan.Item{Col: b.column(with, schema.String), Value: &plan.Const{T: schema.String, Value: sources[i]}})
@@ -145,9 +151,16 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 			}
 			p.Items = append(p.Items, plan.Item{Col: b.column(k.name, k.t), Value: x})
 		}
+		switch {
+		case t.bag != nil:
+			p.Items = append(p.Items, plan.Item{Col: b.column("bag", schema.Dynamic), Value: &plan.Col{Column: *t.bag}})
+		case out.bag != nil:
+			p.Items = append(p.Items, plan.Item{Col: b.column("bag", schema.Dynamic), Value: null(schema.Dynamic)})
+		}
 		u.In = append(u.In, p)
 	}
-	return &table{rel: u, cols: u.Cols, open: open}
+	out.open = open
+	return out
 }
 
 // null is the null of a type; strings have none and are empty.

@@ -35,6 +35,7 @@ func pluginRules() []pluginRule {
 		{"ipv6_lookup", func(b *binder, c *pluginCall) *table { return b.ipLookup(c.op, c.in, c.env) }, "Pairs addresses with the networks of a table."},
 		{"narrow", func(b *binder, c *pluginCall) *table { return b.narrow(c.op, c.in) }, "Makes a row of each cell."},
 		{"new_activity_metrics", pluginNewActivity, "Follows the ids that came first in a step through the later ones."},
+		{"pivot", pluginPivot, "Makes a column of each value of a column."},
 		{"rolling_percentile", pluginRollingPercentile, "Computes a percentile over several steps together."},
 		{"rows_near", pluginRowsNear, "Keeps rows near those for which a condition is true."},
 		{"schema_merge", pluginSchemaMerge, "Makes one schema of several."},

@@ -184,7 +184,7 @@ func judgeBinder(ctx context.Context, r *runner, c record) (verdict, string) {
 		return excluded, ""
 	}
 	c["query"] = q
-	p, err := compile(q, cat)
+	p, err := r.compile(ctx, q, cat)
 	if !c.is("accept") {
 		if err == nil {
 			return wrong, fmt.Sprintf("accepted; Microsoft says %v", c["codes"])

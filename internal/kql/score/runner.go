@@ -133,10 +133,17 @@ type answer struct {
 }
 
 func (r *runner) run(ctx context.Context, cat catalog, text string) (*answer, error) {
-	p, err := compile(text, cat)
+	p, err := r.compile(ctx, text, cat)
 	if err != nil {
 		return nil, err
 	}
+	a := &answer{columns: p.Columns, ordered: p.Ordered}
+	a.rows, err = r.rows(ctx, cat, p)
+	return a, err
+}
+
+// rows runs a program.
+func (r *runner) rows(ctx context.Context, cat catalog, p *kql.Program) (all [][]any, err error) {
 	types := func(s kql.Source) string {
 		var cols []string
 		for _, name := range s.Columns {
@@ -156,11 +163,10 @@ func (r *runner) run(ctx context.Context, cat catalog, text string) (*answer, er
 		return nil, detail(err)
 	}
 	defer rows.Close()
-	a := &answer{columns: p.Columns, ordered: p.Ordered}
 	dest := make([]driver.Value, len(p.Columns))
 	for {
 		if err := rows.Next(dest); errors.Is(err, io.EOF) {
-			return a, nil
+			return all, nil
 		} else if err != nil {
 			return nil, detail(err)
 		}
@@ -168,18 +174,28 @@ func (r *runner) run(ctx context.Context, cat catalog, text string) (*answer, er
 		for i, v := range dest {
 			row[i] = v
 		}
-		a.rows = append(a.rows, row)
+		all = append(all, row)
 	}
 }
 
 // compile turns a crash of the compiler into a refusal that says so.
-func compile(text string, cat catalog) (p *kql.Program, err error) {
+func (r *runner) compile(ctx context.Context, text string, cat catalog) (p *kql.Program, err error) {
 	defer func() {
 		if x := recover(); x != nil {
 			err = fmt.Errorf("PANIC: %v", x)
 		}
 	}()
-	return kql.Compile(text, cat, kql.Options{Now: at, External: true})
+	return kql.Compile(text, cat, kql.Options{Now: at, External: true, Ask: func(p *kql.Program) ([][]string, error) {
+		rows, err := r.rows(ctx, cat, p)
+		out := make([][]string, len(rows))
+		for i, row := range rows {
+			for _, v := range row {
+				s, _ := v.(string)
+				out[i] = append(out[i], s)
+			}
+		}
+		return out, err
+	}})
 }
 
 // detail shows the engine's own text; the data of scored queries is no secret.
