@@ -22,6 +22,7 @@ type Rows struct {
 	Workspace schema.WorkspaceID
 	Table     schema.TableName
 	Record    arrow.RecordBatch
+	Batch     [16]byte // id of the batch that they came in; zero: a new one
 }
 
 // checked is rows with what the tail must know of them.
@@ -50,6 +51,10 @@ func newRows(r Rows, bytes int64) (checked, error) {
 // The store keeps the records; they must not change. If ctx ends before the
 // write has begun nothing is written; afterwards Append waits for the outcome.
 func (s *Store) Append(ctx context.Context, rows ...Rows) error {
+	return s.append(ctx, s.admit, rows)
+}
+
+func (s *Store) append(ctx context.Context, admit func() error, rows []Rows) error {
 	var entries []journal.Entry
 	var all []checked
 	for _, r := range rows {
@@ -64,14 +69,16 @@ func (s *Store) Append(ctx context.Context, rows ...Rows) error {
 		if err != nil {
 			return err
 		}
-		e := journal.Entry{Workspace: r.Workspace, Table: r.Table, Payload: payload}
-		rand.Read(e.Batch[:]) // crypto/rand never fails
+		e := journal.Entry{Workspace: r.Workspace, Table: r.Table, Batch: r.Batch, Payload: payload}
+		if e.Batch == [16]byte{} {
+			rand.Read(e.Batch[:]) // crypto/rand never fails
+		}
 		entries, all = append(entries, e), append(all, c)
 	}
 	if len(entries) == 0 {
 		return nil
 	}
-	if err := s.admit(); err != nil {
+	if err := admit(); err != nil {
 		return err
 	}
 	s.gate.RLock()

@@ -41,6 +41,16 @@ func (s *Store) Flush(ctx context.Context) error {
 }
 
 func (s *Store) flush(ctx context.Context) error {
+	if err := s.takeWaiting(ctx); err != nil {
+		if s.waiting.halfway() {
+			return err
+		}
+		s.log.Error("rows that were accepted while the key was away wait longer", "error", err)
+	}
+	return s.flushTail(ctx)
+}
+
+func (s *Store) flushTail(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}

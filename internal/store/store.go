@@ -78,6 +78,7 @@ type Config struct {
 	Manifest Manifest
 	Commit   Committer
 	Cache    *segment.Cache // may be shared with other stores
+	Waiting  Waiting        // rows that were accepted while nobody had the keys; may be nil
 
 	FlushBytes int64         // flush when so much waits; 0 means 64 MiB
 	FlushAge   time.Duration // flush what waits so long; 0 means a minute
@@ -103,6 +104,7 @@ type Store struct {
 	flushing chan struct{}
 	pending  *flush
 	orphans  []string
+	waiting  waiting
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
@@ -172,6 +174,7 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 		flushing: make(chan struct{}, 1), full: make(chan struct{}, 1),
 		tables: make(map[tableKey]*tableState),
 	}
+	s.waiting.Waiting = cfg.Waiting
 	var err error
 	if s.manifest, err = verify(cfg); err != nil {
 		return nil, err
@@ -193,6 +196,9 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := s.openObjects(ctx); err != nil {
 		return nil, errors.Join(err, s.journal.Close())
 	}
+	if err := s.takeWaiting(ctx); err != nil {
+		s.log.Error("rows that were accepted while the key was away wait longer", "error", err)
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	p := pace{age: cfg.FlushAge, full: s.full, old: s.old, flush: s.Flush, log: s.log}
@@ -213,11 +219,12 @@ func (s *Store) openObjects(ctx context.Context) (err error) {
 
 // replay takes an entry of the journal into the tail.
 func (s *Store) replay(_ uint64, e journal.Entry) error {
+	s.waiting.found(e.Batch)
 	rec, err := batch.Decode(e.Payload)
 	if err != nil {
 		return err
 	}
-	rows, err := newRows(Rows{e.Workspace, e.Table, rec}, int64(len(e.Payload)))
+	rows, err := newRows(Rows{Workspace: e.Workspace, Table: e.Table, Record: rec}, int64(len(e.Payload)))
 	if err != nil {
 		return err
 	}
