@@ -20,6 +20,8 @@
 //	"logkeep wrap record 1" tenant cluster account generation kid alg wrapped commitment created
 //	"logkeep wrap record 2" layer tenant cluster account generation kid alg wrapped commitment created
 //	"logkeep canary 1"      tenant cluster kid alg wrapped digest created
+//	"logkeep spool key 1"   tenant cluster account generation id pairs public private … created
+//	"logkeep spool writer 1" public created
 //
 // A record that names a layer is of form 2, one that names none of form 1, so
 // the same bytes can't be both. An account whose data is sealed twice has one
