@@ -50,7 +50,10 @@ func TestASpoolKeyIsSignedWhole(t *testing.T) {
 		"another public":  func(p []wrap.SpoolPair) []wrap.SpoolPair { p[0].Public = []byte("mine!!"); return p },
 		"another private": func(p []wrap.SpoolPair) []wrap.SpoolPair { p[1].Private = []byte("s3"); return p },
 		"exchanged":       func(p []wrap.SpoolPair) []wrap.SpoolPair { slices.Reverse(p); return p },
-		"a letter moved":  func(p []wrap.SpoolPair) []wrap.SpoolPair { p[0] = wrap.SpoolPair{[]byte("publicp"), []byte("rivate")}; return p },
+		"a letter moved": func(p []wrap.SpoolPair) []wrap.SpoolPair {
+			p[0] = wrap.SpoolPair{[]byte("publicp"), []byte("rivate")}
+			return p
+		},
 	}
 	for name, change := range pairs {
 		bad := k
