@@ -177,6 +177,25 @@ type keyStateView struct {
 	LastUnwrap string `json:"lastUnwrap,omitempty"`
 	NextProbe  string `json:"nextProbe,omitempty"`
 	Version    string `json:"keyVersion,omitempty"`
+
+	Spool *spoolView `json:"spool,omitempty"`
+}
+
+// spoolView tells of rows that were accepted while the key could not be used.
+type spoolView struct {
+	Batches      int64  `json:"batches"`
+	Rows         int64  `json:"rows"`
+	Bytes        int64  `json:"bytes"`
+	Since        string `json:"since,omitempty"`
+	AsideBatches int64  `json:"asideBatches,omitempty"`
+	AsideBytes   int64  `json:"asideBytes,omitempty"`
+}
+
+func viewSpool(s *control.SpoolStatus) *spoolView {
+	if s == nil {
+		return nil
+	}
+	return &spoolView{s.Batches, s.Rows, s.Bytes, optional(s.Since), s.AsideBatches, s.AsideBytes}
 }
 
 type workerView struct {
@@ -219,7 +238,7 @@ func (s *server) renderCluster(c control.Cluster, linked []control.Workspace, da
 		v.Properties.Associated = append(v.Properties.Associated, associatedView{string(w.CustomerID), w.ID.Name(), w.ID.String(), date(w.Link.Since)})
 	}
 	if k, ok := s.Control.KeyStatus(c); ok {
-		v.Properties.Logkeep.KeyState = &keyStateView{k.State, optional(k.Since), k.Reason, optional(k.LastUnwrap), optional(k.NextProbe), k.Version}
+		v.Properties.Logkeep.KeyState = &keyStateView{k.State, optional(k.Since), k.Reason, optional(k.LastUnwrap), optional(k.NextProbe), k.Version, viewSpool(k.Spool)}
 	}
 	if pid, since, ok := s.Control.Worker(c); ok {
 		v.Properties.Logkeep.Worker = &workerView{pid, stamp(since), s.Sandbox}

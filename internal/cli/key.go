@@ -117,5 +117,17 @@ func printKeys(t terminal, clusters []client.Cluster, form string) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, name, k.KeyVersion, k.State, k.Since, k.LastUnwrap, short(k.Reason))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, c := range clusters {
+		s := c.Logkeep.KeyState.Spool
+		if s != nil && s.Batches > 0 {
+			fmt.Fprintf(t.out, "%s: %d rows (%d batches, %d bytes) wait for the key since %s\n", c.Name, s.Rows, s.Batches, s.Bytes, s.Since)
+		}
+		if s != nil && s.AsideBatches > 0 {
+			fmt.Fprintf(t.out, "%s: %d batches (%d bytes) could not be imported and are kept; the server's log says why\n", c.Name, s.AsideBatches, s.AsideBytes)
+		}
+	}
+	return nil
 }

@@ -33,6 +33,7 @@ type Settings struct {
 	OutageGrace   time.Duration `yaml:"outage-grace"`
 	Sandbox       string        `yaml:"sandbox"` // require or prefer
 	Swap          string        `yaml:"swap"`    // refuse or warn
+	SpoolBytes    int64         `yaml:"spool-bytes"`
 
 	// These are lines of the file only.
 	Vaults         []VaultDomain `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
@@ -53,7 +54,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		DataDir: ".logkeep", Listen: "127.0.0.1:8443", Domain: "logkeep.test", IMDS: "127.0.0.1:8480",
 		ProbeInterval: 10 * time.Second, ProbeTimeout: 5 * time.Second, Lease: 30 * time.Second, OutageGrace: time.Hour,
-		Sandbox: "prefer", Swap: "refuse",
+		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30,
 	}
 }
 
@@ -69,6 +70,7 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.Lease, "lease", d.Lease, "how long a worker lives after a good answer; at least twice the probe interval plus the timeout")
 	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
 	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
+	f.Int64Var(&s.SpoolBytes, "spool-bytes", d.SpoolBytes, "how many bytes of rows may wait for one cluster's key, where ingestionWhenRevoked is Seal")
 	f.StringVar(&s.Swap, "swap", d.Swap, "refuse: not start while this machine has swap, to which decrypted rows could be written; warn: start all the same")
 }
 
@@ -103,6 +105,9 @@ func (s *Settings) check() error {
 		if choice[0] != choice[1] && choice[0] != choice[2] {
 			wrong = append(wrong, fmt.Errorf("%s %q is neither %s nor %s", name, choice[0], choice[1], choice[2]))
 		}
+	}
+	if s.SpoolBytes <= 0 {
+		wrong = append(wrong, fmt.Errorf("spool-bytes %d is not positive", s.SpoolBytes))
 	}
 	if s.OutageGrace < 0 {
 		wrong = append(wrong, fmt.Errorf("outage-grace %s is negative", s.OutageGrace))

@@ -175,8 +175,8 @@ func (s *Service) applyKey(k *Key, ch KeyChange) *fault.Error {
 func (s *Service) applySettings(v *Settings, ch SettingsChange) *fault.Error {
 	if p := ch.IngestionWhenRevoked; p != nil {
 		i := slices.IndexFunc([]string{Reject, Drop, Seal}, func(m string) bool { return strings.EqualFold(m, *p) })
-		if i < 0 || i == 2 && !s.limits.SealWhileUnreadable {
-			return fault.New(fault.InvalidParameter, "properties.logkeep.ingestionWhenRevoked '%.40s' is not supported; use Reject or Drop.", *p).WithTarget("properties.logkeep.ingestionWhenRevoked")
+		if i < 0 {
+			return fault.New(fault.InvalidParameter, "properties.logkeep.ingestionWhenRevoked '%.40s' is not supported; use Reject, Drop or Seal.", *p).WithTarget("properties.logkeep.ingestionWhenRevoked")
 		}
 		v.IngestionWhenRevoked = []string{Reject, Drop, Seal}[i]
 	}

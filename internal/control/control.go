@@ -58,6 +58,19 @@ type KeyStatus struct {
 	LastUnwrap time.Time
 	NextProbe  time.Time
 	Version    string // that wraps new keys now
+
+	Spool *SpoolStatus // nil if there is nothing in it
+}
+
+// A SpoolStatus tells of rows that were accepted while the key could not be used.
+type SpoolStatus struct {
+	Batches int64
+	Rows    int64
+	Bytes   int64     // sealed
+	Since   time.Time // when the oldest came; zero if none waits
+
+	AsideBatches int64 // that could not be imported and are kept
+	AsideBytes   int64
 }
 
 // Keys keeps the keys of clusters. SetKey, ClearKey, Watch and Forget may be

@@ -9,28 +9,27 @@ import (
 // Limits are the documented limits, all in one table. A zero field means
 // Azure's number.
 type Limits struct {
-	ActiveClusters      int           // per subscription and region: 5
-	ReservedClusters    int           // active or recently deleted: 7
-	WorkspacesPerLink   int           // workspaces of one cluster: 1,000
-	LinksPerPeriod      int           // links of one workspace per LinkPeriod: 2
-	LinkPeriod          time.Duration // 30 days
-	NameReserved        time.Duration // of a deleted cluster's name: 14 days
-	SoftDelete          time.Duration // of a workspace: 14 days
-	Commitment          time.Duration // before a capacity may be lowered: 31 days
-	MinCapacity         int64         // GB a day: 100
-	Columns             int           // of a table: 500
-	ColumnName          int           // characters: 45
-	CustomTables        int           // of a workspace: 500
-	RuleFlows           int           // data flows, streams, workspaces of a rule: 10
-	Transform           int           // characters: 15,360
-	OutageGrace         time.Duration // default of a cluster: 1 hour, and its maximum
-	ProbeInterval       time.Duration // default: 10 seconds, within 6 to 60
-	ProbeTimeout        time.Duration // 5 seconds
-	Lease               time.Duration // default: 30 seconds
-	MaxLease            time.Duration // 10 minutes
-	KeepOperations      time.Duration // how long a finished operation can be read: 30 days
-	DoubleEncryption    []string      // regions where clusters can have the second layer; nil: all
-	SealWhileUnreadable bool          // whether ingestionWhenRevoked may be Seal
+	ActiveClusters    int           // per subscription and region: 5
+	ReservedClusters  int           // active or recently deleted: 7
+	WorkspacesPerLink int           // workspaces of one cluster: 1,000
+	LinksPerPeriod    int           // links of one workspace per LinkPeriod: 2
+	LinkPeriod        time.Duration // 30 days
+	NameReserved      time.Duration // of a deleted cluster's name: 14 days
+	SoftDelete        time.Duration // of a workspace: 14 days
+	Commitment        time.Duration // before a capacity may be lowered: 31 days
+	MinCapacity       int64         // GB a day: 100
+	Columns           int           // of a table: 500
+	ColumnName        int           // characters: 45
+	CustomTables      int           // of a workspace: 500
+	RuleFlows         int           // data flows, streams, workspaces of a rule: 10
+	Transform         int           // characters: 15,360
+	OutageGrace       time.Duration // default of a cluster: 1 hour, and its maximum
+	ProbeInterval     time.Duration // default: 10 seconds, within 6 to 60
+	ProbeTimeout      time.Duration // 5 seconds
+	Lease             time.Duration // default: 30 seconds
+	MaxLease          time.Duration // 10 minutes
+	KeepOperations    time.Duration // how long a finished operation can be read: 30 days
+	DoubleEncryption  []string      // regions where clusters can have the second layer; nil: all
 }
 
 const day = 24 * time.Hour

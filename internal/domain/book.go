@@ -26,6 +26,8 @@ type leaf struct {
 	Used map[string]time.Time `json:"used,omitempty"`
 
 	Events []control.KeyEvent `json:"events,omitempty"` // oldest first
+
+	Spool map[schema.AccountID]spoolLeaf `json:"spool,omitempty"`
 }
 
 // keepUsed is how many key versions are remembered, keepEvents how many events.
@@ -237,6 +239,20 @@ func readLeaf(ctx context.Context, tx *catalog.Tx, cluster schema.ClusterID) (l 
 		return l, fmt.Errorf("%w: key record of cluster %s: %w", catalog.ErrDamaged, cluster, err)
 	}
 	return l, nil
+}
+
+// changeLeaf changes what the catalog keeps of a cluster's key.
+func changeLeaf(ctx context.Context, tx *catalog.Tx, cluster schema.ClusterID, change func(*leaf)) error {
+	l, err := readLeaf(ctx, tx, cluster)
+	if err != nil {
+		return err
+	}
+	kid, err := l.kid()
+	if err != nil {
+		return err
+	}
+	change(&l)
+	return writeLeaf(ctx, tx, cluster, l, kid)
 }
 
 func writeLeaf(ctx context.Context, tx *catalog.Tx, cluster schema.ClusterID, l leaf, kid kek.ID) error {

@@ -18,6 +18,7 @@ package domain
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"fmt"
 	"hash/fnv"
@@ -30,6 +31,7 @@ import (
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/schema"
+	"logkeep/internal/spool"
 	"logkeep/internal/supervise"
 	"logkeep/internal/tunnel"
 	"logkeep/internal/wrap"
@@ -62,15 +64,20 @@ func (s Service) ID() kek.ID { return kek.ID{VaultURI: s.Vault, Name: s.Key} }
 
 // A Config is what Domains stand on.
 type Config struct {
-	Catalog  *catalog.Catalog
-	Tokens   Tokens
-	Policy   *tunnel.Policy
-	Roots    *x509.CertPool
-	Service  Service
+	Catalog *catalog.Catalog
+	Tokens  Tokens
+	Policy  *tunnel.Policy
+	Roots   *x509.CertPool
+	Service Service
+
+	Integrity *ecdsa.PublicKey // who signs what the catalog has of keys
+	Signer    wrap.Signer      // that key
+
 	Accounts string         // folder of all accounts' data
 	Default  keyring.Policy // of clusters that set nothing of their own
 	Now      func() time.Time
 	Log      *slog.Logger
+	Spool    int64  // bytes that may wait for one cluster; 0: DefaultSpool
 	Revoked  func() // called when a key is, after its workers were killed; nil: nobody wants to know
 }
 
@@ -87,6 +94,10 @@ type Domains struct {
 	holders map[schema.ClusterID]control.Holder
 	gates   map[schema.WorkspaceID]*sync.RWMutex
 	shut    map[schema.AccountID]bool // being moved or removed: no worker may open them
+	spooled map[schema.ClusterID]*spools
+
+	certifying sync.Mutex
+	writer     *spool.Writer // nil until it is needed
 }
 
 // New returns Domains that know nothing yet.
@@ -96,6 +107,7 @@ func New(cfg Config) *Domains {
 		holders: map[schema.ClusterID]control.Holder{},
 		gates:   map[schema.WorkspaceID]*sync.RWMutex{},
 		shut:    map[schema.AccountID]bool{},
+		spooled: map[schema.ClusterID]*spools{},
 	}
 }
 
@@ -162,6 +174,9 @@ func (d *Domains) WatchRest(ctx context.Context) error {
 func (d *Domains) watch(ctx context.Context, h control.Holder) error {
 	c, err := d.known(ctx, h)
 	if err != nil {
+		return err
+	}
+	if err := d.openSpools(ctx, c.ID, c.Accounts); err != nil {
 		return err
 	}
 	return d.ring.Watch(ctx, c)

@@ -30,6 +30,7 @@ type estate struct {
 	records  []wrap.Record
 	segments map[uint32]amount // by generation
 	journals map[uint32]amount
+	spools   map[uint32]amount
 	unlisted amount // objects that the catalog does not name: being written, or left by a crash
 }
 
@@ -45,7 +46,7 @@ func (d *Domains) estates(ctx context.Context, domain schema.ClusterID) (all []e
 			return err
 		}
 		for _, a := range accounts {
-			e := estate{Account: a, segments: map[uint32]amount{}, journals: map[uint32]amount{}}
+			e := estate{Account: a, segments: map[uint32]amount{}, journals: map[uint32]amount{}, spools: map[uint32]amount{}}
 			if e.records, err = readRecords(ctx, tx, a.ID); err != nil {
 				return err
 			}
@@ -77,6 +78,10 @@ func (d *Domains) estates(ctx context.Context, domain schema.ClusterID) (all []e
 				n := all[i].journals[f.Generation]
 				n.add(f.Bytes)
 				all[i].journals[f.Generation] = n
+			case f.Kind == inventory.Spool:
+				n := all[i].spools[f.Generation]
+				n.add(f.Bytes)
+				all[i].spools[f.Generation] = n
 			case !named[f.Name]:
 				all[i].unlisted.add(f.Bytes)
 			}
@@ -89,7 +94,7 @@ func (d *Domains) estates(ctx context.Context, domain schema.ClusterID) (all []e
 func (e estate) of(r wrap.Record) (sum amount) {
 	for _, other := range e.records {
 		if other.Generation == r.Generation || r.Layer == wrap.Outer && other.Layer == wrap.Inner {
-			for _, n := range [...]amount{e.segments[other.Generation], e.journals[other.Generation]} {
+			for _, n := range [...]amount{e.segments[other.Generation], e.journals[other.Generation], e.spools[other.Generation]} {
 				sum.objects += n.objects
 				sum.bytes += n.bytes
 			}
@@ -249,7 +254,7 @@ func (d *Domains) Coverage(ctx context.Context, c control.Cluster) (control.Cove
 			for _, of := range [...]struct {
 				kind string
 				n    amount
-			}{{inventory.Segment, e.segments[r.Generation]}, {inventory.Journal, e.journals[r.Generation]}} {
+			}{{inventory.Segment, e.segments[r.Generation]}, {inventory.Journal, e.journals[r.Generation]}, {inventory.Spool, e.spools[r.Generation]}} {
 				if of.n.objects > 0 {
 					row.Kind, row.Objects, row.Bytes = of.kind, of.n.objects, of.n.bytes
 					out.Data = append(out.Data, row)

@@ -51,6 +51,9 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 			return nil, err
 		}
 	}
+	if err := d.handOver(ctx, domain, out); err != nil {
+		return nil, fmt.Errorf("hand over the spools of key domain %s: %w", domain, err)
+	}
 	used := map[string]bool{}
 	for _, a := range out {
 		for _, r := range a.Records {

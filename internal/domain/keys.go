@@ -116,6 +116,7 @@ func (d *Domains) Forget(ctx context.Context, cluster schema.ClusterID) error {
 	if _, _, err := d.sup.Settled(ctx, cluster); err != nil {
 		return err
 	}
+	d.forgetSpools(cluster)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.holders, cluster)
@@ -134,5 +135,6 @@ func (d *Domains) Status(cluster schema.ClusterID) (control.KeyStatus, bool) {
 	}
 	return control.KeyStatus{
 		State: s.State.String(), Reason: reason, Since: s.Since, LastUnwrap: s.LastUnwrap, NextProbe: s.NextProbe, Version: s.Version.Version,
+		Spool: d.spoolStatus(cluster),
 	}, true
 }

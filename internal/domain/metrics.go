@@ -3,6 +3,7 @@ package domain
 import (
 	"time"
 
+	"logkeep/internal/control"
 	"logkeep/internal/keyring"
 	"logkeep/internal/metrics"
 	"logkeep/internal/schema"
@@ -88,6 +89,29 @@ func (d *Domains) Gauges(s *metrics.Set) {
 			set(left, string(st.Cluster))
 		})
 	})
+	spool := func(name, help string, of func(*control.SpoolStatus) float64) {
+		s.Gauge(name, help, []string{"cluster"}, func(set func(float64, ...string)) {
+			each(func(st keyring.Status) {
+				if st.Setting.IsZero() {
+					return
+				}
+				v := d.spoolStatus(st.Cluster)
+				if v == nil {
+					v = &control.SpoolStatus{}
+				}
+				set(of(v), string(st.Cluster))
+			})
+		})
+	}
+	spool("logkeep_spool_bytes", "Sealed rows that wait for a cluster's key.", func(v *control.SpoolStatus) float64 { return float64(v.Bytes) })
+	spool("logkeep_spool_batches", "Requests whose rows wait for a cluster's key.", func(v *control.SpoolStatus) float64 { return float64(v.Batches) })
+	spool("logkeep_spool_age_seconds", "Time since the oldest of them came; 0 if none waits.", func(v *control.SpoolStatus) float64 {
+		if v.Since.IsZero() {
+			return 0
+		}
+		return time.Since(v.Since).Seconds()
+	})
+	spool("logkeep_spool_aside_batches", "Requests whose rows could not be imported and are kept.", func(v *control.SpoolStatus) float64 { return float64(v.AsideBatches) })
 	s.Gauge("logkeep_worker_up", "1 if a process holds the keys of a cluster.", []string{"cluster"}, func(set func(float64, ...string)) {
 		each(func(st keyring.Status) {
 			up := 0.0

@@ -32,7 +32,11 @@ func (d *Domains) Append(ctx context.Context, w control.Workspace, r wire.Append
 	}
 	worker, err := d.sup.Worker(ctx, domain)
 	if err != nil {
-		return wire.Appended{}, d.keyFault(domain, err)
+		err = d.keyFault(domain, err)
+		if d.seals(w, domain, err) {
+			return d.sealRows(ctx, domain, r, body, err)
+		}
+		return wire.Appended{}, err
 	}
 	done, err := worker.Append(ctx, r, body)
 	return done, d.keyFault(domain, err)
@@ -102,11 +106,11 @@ func (d *Domains) keyFault(domain schema.ClusterID, err error) error {
 	since, reason := s.Since.UTC().Format(time.RFC3339), strings.TrimSuffix(s.Reason, ".")
 	switch s.State {
 	case keyring.Revoked:
-		return fault.New(fault.CustomerManagedKeyRevoked, "The customer-managed key of cluster '%s' is revoked since %s: %s. Repair the key '%s': enable or recover it and restore the cluster's permissions; access returns by itself.", d.name(domain), since, reason, s.Setting).Because(err)
+		return fault.New(fault.CustomerManagedKeyRevoked, "The customer-managed key of cluster '%s' is revoked since %s: %s. Repair the key '%s': enable or recover it and restore the cluster's permissions; access returns by itself.%s", d.name(domain), since, reason, s.Setting, d.waitingWords(domain)).Because(err)
 	case keyring.Damaged:
-		return fault.New(fault.CustomerManagedKeyDamaged, "The customer-managed key of cluster '%s' can't be used since %s: %s. Restore the cluster's key records, or the key, from a backup.", d.name(domain), since, reason).Because(err)
+		return fault.New(fault.CustomerManagedKeyDamaged, "The customer-managed key of cluster '%s' can't be used since %s: %s. Restore the cluster's key records, or the key, from a backup.%s", d.name(domain), since, reason, d.waitingWords(domain)).Because(err)
 	case keyring.Unreachable:
-		return fault.New(fault.CustomerManagedKeyUnreachable, "The vault of the customer-managed key of cluster '%s' does not answer since %s: %s. Access returns when it answers.", d.name(domain), since, reason).WithRetryAfter(5).Because(err)
+		return fault.New(fault.CustomerManagedKeyUnreachable, "The vault of the customer-managed key of cluster '%s' does not answer since %s: %s. Access returns when it answers.%s", d.name(domain), since, reason, d.waitingWords(domain)).WithRetryAfter(5).Because(err)
 	}
 	if errors.Is(err, supervise.ErrNoLease) {
 		return fault.New(fault.ServiceUnavailable, "Cluster '%s' is about to serve again. Try again.", d.name(domain)).WithRetryAfter(1).Because(err)

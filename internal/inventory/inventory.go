@@ -5,11 +5,12 @@
 // data directory after all that a server does, and fails on a file that no kind
 // names. So who has the server write a new kind of file says here what it is.
 //
-// The package reads names, sizes and the heads of journals, and no sealed byte.
+// The package reads names, sizes and the heads of journals and spools, and no sealed byte.
 package inventory
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,7 @@ const (
 	Segment = "segment"
 	Partial = "segment being written"
 	Journal = "journal"
+	Spool   = "spool"
 )
 
 // kinds are tried from top to bottom.
@@ -57,6 +59,10 @@ var kinds = [...]Kind{
 		"a random id, its size, and how often it is sealed", "a file needs a name"},
 	{Journal, "accounts/*/*/journal/*.journal", "rows that were accepted and are not in a segment yet", ByAccount,
 		"the key generation, how many appends it holds, and how long each group of them is", "it is found and cut after a crash before any key is there"},
+	{Spool, "accounts/*/*/spool/*.spool", "rows that were accepted while the key could not be used, until they are imported", ByAccount,
+		"the public key that they are sealed to, its sealed private half, and of each batch its workspace and table, time, number of rows and size",
+		"it is written by who has no key, and counted before any key is back"},
+	{Spool, "accounts/*/*/spool/*.aside", "batches of a spool that could not be imported, as they were", ByAccount, "as for a spool", "as for a spool"},
 	{"journal lock", "accounts/*/*/journal/lock", "nothing", None, "", "one process at a time writes an account"},
 	{"catalog", "catalog.db", "the control plane's records", None,
 		"names, ids, tags and settings of resources; tables' names, columns and types; of each segment its table, size, number of rows and first and last time; " +
@@ -95,17 +101,17 @@ func Classify(name string) (Kind, bool) {
 
 // A File is a sealed file of an account.
 type File struct {
-	Kind       string // Segment, Partial or Journal
+	Kind       string // Segment, Partial, Journal or Spool
 	Name       string
 	Bytes      int64
-	Generation uint32 // of a journal's frames; a segment's is in the catalog
+	Generation uint32 // of a journal's or a spool's frames; a segment's is in the catalog
 }
 
 // Account lists the sealed files of an account; dir is its folder. An account
 // that was never written to has none.
 func Account(dir string) ([]File, error) {
 	var files []File
-	for _, folder := range [...]string{"journal", "objects"} {
+	for _, folder := range [...]string{"journal", "objects", "spool"} {
 		entries, err := os.ReadDir(filepath.Join(dir, folder))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -120,8 +126,12 @@ func Account(dir string) ([]File, error) {
 			}
 			f := File{Kind: k.Name, Name: strings.TrimPrefix(e.Name(), ".")}
 			info, err := e.Info()
-			if err == nil && k.Name == Journal {
+			switch {
+			case err != nil:
+			case k.Name == Journal:
 				f.Generation, err = generation(filepath.Join(dir, folder, e.Name()))
+			case k.Name == Spool:
+				f.Generation, err = spoolGeneration(filepath.Join(dir, folder, e.Name()))
 			}
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // flushed or merged meanwhile
@@ -154,6 +164,35 @@ func generation(name string) (uint32, error) {
 		return 0, fmt.Errorf("%s is no journal file that this version knows", filepath.Base(name))
 	}
 	return binary.BigEndian.Uint32(head[4:]), nil
+}
+
+// spoolGeneration reads the head of a spool's file; docs/format/spool.md has it.
+// What is not one counts for no generation.
+func spoolGeneration(name string) (uint32, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var head [12]byte
+	if _, err := io.ReadFull(f, head[:]); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	var text struct {
+		Key struct {
+			Generation uint32 `json:"generation"`
+		} `json:"key"`
+	}
+	if string(head[:4]) != "LKS\x01" {
+		return 0, nil
+	}
+	err = json.NewDecoder(io.LimitReader(f, int64(binary.BigEndian.Uint32(head[4:])))).Decode(&text)
+	if err != nil {
+		return 0, nil
+	}
+	return text.Key.Generation, nil
 }
 
 // Of is the folder of an account: below that of its key domain, below that of all.

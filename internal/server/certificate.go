@@ -17,6 +17,7 @@ import (
 	"logkeep/internal/keyring"
 	"logkeep/internal/tunnel"
 	"logkeep/internal/vault/admin"
+	"logkeep/internal/wrap"
 )
 
 // serverNames are the names in the keeper's certificate.
@@ -72,20 +73,34 @@ func (c *certificates) keep(ctx context.Context) {
 }
 
 // integrityKey fetches the public half of the key that signs wrap records.
-func integrityKey(ctx context.Context, t tokens, p *tunnel.Policy, roots *x509.CertPool, name string) (*ecdsa.PublicKey, error) {
+func integrityKey(ctx context.Context, t tokens, p *tunnel.Policy, roots *x509.CertPool, name string) (*ecdsa.PublicKey, *signer, error) {
 	uri := "https://" + admin.ServiceVault + ".vault." + name
 	d := domain.New(domain.Config{Tokens: t, Policy: p, Roots: roots})
 	v, err := d.Open(keyring.Cluster{Identity: admin.ServicePrincipal}, uri)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c := v.(*kek.Client)
-	defer c.Close()
-	pub, err := c.PublicKey(ctx, kek.ID{VaultURI: uri, Name: admin.IntegrityKey})
+	s := &signer{v.(*kek.Client), kek.ID{VaultURI: uri, Name: admin.IntegrityKey}}
+	pub, err := s.client.PublicKey(ctx, s.key)
 	if err != nil {
-		return nil, fmt.Errorf("the service's integrity key: %w", err)
+		s.client.Close()
+		return nil, nil, fmt.Errorf("the service's integrity key: %w", err)
 	}
-	return pub, nil
+	return pub, s, nil
+}
+
+// A signer signs with the integrity key, which stays in its vault.
+type signer struct {
+	client *kek.Client
+	key    kek.ID
+}
+
+var _ wrap.Signer = (*signer)(nil)
+
+// Sign implements wrap.Signer.
+func (s *signer) Sign(ctx context.Context, digest [32]byte) ([]byte, error) {
+	signature, _, err := s.client.Sign(ctx, s.key, digest)
+	return signature, err
 }
 
 // quiet is where the HTTP library writes of broken connections.

@@ -41,6 +41,7 @@ func Commands() cli.Commands {
 				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
 				Policy:  keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
+				Spool:   s.SpoolBytes,
 				Sandbox: sandbox.Mode(s.Sandbox), Swap: SwapMode(s.Swap),
 				Command: []string{exe}, Out: out, Log: logTo(os.Stderr),
 			})

@@ -70,6 +70,7 @@ type setting struct {
 	DataDir, RootKey, Listen string
 	Policy                   keyring.Policy
 	Flush                    wire.Flush
+	Spool                    int64
 }
 
 // quick are the shortest bounds that a policy may have.
@@ -87,7 +88,7 @@ func (s setting) config() server.Config {
 		s.Policy = quick
 	}
 	return server.Config{
-		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Swap: server.WarnOfSwap,
+		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Swap: server.WarnOfSwap,
 		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
 	}
 }

@@ -120,7 +120,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	tokens := tokens{issuer}
 	clients := visits{linger: 2 * time.Second}
+	integrity, sign, err := integrityKey(ctx, tokens, policy, roots, cfg.Domain)
+	if err != nil {
+		return err
+	}
+	undo.push(sign.client.Close)
 	domains := domain.New(domain.Config{
+		Integrity: integrity, Signer: sign, Spool: cfg.Spool,
 		Revoked: clients.end,
 		Catalog: cat, Tokens: tokens, Policy: policy, Roots: roots, Accounts: dir.in("accounts"), Now: clock, Log: cfg.Log, Default: cfg.Policy,
 		Service: domain.Service{
@@ -138,10 +144,6 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Service: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Roots: ca,
 		Memory: cfg.Memory, Flush: cfg.Flush, Policy: policy, Host: domains, Now: clock, Log: cfg.Log, Revoked: observed.Revoked,
 	})
-	integrity, err := integrityKey(ctx, tokens, policy, roots, cfg.Domain)
-	if err != nil {
-		return err
-	}
 	ring, err := keyring.New(keyring.Config{
 		Book: domains, Workers: domains, Open: domains.Open, Integrity: integrity, Now: clock, Log: cfg.Log, Observe: observed,
 	})

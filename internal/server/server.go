@@ -46,6 +46,7 @@ type Config struct {
 
 	Memory wire.Memory
 	Flush  wire.Flush
+	Spool  int64 // bytes of rows that may wait for one cluster's key; 0: domain.DefaultSpool
 
 	// Command runs this program's other roles: Command... "vault" and "worker".
 	Command []string

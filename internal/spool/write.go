@@ -39,8 +39,9 @@ func NewWriter(ctx context.Context, s wrap.Signer) (*Writer, error) {
 // A Spool is one account's, open for putting batches in. It is safe for
 // concurrent use; one at a time is open on a folder.
 type Spool struct {
-	fs  disk.FS
-	dir string
+	fs    disk.FS
+	dir   string
+	close func() error
 
 	turn chan struct{} // holds a token while somebody writes; guards the file
 	file *outFile
@@ -76,7 +77,7 @@ type request struct {
 // Open opens the spool in dir, which it makes when it is first needed. Numbers
 // of new files are above floor, and above those of the files that are there.
 func Open(fs disk.FS, dir string, floor uint64) (*Spool, error) {
-	s := &Spool{fs: fs, dir: dir, turn: make(chan struct{}, 1), last: floor, counted: map[string]Count{}, stale: true}
+	s := &Spool{fs: fs, dir: dir, close: func() error { return nil }, turn: make(chan struct{}, 1), last: floor, counted: map[string]Count{}, stale: true}
 	infos, err := fs.List(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open spool %s: %w", dir, err)
@@ -97,7 +98,18 @@ func OpenAt(folder string, floor uint64) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	return Open(d, Dir, floor)
+	s, err := Open(d, Dir, floor)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	s.close = d.Close
+	return s, nil
+}
+
+// Close ends the file that is being written. Nothing is put in any more.
+func (s *Spool) Close() error {
+	s.Finish()
+	return s.close()
 }
 
 // Dir is the folder of a spool in its account's.

@@ -175,7 +175,7 @@ func decode(entries []journal.Numbered) ([]numbered, error) {
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
-		c, err := newRows(Rows{e.Workspace, e.Table, rec}, int64(len(e.Payload)))
+		c, err := newRows(Rows{Workspace: e.Workspace, Table: e.Table, Record: rec}, int64(len(e.Payload)))
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
 		}

@@ -22,6 +22,12 @@ func (s *Supervisor) hostFace(domain schema.ClusterID) http.Handler {
 	mux.HandleFunc("POST /commit", answer(func(ctx context.Context, c wire.Commit) (any, error) {
 		return struct{}{}, s.cfg.Host.Commit(ctx, domain, c)
 	}))
+	mux.HandleFunc("POST /spoolkey", answer(func(ctx context.Context, k wire.SpoolKey) (any, error) {
+		return struct{}{}, s.cfg.Host.SpoolKey(ctx, domain, k)
+	}))
+	mux.HandleFunc("POST /spooled", answer(func(ctx context.Context, f wire.Spooled) (any, error) {
+		return struct{}{}, s.cfg.Host.Spooled(ctx, domain, f)
+	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodConnect {
 			tunnel.Serve(w, r, s.cfg.Policy.Dial)

@@ -35,6 +35,10 @@ type Host interface {
 	Token(ctx context.Context, domain schema.ClusterID, r wire.TokenRequest) (wire.Token, error)
 	// Commit makes a change of an account's manifest durable.
 	Commit(ctx context.Context, domain schema.ClusterID, c wire.Commit) error
+	// SpoolKey takes a new key pair for an account's spool into use.
+	SpoolKey(ctx context.Context, domain schema.ClusterID, k wire.SpoolKey) error
+	// Spooled notes that a file of a spool was imported.
+	Spooled(ctx context.Context, domain schema.ClusterID, s wire.Spooled) error
 }
 
 // A Config says how workers run.

@@ -51,10 +51,18 @@ func (w *Worker) open(ctx context.Context, r wire.Open) error {
 			return openFault(info.ID, err)
 		}
 		a := &account{info: info, chain: c}
-		if a.store, err = store.Open(ctx, w.storeConfig(info, c)); err != nil {
+		cfg := w.storeConfig(info, c)
+		if info.Spool.Through > 0 {
+			if cfg.Waiting, err = w.spooled(ctx, info, c); err != nil {
+				c.destroy()
+				return err
+			}
+		}
+		if a.store, err = store.Open(ctx, cfg); err != nil {
 			c.destroy()
 			return openFault(info.ID, err)
 		}
+		w.makeSpoolKey(ctx, a, info.Spool.Generation)
 		w.mu.Lock()
 		w.accounts[info.ID] = a
 		w.mu.Unlock()
@@ -117,6 +125,7 @@ func (w *Worker) adopt(ctx context.Context, r wire.Adopt) error {
 		if err := a.store.Use(newest.Generation); err != nil {
 			return fmt.Errorf("account %s: use key generation %d: %w", id, newest.Generation, err)
 		}
+		w.makeSpoolKey(ctx, a, 0)
 	}
 	return nil
 }

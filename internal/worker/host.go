@@ -33,6 +33,14 @@ func (h *host) commit(ctx context.Context, c wire.Commit) error {
 	return h.call(ctx, "/commit", c, nil)
 }
 
+func (h *host) spoolKey(ctx context.Context, k wire.SpoolKey) error {
+	return h.call(ctx, "/spoolkey", k, nil)
+}
+
+func (h *host) spooled(ctx context.Context, s wire.Spooled) error {
+	return h.call(ctx, "/spooled", s, nil)
+}
+
 func (h *host) call(ctx context.Context, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {

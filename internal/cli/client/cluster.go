@@ -54,6 +54,16 @@ type KeyState struct {
 	LastUnwrap string `json:"lastUnwrap"`
 	NextProbe  string `json:"nextProbe"`
 	KeyVersion string `json:"keyVersion"` // in use
+
+	// Spool is what came while the key could not be used and waits for it.
+	Spool *struct {
+		Batches      int64  `json:"batches"`
+		Rows         int64  `json:"rows"`
+		Bytes        int64  `json:"bytes"`
+		Since        string `json:"since"`
+		AsideBatches int64  `json:"asideBatches,omitempty"` // could not be imported
+		AsideBytes   int64  `json:"asideBytes,omitempty"`
+	} `json:"spool,omitempty"`
 }
 
 // Cluster reads one cluster.

@@ -3,7 +3,7 @@
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
 //	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Append, Query, SealText, OpenTexts, Flush, Status
-//	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, Commit
+//	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, Commit, SpoolKey, Spooled
 //
 // Both HTTP directions are POST with JSON bodies: one over a Unix socket in a
 // folder that only the server's user can enter, the other over connections that
@@ -68,6 +68,15 @@ type Account struct {
 	Workspace schema.WorkspaceID `json:"workspace,omitempty"` // of a service-key account
 	Records   []wrap.Record      `json:"records"`             // every key, newest generation last
 	Manifest  Manifest           `json:"manifest"`
+	Spool     Spool              `json:"spool,omitzero"`
+}
+
+// A Spool says what there is of an account's spool: rows that were accepted
+// while no worker could run.
+type Spool struct {
+	Generation uint32 `json:"generation,omitempty"` // of the newest spool key; 0: there is none
+	Floor      uint64 `json:"floor,omitempty"`      // files up to it were imported
+	Through    uint64 `json:"through,omitempty"`    // files up to it are the worker's; the keeper writes later ones
 }
 
 // A Manifest is the state of an account's segments as the catalog has it.
@@ -232,6 +241,23 @@ type Commit struct {
 	Seq     uint64             `json:"seq"`
 	Floor   uint64             `json:"floor"`
 	MAC     []byte             `json:"mac"`
+}
+
+// A SpoolKey is a new key pair for an account's spool. Path: /spoolkey.
+type SpoolKey struct {
+	Key wrap.SpoolKey `json:"key"`
+}
+
+// Spooled tells what became of one file of a spool: its rows are in the journal
+// and the file is gone. Path: /spooled.
+type Spooled struct {
+	Account schema.AccountID `json:"account"`
+	File    uint64           `json:"file"`
+	Batches int              `json:"batches"`           // that were imported, now or before a crash
+	Rows    int64            `json:"rows"`              //
+	Aside   int              `json:"aside,omitempty"`   // that could not be, and are kept
+	Missing int              `json:"missing,omitempty"` // that somebody took out of the file
+	Reason  string           `json:"reason,omitempty"`  // of the first that could not be
 }
 
 // A Fault is how a fault.Error crosses a socket whole. It is the body of every

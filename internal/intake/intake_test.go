@@ -1,4 +1,4 @@
-package worker
+package intake
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func TestDamagedGzipIsToldAsSuch(t *testing.T) {
 			_, err = batch.Parse(from, table, 0)
 		}
 		if err != nil {
-			return appendFault(err)
+			return Fault(err)
 		}
 		return nil
 	}

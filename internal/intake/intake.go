@@ -1,0 +1,125 @@
+// Package intake turns the body of an ingestion request into rows: it unpacks
+// and bounds it, goes by what the stream declares, and words for the client
+// what is wrong with it. Workers take rows in with it, and so does who accepts
+// rows while no worker may run.
+package intake
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"io"
+	"strings"
+
+	// Twice as fast as the standard library's, with the same errors.
+	"github.com/klauspost/compress/gzip"
+
+	"logkeep/internal/batch"
+	"logkeep/internal/fault"
+	"logkeep/internal/schema"
+)
+
+// A Body is rows as a client sent them.
+type Body struct {
+	Table    schema.Table
+	Stream   []schema.Column // declared by the rule; empty: the table's
+	Encoding string          // "" or "gzip"
+	Most     int64           // bytes, as sent and as unpacked
+	Clear    bool            // clear the body's bytes when they are parsed
+}
+
+// Rows reads a whole body into whole, which may be used for something else
+// afterwards, and parses it. read is how many bytes of JSON there were. Fault
+// words the errors.
+func (b Body) Rows(from io.Reader, whole *bytes.Buffer, now schema.Ticks) (p batch.Parsed, read int64, err error) {
+	rows, err := unpack(from, b.Encoding, b.Most)
+	if err != nil {
+		return p, 0, err
+	}
+	whole.Reset()
+	if _, err := whole.ReadFrom(rows); err != nil {
+		return p, rows.read, err
+	}
+	if b.Clear {
+		defer clear(whole.Bytes()) // parsing takes them out of the buffer, and leaves them there
+	}
+	p, err = batch.Parse(whole, declared(b.Table, b.Stream), now)
+	return p, rows.read, err
+}
+
+// declared is the part of a table that a stream declares. A field that the
+// stream does not name is ignored even if the table has it.
+func declared(t schema.Table, stream []schema.Column) schema.Table {
+	if len(stream) == 0 {
+		return t
+	}
+	part := schema.Table{Name: t.Name}
+	for _, c := range t.Columns {
+		for _, s := range stream {
+			if s.Name == c.Name || c.Name == schema.TimeGenerated {
+				part.Columns = append(part.Columns, c)
+				break
+			}
+		}
+	}
+	return part
+}
+
+// errTooLarge ends the reading of a body that is larger than allowed.
+var errTooLarge = errors.New("the body is larger than allowed")
+
+// limited reads at most a number of bytes and fails at one more.
+type limited struct {
+	from io.Reader
+	left int64
+	read int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.from.Read(p)
+	l.read += int64(n)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errTooLarge
+	}
+	return n, err
+}
+
+// unpack reads a body in its encoding, bounded as sent and as unpacked.
+func unpack(body io.Reader, encoding string, most int64) (*limited, error) {
+	switch strings.ToLower(encoding) {
+	case "", "identity":
+		return &limited{from: body, left: most}, nil
+	case "gzip":
+		z, err := gzip.NewReader(&limited{from: body, left: most})
+		if err != nil {
+			if errors.Is(err, errTooLarge) {
+				return nil, err
+			}
+			return nil, fault.New(fault.MalformedJSON, "The body is not in the gzip format that Content-Encoding announces.").Because(err)
+		}
+		return &limited{from: z, left: most}, nil
+	}
+	return nil, fault.New(fault.UnsupportedEncoding, "Content-Encoding %q is not supported; send gzip or no encoding.", encoding)
+}
+
+// Fault words for the client what is wrong with its rows. An error that says
+// nothing of them is returned as it is.
+func Fault(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	if errors.Is(err, errTooLarge) {
+		return fault.New(fault.ContentLengthLimit, "The request body is larger than one request may be. Send fewer rows at a time.").Because(err)
+	}
+	if row, ok := errors.AsType[*batch.RowError](err); ok {
+		return fault.New(fault.InvalidRow, "Nothing was stored: %s. Correct the row and send the request again.", row).Because(err)
+	}
+	if text, ok := errors.AsType[*batch.SyntaxError](err); ok {
+		return fault.New(fault.MalformedJSON, "Nothing was stored: the body is not a JSON array of objects (%s).", text).Because(err)
+	}
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	if corrupt || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fault.New(fault.MalformedJSON, "Nothing was stored: the body ends early or is damaged.").Because(err)
+	}
+	return err
+}
