@@ -18,6 +18,7 @@ import (
 	"logkeep/internal/kql/bind"
 	"logkeep/internal/kql/builtin"
 	"logkeep/internal/kql/emit"
+	"logkeep/internal/kql/machine"
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
 	"logkeep/internal/schema"
@@ -168,7 +169,7 @@ func (p *Program) Plan() string { return plan.Text(p.rel) }
 
 // Natives lists the functions that the engine must offer.
 func Natives() []Native {
-	return slices.Concat(builtin.Functions().Natives(), builtin.Operators().Natives(), builtin.Aggregates().Natives())
+	return slices.Concat(builtin.Functions().Natives(), builtin.Operators().Natives(), builtin.Aggregates().Natives(), machine.Natives())
 }
 
 // Format writes a query in the usual form.

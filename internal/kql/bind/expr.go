@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"strconv"
 
 	"logkeep/internal/kql/builtin"
@@ -83,6 +85,15 @@ func (b *binder) member(x *syntax.Member, sc *scope) plan.Expr {
 			cols = sc.right
 		}
 		return b.name(x.Name, &scope{env: (*env)(nil).child(), cols: cols, where: sc.where})
+	}
+	if n, ok := x.X.(*syntax.Name); ok && sc.steps != nil {
+		if i := slices.Index(sc.steps.names, n.Name); i >= 0 {
+			if c, has := sc.steps.column(i, x.Name.Name); has {
+				return &plan.Col{Column: c}
+			}
+			b.fail(x.Name.Span, syntax.CodeSemantic, "'scan' operator: the step %s has no column '%s'.", n.Name, x.Name.Name)
+			return nil
+		}
 	}
 	y := b.expr(x.X, sc)
 	if y == nil {

@@ -33,6 +33,10 @@ func (b *binder) operatorMore(op syntax.Operator, t *table, e *env) *table {
 		return b.topNested(op, t, e)
 	case *syntax.Evaluate:
 		return b.evaluate(op, t, e)
+	case *syntax.Reduce:
+		return b.reduce(op, t, e)
+	case *syntax.Scan:
+		return b.scanSteps(op, t, e)
 	case *syntax.Fork, *syntax.Facet:
 		b.fail(op.Where(), syntax.CodeUnsupported, "'%s' has several results and can only stand at the end of a query.", keyword(op))
 		return nil

@@ -19,6 +19,7 @@ type scope struct {
 	sides       bool // $left and $right have a meaning
 	agg         *aggregates
 	win         *windows
+	steps       *steps // of scan
 	serial      bool   // rows are in order; aggregates that list them keep it
 	where       string // the operator, for messages
 }

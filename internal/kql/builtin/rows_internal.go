@@ -31,6 +31,11 @@ func internalRows() []Function {
 		g("__bag_items", "(value:dynamic) dynamic", 0, native.BagItems),
 		g("__bag_pairs", "(value:dynamic) dynamic", 0, native.BagPairs),
 		g("__session", "(rows:dynamic, first:timespan, between:timespan) datetime", 0, native.Session),
+		{Names: []string{"__scan"}, Sig: "(rows:dynamic, program:string) dynamic", SQL: "kqlmachine_scan({0}, {1})"},
+		g("__reduce", "(texts:dynamic, threshold:real, characters:string) dynamic", 0, native.Reduce),
+		g("__basket", "(rows:dynamic, threshold:real, dimensions:long) dynamic", 0, native.Basket),
+		g("__autocluster", "(rows:dynamic, size:real) dynamic", 0, native.Autocluster),
+		g("__diffpatterns", "(rows:dynamic, threshold:real, dimensions:long) dynamic", 0, native.Diffpatterns),
 		g("__dcount_intersect", "(sketches:dynamic...) dynamic", NullSafe, native.DCountIntersect),
 		g("__pack_skip", "(pairs:scalar...) dynamic", NullSafe, native.PackSkip),
 	}
