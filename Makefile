@@ -10,7 +10,7 @@ PYTHON    := $(CACHE)/python
 PACKAGES  ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run test az node-sdk python-sdk check unit acceptance bench kql-score fuzz clean
+.PHONY: help tools build run test az node-sdk python-sdk check unit acceptance bench simulate kql-score fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -35,6 +35,7 @@ check: tools
 	$(GO) test ./internal/arch
 
 test: check build $(AZ)/ready node-sdk $(PYTHON)/ready
+	@$(MAKE) --no-print-directory simulate SEEDS=10000
 	LOGKEEP_BIN=$(CURDIR)/bin/logkeep $(GO) tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- -timeout 40m $(PACKAGES)
 
 # make az         the real az, in an environment of its own
@@ -70,6 +71,10 @@ $(AZ)/ready: acceptance/requirements.txt
 # make bench      the benchmarks: one table of medians and ratios
 bench: build
 	@scripts/bench.sh
+
+# make simulate   a million random schedules of the keyring; SEEDS=N, SEED=N repeats one
+simulate:
+	@GO="$(GO)" SEEDS="$(SEEDS)" FROM="$(FROM)" SEED="$(SEED)" scripts/simulate.sh
 
 # make kql-score  how much of known queries is answered rightly; KQL_CORPUS=DIR
 KQL_CORPUS ?= $(if $(LOGKEEP_SHARED),$(LOGKEEP_SHARED),../shared)/kql

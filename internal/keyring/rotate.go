@@ -267,8 +267,12 @@ func (g *guard) commit(ctx context.Context, next Page, ask *Ask) error {
 		g.mu.Unlock()
 		return ErrUnwatched
 	}
+	other := next.Canary.KID != g.page.Canary.KID
 	g.install(next)
 	if ask != nil && g.broken == nil {
+		if other {
+			g.m.Proven = time.Time{} // what another version proved says nothing of this one
+		}
 		g.apply(Event{At: g.r.cfg.Now(), Ask: *ask, Said: Yes})
 	}
 	g.bound()

@@ -9,13 +9,12 @@ package kektest
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -143,6 +142,26 @@ func (v *Vault) edit(id kek.ID, change func(*version)) {
 			change(ver)
 		}
 	}
+}
+
+// Destroy ends a version for good: whatever only it could unwrap is lost.
+func (v *Vault) Destroy(id kek.ID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k := v.keys[id.Name]
+	k.versions = slices.DeleteFunc(k.versions, func(ver *version) bool { return ver.id == id.Version })
+}
+
+// Versions names the versions of a key that were not destroyed, oldest first.
+func (v *Vault) Versions(name string) (out []kek.ID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if k := v.keys[name]; k != nil {
+		for _, ver := range k.versions {
+			out = append(out, kek.ID{VaultURI: v.uri, Name: name, Version: ver.id})
+		}
+	}
+	return out
 }
 
 // Delete deletes or recovers a key.
@@ -458,7 +477,8 @@ func (ver *version) unwrap(b []byte) ([]byte, error) {
 }
 
 func (ver *version) mac(label string, b []byte) []byte {
-	m := hmac.New(sha256.New, ver.secret[:])
-	m.Write([]byte(label + hex.EncodeToString(b)))
-	return m.Sum(nil)
+	text := append(make([]byte, 0, 128), ver.secret[:]...)
+	text = append(append(text, label...), b...)
+	sum := sha256.Sum256(text)
+	return sum[:]
 }
