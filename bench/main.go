@@ -59,7 +59,7 @@ func run(ctx context.Context, o options) (err error) {
 		return errors.New("no arguments, at least 1000 rows and one repetition, please")
 	}
 	r := newReport(o.rows)
-	if o.packages {
+	if o.packages && !o.ingest {
 		progress("benchmarks of packages")
 		if r.Packages, err = packageBenchmarks(ctx); err != nil {
 			return err

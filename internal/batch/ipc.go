@@ -17,6 +17,16 @@ import (
 // keeps of accepted rows.
 func Encode(rec arrow.RecordBatch) ([]byte, error) {
 	var b bytes.Buffer
+	size := 4 << 10 // about what the stream has beside the cells
+	for _, c := range rec.Columns() {
+		size += 256
+		for _, buffer := range c.Data().Buffers() {
+			if buffer != nil {
+				size += buffer.Len() + 64
+			}
+		}
+	}
+	b.Grow(size)
 	w := ipc.NewWriter(&b, ipc.WithSchema(rec.Schema()))
 	if err := w.Write(rec); err != nil {
 		return nil, fmt.Errorf("encode rows: %w", err)

@@ -48,7 +48,7 @@ func (s *Service) Collect(ctx context.Context, c Collection) error {
 		}
 	}
 	// A row grows by its time, its resource and a suffix for each property.
-	_, err = s.holder.Append(ctx, c.Workspace, wire.Append{Table: t.Schema(), MaxBytes: int64(len(rows))}, bytes.NewReader(rows))
+	_, err = s.holder.Append(ctx, c.Workspace, wire.Append{Table: t.Schema(), MaxBytes: int64(len(rows)), Length: int64(len(rows))}, bytes.NewReader(rows))
 	if err != nil && s.dropped(ctx, c.Workspace, err) {
 		return nil
 	}

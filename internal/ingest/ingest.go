@@ -25,6 +25,7 @@ type Request struct {
 	Rule     control.Rule
 	Stream   string
 	Encoding string // "" or "gzip"
+	Length   int64 // of Body; 0 if it is not known
 	Body     io.Reader
 }
 
@@ -60,7 +61,7 @@ func (s *Service) Ingest(ctx context.Context, r Request) error {
 	case 0:
 		return fault.New(fault.StreamNotFound, "No data flow of the rule takes the stream '%s' anywhere. Add one to properties.dataFlows.", r.Stream)
 	case 1:
-		return s.append(ctx, routes[0], columns, r.Encoding, r.Body)
+		return s.append(ctx, routes[0], columns, r.Encoding, r.Length, r.Body)
 	}
 	// The body is read once for each table.
 	whole, err := io.ReadAll(io.LimitReader(r.Body, MaxBytes+1))
@@ -72,14 +73,14 @@ func (s *Service) Ingest(ctx context.Context, r Request) error {
 		return fault.New(fault.ContentLengthLimit, "The request body is larger than %d bytes. Send fewer rows at a time.", MaxBytes)
 	}
 	for _, route := range routes {
-		if err := s.append(ctx, route, columns, r.Encoding, bytes.NewReader(whole)); err != nil {
+		if err := s.append(ctx, route, columns, r.Encoding, int64(len(whole)), bytes.NewReader(whole)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Service) append(ctx context.Context, route control.Route, stream []schema.Column, encoding string, body io.Reader) error {
+func (s *Service) append(ctx context.Context, route control.Route, stream []schema.Column, encoding string, length int64, body io.Reader) error {
 	w, err := s.plane.Workspace(ctx, route.Workspace)
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func (s *Service) append(ctx context.Context, route control.Route, stream []sche
 	if err != nil {
 		return err
 	}
-	_, err = s.holder.Append(ctx, w, wire.Append{Table: t.Schema(), Stream: stream, Encoding: encoding, MaxBytes: MaxBytes}, body)
+	_, err = s.holder.Append(ctx, w, wire.Append{Table: t.Schema(), Stream: stream, Encoding: encoding, MaxBytes: MaxBytes, Length: length}, body)
 	if err != nil && s.dropped(ctx, w, err) {
 		return nil
 	}

@@ -22,6 +22,7 @@ type writer struct {
 	size  int64     // durable bytes of file
 	plain []byte    // buffers, kept
 	out   []byte
+	seal  seal.Messenger
 }
 
 // write seals group and makes it durable. If it began a file it returns its
@@ -29,7 +30,7 @@ type writer struct {
 func (w *writer) write(group []*request, size int) (begun string, err error) {
 	w.plain = appendGroup(sized(w.plain, groupOverhead+size), group)
 	defer func() { clear(w.plain) }()
-	sealed, commitment, err := seal.SealMessage(w.keys, framePlace(w.cfg.Place, w.next, w.previous), w.plain)
+	sealed, commitment, err := w.seal.Seal(w.keys, framePlace(w.cfg.Place, w.next, w.previous), w.plain)
 	if err != nil {
 		return "", err
 	}

@@ -13,8 +13,23 @@ const labelMAC = "logkeep/mac@v1"
 // SealMessage seals plaintext as one object in memory, of the same format as a
 // Writer's. The plaintext stays the caller's.
 func SealMessage(k Keys, p Place, plaintext []byte) (Sealed, Commitment, error) {
-	out := make([]byte, 0, prefixSize+layoutOf(k.layers()).sealed(int64(len(plaintext))))
-	s, out, err := begin(out, k, p)
+	return new(Messenger).Seal(k, p, plaintext)
+}
+
+// A Messenger seals one message after another into the same memory. The zero
+// Messenger is ready for use. It is not safe for concurrent use.
+type Messenger struct{ out []byte }
+
+// keep is the most memory that a Messenger holds on to between messages.
+const keep = 16 << 20
+
+// Seal is SealMessage; what it returns is valid until the next call.
+func (m *Messenger) Seal(k Keys, p Place, plaintext []byte) (Sealed, Commitment, error) {
+	size := int(prefixSize + layoutOf(k.layers()).sealed(int64(len(plaintext))))
+	if cap(m.out) < size || cap(m.out) > keep {
+		m.out = make([]byte, 0, size)
+	}
+	s, out, err := begin(m.out[:0], k, p)
 	for done := false; err == nil && !done; {
 		n := min(len(plaintext), chunkSize)
 		out, err = s.seal(out, plaintext[:n])

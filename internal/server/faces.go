@@ -14,7 +14,7 @@ type ingester struct{ *ingest.Service }
 
 // Ingest implements api.Ingester.
 func (i ingester) Ingest(ctx context.Context, q api.IngestRequest) error {
-	return i.Service.Ingest(ctx, ingest.Request{Rule: q.Rule, Stream: q.Stream, Encoding: q.Encoding, Body: q.Body})
+	return i.Service.Ingest(ctx, ingest.Request{Rule: q.Rule, Stream: q.Stream, Encoding: q.Encoding, Length: max(q.Length, 0), Body: q.Body})
 }
 
 // Collect implements api.Collector.

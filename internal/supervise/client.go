@@ -68,7 +68,7 @@ func (w *Worker) Append(ctx context.Context, r wire.Append, body io.Reader) (a w
 	if err != nil {
 		return a, fmt.Errorf("internal error: %w", err)
 	}
-	answer, err := w.do(ctx, "/append", http.Header{wire.AppendHeader: {string(what)}}, body)
+	answer, err := w.do(ctx, "/append", http.Header{wire.AppendHeader: {string(what)}}, body, r.Length)
 	if err != nil {
 		return a, err
 	}
@@ -82,7 +82,7 @@ func (w *Worker) Query(ctx context.Context, q wire.Query) (io.ReadCloser, error)
 	if err != nil {
 		return nil, fmt.Errorf("internal error: %w", err)
 	}
-	return w.do(ctx, "/query", nil, bytes.NewReader(body))
+	return w.do(ctx, "/query", nil, bytes.NewReader(body), int64(len(body)))
 }
 
 func (w *Worker) call(ctx context.Context, path string, in, out any) error {
@@ -90,7 +90,7 @@ func (w *Worker) call(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return fmt.Errorf("internal error: %w", err)
 	}
-	answer, err := w.do(ctx, path, nil, bytes.NewReader(body))
+	answer, err := w.do(ctx, path, nil, bytes.NewReader(body), int64(len(body)))
 	if err != nil {
 		return err
 	}
@@ -103,13 +103,17 @@ func (w *Worker) call(ctx context.Context, path string, in, out any) error {
 
 // do sends one request. What is not 200 comes back as the fault that the
 // worker told; an end of the worker as ServiceUnavailable because of ErrGone.
-func (w *Worker) do(ctx context.Context, path string, header http.Header, body io.Reader) (io.ReadCloser, error) {
+// A body whose length is known goes out in large pieces; 0 means that it is not.
+func (w *Worker) do(ctx context.Context, path string, header http.Header, body io.Reader, length int64) (io.ReadCloser, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://worker"+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("internal error: %w", err)
 	}
 	for k, v := range header {
 		r.Header[k] = v
+	}
+	if length > 0 {
+		r.ContentLength = length
 	}
 	answer, err := w.http.Do(r)
 	if err != nil {

@@ -168,6 +168,7 @@ type Append struct {
 	Table     schema.Table       `json:"table"`
 	Encoding  string             `json:"encoding,omitempty"` // "" or "gzip"
 	MaxBytes  int64              `json:"maxBytes"`           // of the body once it is unpacked
+	Length    int64              `json:"-"`                  // of the body as sent; 0 if it is not known
 }
 
 // AppendHeader carries an Append.
