@@ -2,11 +2,12 @@
 // of its own, rows through the ingestion API, queries through the query API, a
 // key that is disabled and rotated in the vault.
 //
-//	bench -server bin/logkeep [-rows 500000] [-json FILE]
+//	bench -server bin/logkeep [-unsealed FILE] [-rows 500000] [-json FILE]
 //
-// Beside each query stands the same question, asked of the same rows in plain
+// Beside it runs the same program, built so that it seals nothing: what sealing
+// alone costs is the first ratio. Beside each query stands the same question, asked of the same rows in plain
 // Parquet by the same engine with the same settings, in this process: what
-// sealing, HTTP and processes cost together is the ratio. Everything of one
+// sealing, HTTP and processes cost together is the second ratio. Everything of one
 // table comes from one run, because machines differ from minute to minute;
 // numbers without a ratio tell of this machine only. Times are medians.
 //
@@ -27,6 +28,7 @@ import (
 
 type options struct {
 	server   string
+	unsealed string
 	rows     int
 	repeat   int
 	settle   time.Duration
@@ -38,12 +40,13 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.server, "server", "bin/logkeep", "the program to measure")
+	flag.StringVar(&o.unsealed, "unsealed", "", "the same program, built with the tag unsealed, to measure beside it")
 	flag.IntVar(&o.rows, "rows", 500_000, "rows to ingest; 5000000 are 2.4 GB of JSON")
 	flag.IntVar(&o.repeat, "repeat", 5, "measurements of each kind; their median is shown")
 	flag.DurationVar(&o.settle, "settle", 80*time.Second, "how long after the last row everything is in segments")
 	flag.StringVar(&o.json, "json", "", "also write all numbers to this file")
 	flag.BoolVar(&o.packages, "packages", true, "run the packages' own benchmarks as well")
-	flag.BoolVar(&o.ingest, "ingest", false, "measure ingestion alone, and leave out the queries, the packages and the keys")
+	flag.BoolVar(&o.ingest, "ingest", false, "measure ingestion alone: leave out queries, keys and packages")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, o)
@@ -66,20 +69,20 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}
 	progress("server, key, cluster and tables")
-	own, err := walk.Serve(ctx, o.server)
+	s, end, err := serve(ctx, o.server)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		own.Kill()
-		err = errors.Join(err, own.Remove())
-	}()
-	s, err := open(ctx, own)
-	if err != nil {
-		return err
+	defer func() { err = errors.Join(err, end()) }()
+	var off *site
+	if o.unsealed != "" {
+		var end func() error
+		if off, end, err = serve(ctx, o.unsealed); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, end()) }()
 	}
-	defer s.Close()
-	if err := measure(ctx, s, o, r); err != nil {
+	if err := measure(ctx, s, off, o, r); err != nil {
 		return err
 	}
 	if o.json != "" {
@@ -90,31 +93,39 @@ func run(ctx context.Context, o options) (err error) {
 	return r.print(os.Stdout)
 }
 
+// serve starts a program as a server with a key, a cluster and tables. end
+// stops it and removes all of it.
+func serve(ctx context.Context, program string) (s *site, end func() error, err error) {
+	own, err := walk.Serve(ctx, program)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s, err = open(ctx, own); err != nil {
+		own.Kill()
+		return nil, nil, errors.Join(err, own.Remove())
+	}
+	return s, func() error {
+		s.Close()
+		own.Kill()
+		return own.Remove()
+	}, nil
+}
+
 // measure fills the report. Few rows come first, so that a rotation with few
 // can be put beside one with many.
-func measure(ctx context.Context, s *site, o options, r *report) (err error) {
-	if o.ingest {
-		return measureIngest(ctx, s, o, r)
+func measure(ctx context.Context, s, off *site, o options, r *report) (err error) {
+	if !o.ingest {
+		progress("rotation with few rows")
+		if _, err := s.upload(ctx, s.small, newLogs(2, 1000).rows(), false); err != nil {
+			return err
+		}
+		if r.RotateFew, err = s.rotations(ctx, o.repeat); err != nil {
+			return err
+		}
 	}
-	progress("rotation with few rows")
-	if _, err := s.upload(ctx, s.small, newLogs(2, 1000), false); err != nil {
+	if err := ingestAll(ctx, s, off, o, r); err != nil || o.ingest {
 		return err
 	}
-	if r.RotateFew, err = s.rotations(ctx, o.repeat); err != nil {
-		return err
-	}
-
-	progress("%d rows, as they come", o.rows/4)
-	if r.Plain, err = s.ingest(ctx, s.small, newLogs(3, o.rows/4), false); err != nil {
-		return err
-	}
-	progress("%d rows, packed", o.rows)
-	before := s.used()
-	if r.Packed, err = s.ingest(ctx, s.large, newLogs(1, o.rows), true); err != nil {
-		return err
-	}
-	ready := time.Now().Add(o.settle)
-
 	progress("the same rows in plain Parquet")
 	base, err := newBaseline(ctx, newLogs(1, o.rows))
 	if err != nil {
@@ -122,23 +133,13 @@ func measure(ctx context.Context, s *site, o options, r *report) (err error) {
 	}
 	defer base.close()
 	r.PlainBytes = base.bytes
-	progress("until all rows are in segments")
-	select {
-	case <-time.After(time.Until(ready)):
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	r.settled(before, s.used())
-	if r.SegmentBytes, r.JournalBytes, err = s.stored(); err != nil {
-		return err
-	}
 	progress("rotation with all rows")
 	if r.RotateMany, err = s.rotations(ctx, o.repeat); err != nil {
 		return err
 	}
 	for _, q := range questions(newLogs(1, o.rows)) {
 		progress("query: %s", q.name)
-		answer, err := s.ask(ctx, base, q, o.repeat)
+		answer, err := ask(ctx, s, off, base, q, o.repeat)
 		if err != nil {
 			return fmt.Errorf("query %q: %w", q.name, err)
 		}
@@ -154,17 +155,47 @@ func measure(ctx context.Context, s *site, o options, r *report) (err error) {
 	return nil
 }
 
-// measureIngest uploads all rows both ways, and waits until they are in segments.
-func measureIngest(ctx context.Context, s *site, o options, r *report) (err error) {
+// shares is into how many parts rows are cut, so that the two servers that are
+// compared take turns on a machine that others use too.
+const shares = 4
+
+// ingestAll uploads rows in both ways and waits until they are in segments.
+func ingestAll(ctx context.Context, s, off *site, o options, r *report) (err error) {
 	for _, way := range []struct {
-		name   string
-		packed bool
-		into   *ingested
-	}{{"as they come", false, &r.Plain}, {"packed", true, &r.Packed}} {
-		progress("%d rows, %s", o.rows, way.name)
-		before := s.used()
-		if *way.into, err = s.ingest(ctx, s.large, newLogs(1, o.rows), way.packed); err != nil {
-			return err
+		what     string
+		packed   bool
+		rows     int
+		into     *ingested
+		unsealed *ingested
+	}{
+		{"as they come", false, o.rows / 2, &r.Plain, &r.Unsealed.Plain},
+		{"packed", true, o.rows, &r.Packed, &r.Unsealed.Packed},
+	} {
+		progress("%d rows, %s", way.rows, way.what)
+		l := newLogs(1, way.rows)
+		var before [2]usage
+		for i, at := range []*site{s, off} {
+			if at != nil {
+				before[i] = at.used()
+			}
+		}
+		for n := range shares {
+			rows := l.share((way.rows*(n+1))/shares - way.rows*n/shares)
+			for i, at := range []*site{s, off} {
+				if at == nil {
+					continue
+				}
+				into, to := []*ingested{way.into, way.unsealed}[i], at.small
+				if way.packed {
+					to = at.large
+				}
+				if err := at.ingest(ctx, into, to, rows, way.packed); err != nil {
+					return err
+				}
+			}
+		}
+		if way.into.Rows != way.rows {
+			return fmt.Errorf("%d rows acknowledged of %d", way.into.Rows, way.rows)
 		}
 		progress("until all rows are in segments")
 		select {
@@ -172,8 +203,10 @@ func measureIngest(ctx context.Context, s *site, o options, r *report) (err erro
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		now := s.used()
-		way.into.Settled, way.into.Memory = now.cpu()-before.cpu(), now
+		way.into.settled(before[0], s)
+		if off != nil {
+			way.unsealed.settled(before[1], off)
+		}
 	}
 	r.SegmentBytes, r.JournalBytes, err = s.stored()
 	return err

@@ -16,32 +16,35 @@ import (
 // A question is asked of the server in its language, and of the engine beside
 // it with the statement that this compiles to, and with SQL as a person would
 // write it for an engine that has no sealing, no language and no other process.
-type question struct{ name, kql, sql string }
+type question struct {
+	name, kql, sql string
+	narrow         bool // reads so little that what every query costs shows
+}
 
 func questions(l *logs) []question {
 	from, to := l.at(3.4/7), l.at(3.4/7).Add(7*time.Hour)
 	return []question{
 		{"count by hour",
 			large + ` | summarize count() by bin(TimeGenerated, 1h)`,
-			`SELECT date_trunc('hour', Time), count(*) FROM logs GROUP BY ALL`},
+			`SELECT date_trunc('hour', Time), count(*) FROM logs GROUP BY ALL`, true},
 		{"substring",
 			large + ` | where Message contains "policy ` + needle + `" | count`,
-			`SELECT count(*) FROM logs WHERE Message ILIKE '%policy ` + needle + `%'`},
+			`SELECT count(*) FROM logs WHERE Message ILIKE '%policy ` + needle + `%'`, false},
 		{"top 10 with a filter",
 			large + ` | where Level == "Error" | summarize Events = count() by Computer | top 10 by Events`,
-			`SELECT Computer, count(*) FROM logs WHERE Level = 'Error' GROUP BY ALL ORDER BY 2 DESC LIMIT 10`},
+			`SELECT Computer, count(*) FROM logs WHERE Level = 'Error' GROUP BY ALL ORDER BY 2 DESC LIMIT 10`, true},
 		{"one user, 7 hours, all columns",
 			fmt.Sprintf(large+` | where TimeGenerated between (datetime(%s) .. datetime(%s)) and UserPrincipalName == %q`, from.Format(time.RFC3339), to.Format(time.RFC3339), l.frequent()),
-			fmt.Sprintf(`SELECT * EXCLUDE TimeGenerated FROM logs WHERE Time BETWEEN TIMESTAMP '%s' AND TIMESTAMP '%s' AND UserPrincipalName = '%s'`, from.Format(time.DateTime), to.Format(time.DateTime), l.frequent())},
+			fmt.Sprintf(`SELECT * EXCLUDE TimeGenerated FROM logs WHERE Time BETWEEN TIMESTAMP '%s' AND TIMESTAMP '%s' AND UserPrincipalName = '%s'`, from.Format(time.DateTime), to.Format(time.DateTime), l.frequent()), true},
 		{"group by a JSON field",
 			large + ` | summarize count() by tostring(Properties.app)`,
-			`SELECT json_extract_string(Properties, '$.app'), count(*) FROM logs GROUP BY ALL`},
+			`SELECT json_extract_string(Properties, '$.app'), count(*) FROM logs GROUP BY ALL`, false},
 		{"regex",
 			large + ` | where Message matches regex @"status 50[03] in 2\d{3}ms" | count`,
-			`SELECT count(*) FROM logs WHERE regexp_matches(Message, 'status 50[03] in 2\d{3}ms')`},
+			`SELECT count(*) FROM logs WHERE regexp_matches(Message, 'status 50[03] in 2\d{3}ms')`, false},
 		{"one word",
 			large + ` | where Message has "timeout" | count`,
-			`SELECT count(*) FROM logs WHERE regexp_matches(Message, '(?i)\btimeout\b')`},
+			`SELECT count(*) FROM logs WHERE regexp_matches(Message, '(?i)\btimeout\b')`, false},
 	}
 }
 
@@ -63,34 +66,46 @@ func (a *answer) add(n int64) {
 // plain Parquet, and of SQL written by hand.
 type asked struct {
 	Name                              string
+	Narrow                            bool
 	Rows                              int
 	Cold, Warm                        []time.Duration
+	UnsealedCold, UnsealedWarm        []time.Duration // of the server that seals nothing
 	PlainCold, PlainWarm, HandWritten []time.Duration
 }
 
 // ask measures one question: once of a worker that has just begun, then in
-// turns of the worker and of the engine beside it.
-func (s *site) ask(ctx context.Context, base *baseline, q question, repeat int) (asked, error) {
-	out := asked{Name: q.name}
-	if err := s.restart(ctx); err != nil {
-		return out, err
-	}
+// turns of the worker, of that of the server that seals nothing, if there is
+// one, and of the engine beside them.
+func ask(ctx context.Context, s, off *site, base *baseline, q question, repeat int) (asked, error) {
+	out := asked{Name: q.name, Narrow: q.narrow}
 	same, err := base.compiled(q)
 	if err != nil {
 		return out, err
 	}
 	byHand := base.byHand(q)
-	took, body, err := s.query(ctx, q.kql)
-	if err != nil {
-		return out, err
-	}
-	out.Cold = append(out.Cold, took)
-	ours, err := answerOf(body)
-	if err != nil {
-		return out, err
+	var ours answer
+	for _, at := range []struct {
+		*site
+		cold *[]time.Duration
+	}{{s, &out.Cold}, {off, &out.UnsealedCold}} {
+		if at.site == nil {
+			continue
+		}
+		if err := at.restart(ctx); err != nil {
+			return out, err
+		}
+		took, body, err := at.query(ctx, q.kql)
+		if err != nil {
+			return out, err
+		}
+		*at.cold = append(*at.cold, took)
+		if ours, err = answerOf(body); err != nil {
+			return out, err
+		}
 	}
 	out.Rows = ours.rows
-	if took, err = base.cold(ctx, same); err != nil {
+	took, err := base.cold(ctx, same)
+	if err != nil {
 		return out, err
 	}
 	out.PlainCold = append(out.PlainCold, took)
@@ -99,6 +114,12 @@ func (s *site) ask(ctx context.Context, base *baseline, q question, repeat int) 
 			return out, err
 		}
 		out.Warm = append(out.Warm, took)
+		if off != nil {
+			if took, _, err = off.query(ctx, q.kql); err != nil {
+				return out, err
+			}
+			out.UnsealedWarm = append(out.UnsealedWarm, took)
+		}
 		if took, err = base.expect(ctx, same, ours); err != nil {
 			return out, err
 		}

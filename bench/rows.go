@@ -28,7 +28,7 @@ const needle = "HOLD-K41"
 // give the same rows.
 type logs struct {
 	*rand.Rand
-	n                     int
+	n, made               int
 	start                 time.Time
 	hosts, people         []string
 	events                []int
@@ -71,14 +71,37 @@ func (l *logs) at(part float64) time.Time {
 
 // rows yields each row as JSON. It may be used once; the bytes belong to the
 // loop's body until it goes on.
-func (l *logs) rows() iter.Seq[[]byte] {
+func (l *logs) rows() iter.Seq[[]byte] { return l.next(l.n) }
+
+// next yields the next n rows of those that are left.
+func (l *logs) next(n int) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		b := make([]byte, 0, 2<<10)
-		for i := range l.n {
-			b = l.row(b[:0], l.at(float64(i)/float64(l.n)).Add(time.Duration(l.IntN(2_000_000))*time.Microsecond))
+		for range n {
+			b = l.row(b[:0], l.at(float64(l.made)/float64(l.n)).Add(time.Duration(l.IntN(2_000_000))*time.Microsecond))
+			l.made++
 			if !yield(b) {
 				return
 			}
+		}
+	}
+}
+
+// share makes the next n rows and returns them, to be sent more than once.
+func (l *logs) share(n int) iter.Seq[[]byte] {
+	var all []byte
+	ends := make([]int, 0, n)
+	for row := range l.next(n) {
+		all = append(all, row...)
+		ends = append(ends, len(all))
+	}
+	return func(yield func([]byte) bool) {
+		from := 0
+		for _, end := range ends {
+			if !yield(all[from:end]) {
+				return
+			}
+			from = end
 		}
 	}
 }

@@ -80,6 +80,7 @@ type Evidence interface {
 type server struct {
 	Deps
 	pageKey [32]byte // of the tokens of pages
+	intake  intake   // of rows
 }
 
 // New returns the handler of every face.
@@ -88,7 +89,7 @@ func New(d Deps) http.Handler {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	d.Domain = strings.ToLower(d.Domain)
-	s := &server{Deps: d}
+	s := &server{Deps: d, intake: newIntake()}
 	rand.Read(s.pageKey[:]) // never fails
 	return newRouter(s, s.faces())
 }

@@ -114,6 +114,15 @@ func (s *server) collect(w http.ResponseWriter, r *http.Request) error {
 	}
 	// The length is part of what was signed; a body without one is read first.
 	length := r.ContentLength
+	weight := length
+	if weight < 0 {
+		weight = maxCollected
+	}
+	leave, err := s.intake.enter(r.Context(), 2*weight) // rows are written anew for their table
+	if err != nil {
+		return err
+	}
+	defer leave()
 	var body []byte
 	if length < 0 {
 		if body, err = s.collected(r); err != nil {

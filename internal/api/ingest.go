@@ -77,6 +77,15 @@ func (s *server) ingest(w http.ResponseWriter, r *http.Request) error {
 	if q.Length > maxRows {
 		return tooLong()
 	}
+	weight := q.Length
+	if weight < 0 || q.Encoding != "" {
+		weight = maxRows // what it unpacks to is not known yet
+	}
+	leave, err := s.intake.enter(r.Context(), weight)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := s.Ingest.Ingest(r.Context(), q); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return tooLong()

@@ -25,7 +25,7 @@ type Request struct {
 	Rule     control.Rule
 	Stream   string
 	Encoding string // "" or "gzip"
-	Length   int64 // of Body; 0 if it is not known
+	Length   int64  // of Body; 0 if it is not known
 	Body     io.Reader
 }
 

@@ -1,13 +1,10 @@
 package seal
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha512"
 	"encoding/binary"
-
-	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // Numbers of the construction. They are on disk: never change one.
@@ -58,23 +55,15 @@ func derive(k *Key, label string, salt, context []byte) (box, Commitment, error)
 		}
 		defer clear(out)
 		if label == labelOuter {
-			b.aead, err = chacha20poly1305.New(out[:KeySize])
+			b.aead, err = newOuter(out[:KeySize])
 		} else {
-			b.aead, err = newGCM(out[:KeySize])
+			b.aead, err = newInner(out[:KeySize])
 		}
 		copy(b.base[:], out[KeySize:])
 		copy(c[:], out[KeySize+nonceSize:])
 		return err
 	})
 	return b, c, err
-}
-
-func newGCM(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
 }
 
 // nonce sets n to the nonce of record i. The counter is XORed into the base, so

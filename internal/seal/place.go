@@ -9,8 +9,6 @@ import (
 
 // Numbers of the format. They are on disk: never change one.
 const (
-	version = 1
-
 	purposeInner = 1
 	purposeOuter = 2
 	purposeMAC   = 3

@@ -91,6 +91,9 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 		return err
 	}
 
+	if !seal.Sealing {
+		log.Error("this program stores everything as it is: it is for benchmarks alone")
+	}
 	w, err := newWorker(start, folder, keeper, log)
 	if err != nil {
 		return err
