@@ -148,54 +148,15 @@ func TestARevokedKeyStaysRevokedOverARestart(t *testing.T) {
 	s.light(noticed, 10)
 }
 
-func TestADeletedKeyIsObeyedAtOnceAndARecoveredOne(t *testing.T) {
-	t.Parallel()
-	s := linked(t)
-	s.mustSend("a", 10)
-	worker := s.worker()
-	_, err := s.keys().DeleteKey(t.Context(), keyName, nil)
-	must(t, err)
-	s.dark(noticed, worker)
-	eventually(t, limit, "the key can be recovered", func() error {
-		_, err := s.keys().RecoverDeletedKey(t.Context(), keyName, nil)
-		return err
-	})
-	s.light(noticed, 10)
-}
-
-func TestAnIdentityWithoutItsRoleRevokes(t *testing.T) {
-	t.Parallel()
-	s := linked(t)
-	s.mustSend("a", 10)
-	worker := s.worker()
-	principal := s.cluster().PrincipalID
-	s.ungrant(s.VaultID, principal)
-	s.dark(probed, worker)
-	if reason := s.cluster().Logkeep.KeyState.Reason; !strings.Contains(reason, "403") {
-		t.Errorf("the reason is %q", reason)
-	}
-	s.grant(s.VaultID, client.RoleCryptoServiceUser, principal)
-	s.light(probed, 10)
-}
-
 func TestARecoveredVaultNeedsItsRolesAgain(t *testing.T) {
 	t.Parallel()
 	s := linked(t)
 	s.mustSend("a", 10)
 	worker := s.worker()
 	principal := s.cluster().PrincipalID
-	_, err := s.vaults().Delete(t.Context(), group, "kv-1", nil)
-	must(t, err)
+	s.deleteVault()
 	s.dark(noticed, worker)
-	poller, err := s.vaults().BeginCreateOrUpdate(t.Context(), group, "kv-1", armkeyvault.VaultCreateOrUpdateParameters{
-		Location: to.Ptr(location),
-		Properties: &armkeyvault.VaultProperties{
-			TenantID: &s.TenantID, SKU: &armkeyvault.SKU{Family: to.Ptr(armkeyvault.SKUFamilyA), Name: to.Ptr(armkeyvault.SKUNameStandard)},
-			CreateMode: to.Ptr(armkeyvault.CreateModeRecover),
-		},
-	}, nil)
-	_, err = client.Wait(t.Context(), poller, err)
-	must(t, err)
+	s.recoverVault()
 	if left := s.roles(s.VaultID, principal); len(left) != 0 {
 		t.Fatalf("the roles at the vault outlived it: %v", left)
 	}

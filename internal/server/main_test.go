@@ -7,12 +7,14 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
 	"testing"
 	"time"
 
+	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/server"
 	"logkeep/internal/worker"
@@ -47,6 +49,7 @@ func TestMain(m *testing.M) {
 		c.Out, c.Log = os.Stdout, log
 		end(server.Run(ctx, c))
 	}
+	net.DefaultResolver = names.resolver()
 	// The tests mostly wait for other processes.
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		end(err)
@@ -71,6 +74,8 @@ type setting struct {
 	Policy                   keyring.Policy
 	Flush                    wire.Flush
 	Spool                    int64
+	Vaults                   []kek.Suffix
+	VaultRoots               []byte
 }
 
 // quick are the shortest bounds that a policy may have.
@@ -88,7 +93,7 @@ func (s setting) config() server.Config {
 		s.Policy = quick
 	}
 	return server.Config{
-		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Swap: server.WarnOfSwap,
+		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Vaults: s.Vaults, VaultRoots: s.VaultRoots, Swap: server.WarnOfSwap,
 		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
 	}
 }

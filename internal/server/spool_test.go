@@ -27,10 +27,16 @@ import (
 // whenRevoked sets what becomes of rows while the key can't be used.
 func (s *site) whenRevoked(mode string) {
 	s.t.Helper()
+	s.logkeep(map[string]any{"ingestionWhenRevoked": mode})
+}
+
+// logkeep changes settings of the cluster that are Logkeep's own.
+func (s *site) logkeep(settings map[string]any) {
+	s.t.Helper()
 	c, err := armresources.NewClient(s.SubscriptionID, s.Credential(), s.ARM())
 	must(s.t, err)
 	poller, err := c.BeginUpdateByID(s.t.Context(), s.ClusterID, "2025-07-01", armresources.GenericResource{
-		Properties: map[string]any{"logkeep": map[string]any{"ingestionWhenRevoked": mode}},
+		Properties: map[string]any{"logkeep": settings},
 	}, nil)
 	_, err = client.Wait(s.t.Context(), poller, err)
 	must(s.t, err)

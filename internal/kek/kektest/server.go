@@ -83,7 +83,14 @@ func (c credential) GetToken(ctx context.Context, _ policy.TokenRequestOptions) 
 func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	v.mu.Lock()
-	authorised := v.valid[token] && v.tokens != "refused"
+	valid := v.valid[token]
+	if v.strangers != nil && token != "" && !valid {
+		if _, seen := v.strangers[token]; !seen {
+			v.strangers[token] = true
+		}
+		valid = v.strangers[token]
+	}
+	authorised := valid && v.tokens != "refused"
 	proxied := v.fault.Status == http.StatusUnauthorized
 	v.mu.Unlock()
 	if proxied {
@@ -91,7 +98,8 @@ func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !authorised {
-		w.Header().Set("WWW-Authenticate", Challenge)
+		_, parent, _ := strings.Cut(v.uri, ".")
+		w.Header().Set("WWW-Authenticate", strings.Replace(Challenge, "example.com", parent, 1))
 		fail(w, http.StatusUnauthorized, "Unauthorized", "", "AKV10000: Request is missing a Bearer or PoP token.")
 		return
 	}
@@ -100,7 +108,7 @@ func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "NotFound", "", "no such path")
 		return
 	}
-	id := kek.ID{VaultURI: URI, Name: part[0], Version: part[1]}
+	id := kek.ID{VaultURI: v.uri, Name: part[0], Version: part[1]}
 	op := map[string]string{"": "get", "wrapkey": "wrap", "unwrapkey": "unwrap"}[strings.Join(part[2:], "/")]
 	var body struct{ Alg, Value string }
 	if r.Method == http.MethodPost && json.NewDecoder(r.Body).Decode(&body) != nil {
@@ -117,7 +125,7 @@ func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", fmt.Sprint(int(answer.after.Seconds())))
 		}
 		if answer.status/100 == 3 {
-			w.Header().Set("Location", URI+"/elsewhere")
+			w.Header().Set("Location", v.uri+"/elsewhere")
 		}
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(answer.status)

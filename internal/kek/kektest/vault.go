@@ -52,6 +52,8 @@ type Vault struct {
 	serial   int
 	valid    map[string]bool // tokens that the server takes
 	fresh    int             // tokens that were asked for with kek.Fresh
+
+	strangers map[string]bool // tokens of other issuers, and whether they are taken; nil: none is
 }
 
 type key struct {
@@ -80,7 +82,7 @@ type Answer struct {
 // New makes an empty vault in which everything is permitted.
 func New() *Vault { return NewAt(URI) }
 
-// NewAt is New for a vault at another address. It can't be served.
+// NewAt is New for a vault at another address. Who serves it sees to the name.
 func NewAt(uri string) *Vault {
 	return &Vault{
 		uri: uri, keys: map[string]*key{}, calls: map[string]int{}, valid: map[string]bool{},
@@ -227,9 +229,19 @@ func (v *Vault) Tokens(how string) {
 	defer v.mu.Unlock()
 	if how == "expired" {
 		clear(v.valid)
+		for token := range v.strangers {
+			v.strangers[token] = false
+		}
 		return
 	}
 	v.tokens = how
+}
+
+// Trust has a served vault take tokens of whatever issuer.
+func (v *Vault) Trust() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.strangers = map[string]bool{}
 }
 
 // Calls tells how often an operation was asked for: get, wrap, unwrap.
