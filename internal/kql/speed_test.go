@@ -1,6 +1,7 @@
 package kql
 
 import (
+	"fmt"
 	"testing"
 
 	"logkeep/internal/schema"
@@ -34,6 +35,35 @@ SigninLogs
 | sort by Failures desc`
 	for b.Loop() {
 		p, err := Compile(q, wide{}, Options{Now: 639028334450000000})
+		if err != nil {
+			b.Fatal(err)
+		}
+		p.Statement(func(Source) string { return "(t)" })
+	}
+}
+
+type thousand struct{}
+
+func (thousand) Tables() (out []string) {
+	for i := range 1000 {
+		out = append(out, fmt.Sprintf("T%d", i))
+	}
+	return out
+}
+
+func (thousand) Table(name string) (schema.Table, bool) {
+	t := schema.Table{Name: schema.TableName(name), Columns: []schema.Column{{Name: "TimeGenerated", Type: schema.DateTime}}}
+	for i := range 30 {
+		t.Columns = append(t.Columns, schema.Column{Name: fmt.Sprintf("%s_%d", name, i), Type: schema.String})
+	}
+	return t, name[0] == 'T'
+}
+
+// BenchmarkUnionOfAll compiles a union of a thousand tables that have one
+// column in common: work must grow with their columns, not with its square.
+func BenchmarkUnionOfAll(b *testing.B) {
+	for b.Loop() {
+		p, err := Compile(`union withsource = T * | where TimeGenerated > ago(1d) | summarize count() by T`, thousand{}, Options{Now: 639028334450000000})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -110,7 +110,6 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 		})
 	}
 	u := &plan.Union{}
-	open := false
 	if with != "" {
 		u.Cols = append(u.Cols, b.column(with, schema.String))
 	}
@@ -131,35 +130,37 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 		bag := b.column("bag", schema.Dynamic)
 		u.Cols, out.bag = append(slices.Clone(u.Cols), bag), &bag
 	}
-	for i, t := range in {
-		open = open || t.open
-		out.known = out.known || t.known
-		p := &plan.Project{In: t.rel}
+	at := make(map[key]plan.ID, len(order))
+	for i, k := range order {
 		if with != "" {
-			p.Items = append(p.Items, plan.Item{Col: b.column(with, schema.String), Value: &plan.Const{T: schema.String, Value: sources[i]}})
+			i++
 		}
-		mine := make(map[string]plan.Column, len(t.cols))
-		for _, c := range t.cols {
-			mine[c.Name] = c
-		}
-		for _, k := range order {
-			var x plan.Expr
-			if c, ok := mine[k.name]; ok && c.Type == k.t {
-				x = &plan.Col{Column: c}
-			} else {
-				x = null(k.t)
-			}
-			p.Items = append(p.Items, plan.Item{Col: b.column(k.name, k.t), Value: x})
-		}
-		switch {
-		case t.bag != nil:
-			p.Items = append(p.Items, plan.Item{Col: b.column("bag", schema.Dynamic), Value: &plan.Col{Column: *t.bag}})
-		case out.bag != nil:
-			p.Items = append(p.Items, plan.Item{Col: b.column("bag", schema.Dynamic), Value: null(schema.Dynamic)})
-		}
-		u.In = append(u.In, p)
+		at[k] = u.Cols[i].ID
 	}
-	out.open = open
+	for i, t := range in {
+		out.open, out.known = out.open || t.open, out.known || t.known
+		p, from := &plan.Project{In: t.rel}, make(map[plan.ID]plan.ID, len(t.cols))
+		add := func(to plan.ID, name string, typ schema.Type, x plan.Expr) {
+			c := b.column(name, typ)
+			p.Items = append(p.Items, plan.Item{Col: c, Value: x})
+			from[to] = c.ID
+		}
+		if with != "" {
+			add(u.Cols[0].ID, with, schema.String, &plan.Const{T: schema.String, Value: sources[i]})
+		}
+		seen := make(map[key]bool, len(t.cols))
+		for _, c := range t.cols {
+			k := key{c.Name, c.Type}
+			if to, ok := at[k]; ok && !seen[k] {
+				seen[k] = true
+				add(to, c.Name, c.Type, &plan.Col{Column: c})
+			}
+		}
+		if t.bag != nil {
+			add(out.bag.ID, "bag", schema.Dynamic, &plan.Col{Column: *t.bag})
+		}
+		u.In, u.From = append(u.In, p), append(u.From, from)
+	}
 	return out
 }
 

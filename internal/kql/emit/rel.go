@@ -207,8 +207,18 @@ func (e *emitter) union(r *plan.Union) string {
 	parts := make([]string, len(r.In))
 	for i, in := range r.In {
 		cols := make([]string, 0, len(r.Cols))
-		for _, c := range in.Columns() {
-			cols = append(cols, name(c.ID))
+		if r.From == nil {
+			for _, c := range in.Columns() {
+				cols = append(cols, name(c.ID))
+			}
+		} else {
+			for _, c := range r.Cols {
+				if from, has := r.From[i][c.ID]; has {
+					cols = append(cols, name(from))
+				} else {
+					cols = append(cols, e.constant(&plan.Const{T: c.Type}))
+				}
+			}
 		}
 		if len(cols) == 0 {
 			cols = []string{"1 AS z"}

@@ -66,11 +66,11 @@ func rowByRow(r Rel, time ID) ([]*Scan, bool) {
 		return rowByRow(r.In, time)
 	case *Union:
 		var all []*Scan
-		for _, in := range r.In {
+		for i, in := range r.In {
 			id := time
-			for i, c := range r.Cols {
-				if c.ID == time {
-					id = in.Columns()[i].ID
+			for _, it := range r.Items(i) {
+				if it.Col.ID == time {
+					id = it.Value.(*Col).ID
 				}
 			}
 			scans, ok := rowByRow(in, id)

@@ -164,6 +164,19 @@ func (p *pruner) values(r Rel) {
 
 // union drops a column from all inputs where they are projections that name it.
 func (p *pruner) union(r *Union, need needs) {
+	if r.From != nil {
+		r.Cols = slices.DeleteFunc(slices.Clone(r.Cols), func(c Column) bool { return !need[c.ID] })
+		for i, in := range r.In {
+			n := needs{}
+			for to, from := range r.From[i] {
+				if need[to] {
+					n[from] = true
+				}
+			}
+			p.rel(in, n)
+		}
+		return
+	}
 	all := true
 	for _, in := range r.In {
 		_, ok := in.(*Project)

@@ -67,10 +67,13 @@ type (
 		Left, Right Rel
 		On          []Expr // all must be true
 	}
-	// A Union is all rows of its inputs, which have the same number of columns.
+	// A Union is all rows of its inputs. From says for each input which of its
+	// columns the union's are; a column that is not there is null, or empty.
+	// Where From is nil, inputs have the same columns in the same order.
 	Union struct {
 		Cols []Column
 		In   []Rel
+		From []map[ID]ID
 	}
 	// An Unnest answers a row for each element of the longest of Lists.
 	Unnest struct {
@@ -197,6 +200,28 @@ func (r *Join) Columns() []Column {
 		return r.Right.Columns()
 	}
 	return concat(r.Left.Columns(), r.Right.Columns())
+}
+
+// Items says what the union's columns are in terms of an input's, as far as it
+// has them.
+func (r *Union) Items(input int) (out []Item) {
+	cols := r.In[input].Columns()
+	if r.From == nil {
+		for i, c := range cols {
+			out = append(out, Item{Col: r.Cols[i], Value: &Col{c}})
+		}
+		return out
+	}
+	byID := make(map[ID]Column, len(cols))
+	for _, c := range cols {
+		byID[c.ID] = c
+	}
+	for to, from := range r.From[input] {
+		if c, ok := byID[from]; ok {
+			out = append(out, Item{Col: Column{ID: to, Name: c.Name, Type: c.Type}, Value: &Col{c}})
+		}
+	}
+	return out
 }
 
 // Columns are those of the input, with the elements and the position behind.

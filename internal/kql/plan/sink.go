@@ -67,12 +67,8 @@ func sink(r Rel, f fact, uses map[*Shared]int) {
 			sink(r.Right, f, uses)
 		}
 	case *Union:
-		for _, in := range r.In {
-			var items []Item
-			for i, c := range in.Columns() {
-				items = append(items, Item{Col: r.Cols[i], Value: &Col{c}})
-			}
-			if f, ok := f.through(items); ok {
+		for i, in := range r.In {
+			if f, ok := f.through(r.Items(i)); ok {
 				sink(in, f, uses)
 			}
 		}
