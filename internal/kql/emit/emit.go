@@ -2,6 +2,7 @@ package emit
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,7 +102,48 @@ func SQL(r plan.Rel, cols []plan.Column, rel func(Source) string) (string, []any
 		b.WriteString("1")
 	}
 	b.WriteString(" FROM " + body)
-	return b.String(), e.args
+	return needed(b.String(), e.args)
+}
+
+// needed leaves parameters out that the statement does not mention: a function
+// may look at none of its arguments, and the engine wants no gap.
+func needed(sql string, args []any) (string, []any) {
+	used := make([]bool, len(args))
+	each := func(f func(from, to, n int)) {
+		for i := 0; i < len(sql); i++ {
+			if sql[i] != '$' {
+				continue
+			}
+			j, n := i+1, 0
+			for ; j < len(sql) && sql[j] >= '0' && sql[j] <= '9'; j++ {
+				n = n*10 + int(sql[j]-'0')
+			}
+			if n > 0 && n <= len(args) && strings.HasPrefix(sql[j:], "::VARCHAR") {
+				f(i, j, n)
+			}
+			i = j - 1
+		}
+	}
+	each(func(_, _, n int) { used[n-1] = true })
+	if !slices.Contains(used, false) {
+		return sql, args
+	}
+	var out []any
+	number := make([]int, len(args))
+	for i, a := range args {
+		if used[i] {
+			out = append(out, a)
+			number[i] = len(out)
+		}
+	}
+	var b strings.Builder
+	done := 0
+	each(func(from, to, n int) {
+		b.WriteString(sql[done:from] + "$" + strconv.Itoa(number[n-1]))
+		done = to
+	})
+	b.WriteString(sql[done:])
+	return b.String(), out
 }
 
 // name is what a column is called in SQL.
