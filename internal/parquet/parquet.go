@@ -156,6 +156,16 @@ func (p *Writer) group(recs []arrow.RecordBatch, rows int) error {
 	return group.Finish(0, p.groups-1)
 }
 
+// Append writes bytes that are not Parquet's between the groups and returns where
+// they begin. Readers of Parquet, who go by the footer, do not see them.
+func (p *Writer) Append(b []byte) (offset int64, err error) {
+	offset = p.at
+	return offset, p.write(b)
+}
+
+// Pair adds a key and its value to the footer.
+func (p *Writer) Pair(key, value string) error { return p.meta.AppendKeyValueMetadata(key, value) }
+
 // Close writes the footer. What the file is written to stays open.
 func (p *Writer) Close() error {
 	footer, err := p.meta.Finish()

@@ -38,6 +38,7 @@ type Reader struct {
 	index   map[string]int
 	groups  []Group
 	chunks  [][]span // by group and column
+	terms   termIndex
 }
 
 // A span is a range of the Parquet file.
@@ -56,6 +57,9 @@ func Open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 		return nil, fmt.Errorf("open segment %s: %w", info.ID, err)
 	}
 	if err := s.readGroups(); err != nil {
+		return nil, fmt.Errorf("open segment %s: %w", info.ID, err)
+	}
+	if err := s.readTerms(); err != nil {
 		return nil, fmt.Errorf("open segment %s: %w", info.ID, err)
 	}
 	return s, nil

@@ -56,6 +56,7 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	if err != nil {
 		return info, err
 	}
+	terms := newTermWriter(info.Columns)
 	info.Rows, info.Generation = int64(len(refs)), k.Generation
 	info.MinTime, info.MaxTime = times.at(refs[0]), times.at(refs[len(refs)-1])
 	for len(refs) > 0 {
@@ -66,7 +67,11 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 		if err := file.Group(recs, refs[:n]); err != nil {
 			return info, err
 		}
+		terms.group(recs, refs[:n])
 		refs = refs[n:]
+	}
+	if err := terms.end(file); err != nil {
+		return info, err
 	}
 	if err := file.Close(); err != nil {
 		return info, err
