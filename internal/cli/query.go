@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -18,6 +20,7 @@ import (
 func queryCommand(t terminal) *cobra.Command {
 	var server connection
 	var workspace, timespan, output string
+	var explain bool
 	c := &cobra.Command{
 		Use: "query -w WORKSPACE 'KQL'", Short: "Run a query",
 		Args: func(c *cobra.Command, args []string) error { return exactly(c, args, 1, "one query") },
@@ -45,6 +48,13 @@ func queryCommand(t terminal) *cobra.Command {
 				}
 				kql = string(b)
 			}
+			if explain {
+				result, spent, err := s.Explain(c.Context(), w.CustomerID, kql, timespan)
+				if err != nil {
+					return err
+				}
+				return errors.Join(printResult(t.out, result, output), printStatistics(t.err, spent))
+			}
 			result, err := s.RunQuery(c.Context(), w.CustomerID, kql, timespan)
 			if err != nil {
 				return err
@@ -55,6 +65,7 @@ func queryCommand(t terminal) *cobra.Command {
 	server.flags(c)
 	c.Flags().StringVarP(&workspace, "workspace", "w", "", "workspace: name, resource id or customer id")
 	c.Flags().StringVar(&timespan, "timespan", "", "only rows of this time: P1D, or 2026-01-01T00:00:00Z/2026-01-02T00:00:00Z")
+	c.Flags().BoolVar(&explain, "explain", false, "say on standard error how long it took and what of the storage was read")
 	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
 	return c
 }
@@ -102,6 +113,35 @@ func printResult(out io.Writer, result client.Result, form string) error {
 	}
 	_, err := fmt.Fprintf(out, "(%d rows)\n", len(result.Rows))
 	return err
+}
+
+// printStatistics tells what a query took.
+func printStatistics(out io.Writer, s client.Statistics) error {
+	ms := func(seconds float64) time.Duration {
+		return time.Duration(seconds * float64(time.Second)).Round(10 * time.Microsecond)
+	}
+	of := s.Storage
+	_, err := fmt.Fprintf(out, `time      %v: %v compiling, %v decrypting, %v executing
+segments  %d in the time range
+groups    %d of %d row groups read, the others ruled out by time or by terms
+bytes     %s of %s decrypted
+tail      %d rows not yet in segments
+`, ms(s.ExecutionTime), ms(s.CompileTime), ms(s.OpenTime), ms(s.ExecutionTime-s.CompileTime-s.OpenTime),
+		of.Segments, of.RowGroupsRead, of.RowGroups, size(of.OpenedBytes), size(of.SealedBytes), of.TailRows)
+	return err
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
 }
 
 // cell is a value as text: a string without its quotes, null as nothing.

@@ -162,6 +162,14 @@ func (w Want) indexes() []int {
 	return cols
 }
 
+// Size is how many bytes of the segment the wanted columns are.
+func (w Want) Size() (n int64) {
+	for _, c := range w.indexes() {
+		n += w.Segment.chunks[w.Group][c].size
+	}
+	return n
+}
+
 // Release gives images back. The caller must not use them afterwards.
 func (c *Cache) Release(images []*Image) {
 	c.mu.Lock()

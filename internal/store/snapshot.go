@@ -79,6 +79,23 @@ type Snapshot struct {
 	images   []*segment.Image
 	closed   bool // the store was, so nothing is known of the rows
 	released bool
+	needs    []segment.Need
+	use      Use
+}
+
+// Use is how much of a table its readers were spared.
+type Use struct {
+	Segments int   // in the range of time
+	Groups   int   // row groups of them
+	Read     int   // of these, that may have wanted rows
+	Bytes    int64 // sealed, of all columns of all groups
+	Opened   int64 // of the columns that were wanted, of the groups that were read
+	Tail     int64 // rows that were not in segments
+}
+
+// Add adds up two uses.
+func (u Use) Add(v Use) Use {
+	return Use{u.Segments + v.Segments, u.Groups + v.Groups, u.Read + v.Read, u.Bytes + v.Bytes, u.Opened + v.Opened, u.Tail + v.Tail}
 }
 
 // Snapshot returns the rows of a table from from to to, both included; 0 is an
@@ -128,25 +145,43 @@ func (p *Snapshot) Tail() []arrow.RecordBatch {
 	return recs
 }
 
-// Files returns the snapshot's rows as files for the engine, with at least the
-// named columns, as far as the rows have them, and TimeGenerated. Rows written
-// before a table got a column lie in files that lack it. Files may be called
-// more than once, not concurrently.
-func (p *Snapshot) Files(ctx context.Context, columns []string) ([]File, error) {
+// Need tells what is true of every row that is wanted. Files leaves out what it
+// knows to have none; it may still give rows that are not wanted.
+func (p *Snapshot) Need(needs []segment.Need) { p.needs = needs }
+
+// An Extent is some rows and the times between which they lie.
+type Extent struct {
+	First, Last schema.Ticks
+	Rows        int64
+}
+
+// Extents tells where the snapshot's rows lie, roughly.
+func (p *Snapshot) Extents() []Extent {
+	var all []Extent
+	for _, g := range p.segments {
+		all = append(all, Extent{g.info.MinTime, g.info.MaxTime, g.info.Rows})
+	}
+	for _, v := range p.views {
+		all = append(all, Extent{v.first, v.last, v.rows})
+	}
+	return all
+}
+
+// Use tells what the last call of Files has read.
+func (p *Snapshot) Use() Use { return p.use }
+
+// Files returns the snapshot's rows that are not before since as files for the
+// engine, with at least the named columns, as far as the rows have them, and
+// TimeGenerated. Rows written before a table got a column lie in files that
+// lack it. Files may be called more than once, not concurrently.
+func (p *Snapshot) Files(ctx context.Context, columns []string, since schema.Ticks) ([]File, error) {
 	if p.closed {
 		return nil, ErrClosed
 	}
-	var wants []segment.Want
-	for _, g := range p.segments {
-		r, err := g.open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for i, group := range r.Groups() {
-			if segment.Overlaps(group.MinTime, group.MaxTime, p.from, p.to) {
-				wants = append(wants, segment.Want{Segment: r, Group: i, Columns: columns})
-			}
-		}
+	p.use = Use{}
+	wants, err := p.wants(ctx, columns, max(p.from, since))
+	if err != nil {
+		return nil, err
 	}
 	images, err := p.s.cfg.Cache.Acquire(ctx, wants)
 	if err != nil {
@@ -161,6 +196,10 @@ func (p *Snapshot) Files(ctx context.Context, columns []string) ([]File, error) 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if !segment.Overlaps(v.first, v.last, max(p.from, since), p.to) {
+			continue
+		}
+		p.use.Tail += v.rows
 		f, err := v.tail()
 		if err != nil {
 			return nil, err
@@ -168,6 +207,33 @@ func (p *Snapshot) Files(ctx context.Context, columns []string) ([]File, error) 
 		files = append(files, File{f.Path(), f.Columns(), f.Rows()})
 	}
 	return files, nil
+}
+
+// wants lists the row groups to read.
+func (p *Snapshot) wants(ctx context.Context, columns []string, from schema.Ticks) (wants []segment.Want, err error) {
+	for _, g := range p.segments {
+		if !segment.Overlaps(g.info.MinTime, g.info.MaxTime, from, p.to) {
+			continue
+		}
+		r, err := g.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		groups, err := r.Wanted(ctx, from, p.to, p.needs)
+		if err != nil {
+			return nil, err
+		}
+		p.use.Segments++
+		p.use.Groups += len(r.Groups())
+		p.use.Read += len(groups)
+		p.use.Bytes += g.info.Bytes
+		for _, group := range groups {
+			w := segment.Want{Segment: r, Group: group, Columns: columns}
+			p.use.Opened += w.Size()
+			wants = append(wants, w)
+		}
+	}
+	return wants, nil
 }
 
 // Release gives back what the snapshot holds. Its files must not be opened

@@ -141,7 +141,7 @@ func flush(t testing.TB, s *store.Store) {
 func ids(t testing.TB, p *store.Snapshot) map[int]int {
 	t.Helper()
 	found := map[int]int{}
-	files, err := p.Files(context.Background(), []string{"Id"})
+	files, err := p.Files(context.Background(), []string{"Id"}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestColumnsAddedLater(t *testing.T) {
 		t.Helper()
 		p := s.Snapshot("w", "T_CL", 0, 0)
 		defer p.Release()
-		files, err := p.Files(t.Context(), []string{"Id", "Added"})
+		files, err := p.Files(t.Context(), []string{"Id", "Added"}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +377,7 @@ func TestGenerationsLiveTogether(t *testing.T) {
 	s = open(t, cfg)
 	p := s.Snapshot("w", "T_CL", 0, 0)
 	defer p.Release()
-	if _, err := p.Files(t.Context(), nil); !errors.Is(err, gone) {
+	if _, err := p.Files(t.Context(), nil, 0); !errors.Is(err, gone) {
 		t.Errorf("old segment without its key: %v", err)
 	}
 }
@@ -396,7 +396,7 @@ func TestClosedStoreRefuses(t *testing.T) {
 	}
 	p := s.Snapshot("w", "T_CL", 0, 0)
 	defer p.Release()
-	if _, err := p.Files(t.Context(), nil); !errors.Is(err, store.ErrClosed) {
+	if _, err := p.Files(t.Context(), nil, 0); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("query: %v", err)
 	}
 }
@@ -406,5 +406,47 @@ func TestOneStoreOpensAnAccount(t *testing.T) {
 	open(t, config(t, fs, c))
 	if _, err := store.Open(t.Context(), config(t, fs, c)); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("second store: %v", err)
+	}
+}
+
+// What rows are wanted for decides which of them are read: never fewer.
+func TestASnapshotLeavesOutWhatIsNotWanted(t *testing.T) {
+	s := open(t, config(t, disktest.New(), &catalog{}))
+	appendRows(t, s, rows(wide, 1, 2))
+	flush(t, s)
+	appendRows(t, s, rows(wide, 3, 4))
+	flush(t, s)
+	appendRows(t, s, rows(wide, 5))
+	needs := func(term string) []segment.Need {
+		return []segment.Need{{{{Column: "Added", Terms: []string{term}}}}}
+	}
+	read := func(needs []segment.Need, since schema.Ticks) (map[int]int, store.Use) {
+		p := s.Snapshot("w", "T_CL", 0, 0)
+		defer p.Release()
+		p.Need(needs)
+		found := map[int]int{}
+		for _, f := range must(p.Files(t.Context(), []string{"Id"}, since)) {
+			maps.Copy(found, idsOf(f.Path))
+		}
+		return found, p.Use()
+	}
+	for _, c := range []struct {
+		needs []segment.Need
+		since schema.Ticks
+		want  []int
+		read  int
+	}{
+		{nil, 0, []int{1, 2, 3, 4, 5}, 2},
+		{needs("4"), 0, []int{3, 4, 5}, 1}, // the tail is always read
+		{needs("absent"), 0, []int{5}, 0},
+		{nil, noon + 3*schema.TicksPerSecond, []int{3, 4, 5}, 1},
+		{nil, noon + 5*schema.TicksPerSecond, []int{5}, 0},
+		{nil, noon + 6*schema.TicksPerSecond, nil, 0},
+	} {
+		got, use := read(c.needs, c.since)
+		expect(t, got, c.want...)
+		if use.Read != c.read {
+			t.Errorf("needs %v since %v: %d row groups were read, want %d", c.needs, c.since, use.Read, c.read)
+		}
 	}
 }

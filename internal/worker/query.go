@@ -15,7 +15,6 @@ import (
 	"logkeep/internal/kql"
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
-	"logkeep/internal/store"
 	"logkeep/internal/worker/wire"
 )
 
@@ -47,21 +46,20 @@ func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
 	}
 	compiled := time.Now()
 	out := &rendering{maxRows: q.MaxRows, maxSize: q.MaxBytes}
-	opening := time.Duration(0)
+	var spent effort
 	for i, p := range append([]*kql.Program{program}, program.More...) {
-		spent, err := w.answer(ctx, q, p, i, out)
-		if err != nil {
+		if err := w.answer(ctx, q, p, i, out, &spent); err != nil {
 			return nil, err
 		}
-		opening += spent
 	}
 	extra := map[string]any{}
 	if q.Statistics {
 		extra["statistics"] = map[string]any{"query": map[string]any{
 			"executionTime": time.Since(begin).Seconds(),
 			"compileTime":   compiled.Sub(begin).Seconds(),
-			"openTime":      opening.Seconds(),
+			"openTime":      spent.opening.Seconds(),
 			"rowCount":      out.total,
+			"storage":       spent.use,
 		}}
 	}
 	if q.Render && program.Render != nil {
@@ -70,23 +68,43 @@ func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
 	return out, out.end(extra)
 }
 
-// answer adds one result of a query to the rendering. It tells how long its
-// rows took to be there for the engine.
-func (w *Worker) answer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering) (opening time.Duration, err error) {
-	begin := time.Now()
-	relations, release, err := w.sources(ctx, q, p.Sources)
-	defer release()
+// An effort is what a query cost beside the engine's work.
+type effort struct {
+	opening time.Duration // until rows were there for the engine
+	use     wire.Use
+}
+
+// answer adds one result of a query to the rendering.
+func (w *Worker) answer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering, spent *effort) error {
+	r, err := w.sources(q, p)
+	defer r.release()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	text, args := p.Statement(func(s kql.Source) string { return relations[s.Relation] })
-	opening = time.Since(begin)
-	rows, err := w.engine.Query(ctx, text, args)
-	if err != nil {
-		return 0, err
+	for _, since := range r.tries() {
+		begin := time.Now()
+		relations, err := r.relations(ctx, since, &spent.use)
+		if err != nil {
+			return err
+		}
+		text, args := p.Statement(func(s kql.Source) string { return relations[s.Relation] })
+		spent.opening += time.Since(begin)
+		rows, err := w.engine.Query(ctx, text, args)
+		if err != nil {
+			return err
+		}
+		before := out.mark()
+		err = out.fill(resultName(p.Name, number), p.Columns, rows)
+		rows.Close()
+		if err != nil {
+			return err
+		}
+		if since == 0 || int64(out.rows) >= p.Newest.Rows {
+			break
+		}
+		out.undo(before)
 	}
-	defer rows.Close()
-	return opening, out.fill(resultName(p.Name, number), p.Columns, rows)
+	return nil
 }
 
 // ask answers the compiler's question about what the data hold.
@@ -127,45 +145,6 @@ func resultName(given string, number int) string {
 		return given
 	}
 	return "Table_" + strconv.Itoa(number)
-}
-
-// sources makes the rows of every table that the program reads available to
-// the engine: by relation, its SQL. release is never nil.
-func (w *Worker) sources(ctx context.Context, q wire.Query, sources []kql.Source) (relations map[string]string, release func(), err error) {
-	var snapshots []*store.Snapshot
-	release = func() {
-		for _, s := range snapshots {
-			s.Release()
-		}
-	}
-	relations = map[string]string{}
-	for _, src := range sources {
-		table, ok := tables(q.Tables).Table(string(src.Table))
-		if !ok {
-			return nil, release, errors.New("internal error: the compiler reads a table that is not there")
-		}
-		wanted := pick(table, src.Columns)
-		var files []file
-		for _, r := range q.Readable {
-			for _, id := range r.Accounts {
-				a, err := w.account(id)
-				if err != nil {
-					return nil, release, err
-				}
-				s := a.store.Snapshot(r.Workspace, table.Name, src.From, before(src.To))
-				snapshots = append(snapshots, s)
-				held, err := s.Files(ctx, names(wanted))
-				if err != nil {
-					return nil, release, err
-				}
-				for _, f := range held {
-					files = append(files, file{f.Path, f.Columns})
-				}
-			}
-		}
-		relations[src.Relation] = relation(table, names(wanted), files)
-	}
-	return relations, release, nil
 }
 
 // tables is a workspace's tables as the compiler looks them up.

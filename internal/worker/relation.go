@@ -13,10 +13,10 @@ type file struct {
 	columns []schema.Column
 }
 
-// relation writes the SQL of a table's rows: every wanted column in the type of
+// relation writes the SQL of a table's rows that are not before since: every wanted column in the type of
 // the table, from files of which older ones may lack some. Names are quoted,
 // paths are ours; nothing of a user's text gets in otherwise.
-func relation(table schema.Table, wanted []string, files []file) string {
+func relation(table schema.Table, wanted []string, files []file, since schema.Ticks) string {
 	columns := pick(table, wanted)
 	groups := map[string][]file{}
 	var order []string
@@ -53,6 +53,9 @@ func relation(table schema.Table, wanted []string, files []file) string {
 			b.WriteString("'" + f.path + "'")
 		}
 		b.WriteString("])")
+		if since > 0 {
+			fmt.Fprintf(&b, " WHERE %s >= %d", quote(schema.TimeGenerated), since)
+		}
 	}
 	if len(order) == 0 {
 		b.WriteString("SELECT ")

@@ -76,15 +76,15 @@ func TestANameIsANameWhateverItContains(t *testing.T) {
 			table := schema.Table{Name: "T", Columns: []schema.Column{column}}
 			// As a column that a file lacks, and as one of no file.
 			other := heldIn(t, []schema.Column{{Name: "c", Type: schema.String}}, `{"c":"v"}`)
-			if got := ask(t, fmt.Sprintf("SELECT 'is ' || %s FROM %s t", quote(name), relation(table, []string{name}, []file{other}))); got != "is " {
+			if got := ask(t, fmt.Sprintf("SELECT 'is ' || %s FROM %s t", quote(name), relation(table, []string{name}, []file{other}, 0))); got != "is " {
 				t.Errorf("a column that a file lacks reads as %q", got)
 			}
-			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), relation(table, []string{name}, nil))); got != "" {
+			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), relation(table, []string{name}, nil, 0))); got != "" {
 				t.Errorf("no file gave %q", got)
 			}
 			// As a column that is there.
 			held := heldIn(t, []schema.Column{column}, object(name, "value"))
-			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), relation(table, []string{name}, []file{held}))); got != "value" {
+			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), relation(table, []string{name}, []file{held}, 0))); got != "value" {
 				t.Errorf("%q reads as %q", name, got)
 			}
 		})
@@ -119,7 +119,7 @@ func TestFilesOfDifferentTimesAreOneTable(t *testing.T) {
 		if len(names) > 1 {
 			order = "1, 2"
 		}
-		got := ask(t, "SELECT * FROM "+relation(table, names, files)+" t ORDER BY "+order+" NULLS LAST")
+		got := ask(t, "SELECT * FROM "+relation(table, names, files, 0)+" t ORDER BY "+order+" NULLS LAST")
 		if lines(got) != lines(want) {
 			t.Errorf("%s reads as\n%s\nwant\n%s", wanted, got, want)
 		}
@@ -160,7 +160,7 @@ func TestFillersHaveTheTypesOfTheirColumns(t *testing.T) {
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	want := ask(t, fmt.Sprintf("SELECT %s FROM %s t", full.String(), relation(schema.Table{Columns: columns}, names, []file{held})))
+	want := ask(t, fmt.Sprintf("SELECT %s FROM %s t", full.String(), relation(schema.Table{Columns: columns}, names, []file{held}, 0)))
 	if got := ask(t, "SELECT "+empty.String()); got != want {
 		t.Errorf("fillers are %s; files have %s", got, want)
 	}

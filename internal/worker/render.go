@@ -26,6 +26,17 @@ type rendering struct {
 	maxSize int64
 }
 
+// A mark is where a rendering was.
+type mark struct{ length, tables, total int }
+
+func (b *rendering) mark() mark { return mark{b.Len(), b.tables, b.total} }
+
+// undo takes back what was written since the mark.
+func (b *rendering) undo(m mark) {
+	b.Truncate(m.length)
+	b.tables, b.total = m.tables, m.total
+}
+
 // begin writes everything before the first row of a table.
 func (b *rendering) begin(table string) error {
 	if b.tables++; b.tables == 1 {

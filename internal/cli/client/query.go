@@ -30,36 +30,64 @@ type ResultColumn struct {
 // RunQuery runs KQL over a workspace, given by its customer id. A timespan such
 // as P1D or start/end narrows it; "" does not.
 func (s *Server) RunQuery(ctx context.Context, customerID, kql, timespan string) (Result, error) {
+	result, _, err := s.runQuery(ctx, customerID, kql, timespan, nil)
+	return result, err
+}
+
+// Explain runs KQL as RunQuery does, and tells what it took.
+func (s *Server) Explain(ctx context.Context, customerID, kql, timespan string) (Result, Statistics, error) {
+	return s.runQuery(ctx, customerID, kql, timespan, &query.QueryWorkspaceOptions{Options: &query.QueryOptions{Statistics: to.Ptr(true)}})
+}
+
+// Statistics are what a query took: seconds, and what of the storage it read.
+type Statistics struct {
+	ExecutionTime float64 `json:"executionTime"`
+	CompileTime   float64 `json:"compileTime"`
+	OpenTime      float64 `json:"openTime"`
+	Storage       struct {
+		Segments      int   `json:"segments"`
+		RowGroups     int   `json:"rowGroups"`
+		RowGroupsRead int   `json:"rowGroupsRead"`
+		SealedBytes   int64 `json:"sealedBytes"`
+		OpenedBytes   int64 `json:"openedBytes"`
+		TailRows      int64 `json:"tailRows"`
+	} `json:"storage"`
+}
+
+func (s *Server) runQuery(ctx context.Context, customerID, kql, timespan string, options *query.QueryWorkspaceOptions) (r Result, spent Statistics, err error) {
 	client, err := s.Logs()
 	if err != nil {
-		return Result{}, err
+		return r, spent, err
 	}
 	body := query.QueryBody{Query: &kql}
 	if timespan != "" {
 		body.Timespan = to.Ptr(query.TimeInterval(timespan))
 	}
 	var response *http.Response
-	answer, err := client.QueryWorkspace(policy.WithCaptureResponse(ctx, &response), customerID, body, nil)
+	answer, err := client.QueryWorkspace(policy.WithCaptureResponse(ctx, &response), customerID, body, options)
 	if err != nil {
-		return Result{}, err
+		return r, spent, err
 	}
 	if answer.Error != nil {
-		return Result{}, fmt.Errorf("the answer is not whole: %s", answer.Error)
+		return r, spent, fmt.Errorf("the answer is not whole: %s", answer.Error)
 	}
 	raw, err := runtime.Payload(response)
 	if err != nil {
-		return Result{}, err
+		return r, spent, err
 	}
-	var tables struct {
-		Tables []Result `json:"tables"`
+	var whole struct {
+		Tables     []Result `json:"tables"`
+		Statistics struct {
+			Query Statistics `json:"query"`
+		} `json:"statistics"`
 	}
-	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(&tables); err != nil {
-		return Result{}, fmt.Errorf("the server's answer to a query: %w", err)
+	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(&whole); err != nil {
+		return r, spent, fmt.Errorf("the server's answer to a query: %w", err)
 	}
-	if len(tables.Tables) == 0 {
-		return Result{}, nil
+	if len(whole.Tables) > 0 {
+		r = whole.Tables[0]
 	}
-	return tables.Tables[0], nil
+	return r, whole.Statistics.Query, nil
 }
 
 // Count runs a query that ends in `| count`.

@@ -197,6 +197,16 @@ type Query struct {
 	MaxBytes   int64          `json:"maxBytes"`
 }
 
+// A Use tells what of the storage a query has read, for its statistics.
+type Use struct {
+	Segments      int   `json:"segments"`      // in its range of time
+	RowGroups     int   `json:"rowGroups"`     // of these segments
+	RowGroupsRead int   `json:"rowGroupsRead"` // that times and terms did not rule out
+	SealedBytes   int64 `json:"sealedBytes"`   // of these segments
+	OpenedBytes   int64 `json:"openedBytes"`   // of the columns that were read
+	TailRows      int64 `json:"tailRows"`      // not yet in segments
+}
+
 // A Readable is a workspace whose rows the query reads, and where they are.
 type Readable struct {
 	Workspace schema.WorkspaceID `json:"workspace"`

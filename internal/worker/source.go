@@ -1,0 +1,130 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"logkeep/internal/kql"
+	"logkeep/internal/schema"
+	"logkeep/internal/segment"
+	"logkeep/internal/store"
+	"logkeep/internal/worker/wire"
+)
+
+// A reading is the tables of one program at one moment. It is to be released.
+type reading struct {
+	tables []tableReading
+	newest *kql.Newest
+}
+
+type tableReading struct {
+	relation  string
+	table     schema.Table
+	wanted    []schema.Column
+	newest    bool // late rows may do
+	snapshots []*store.Snapshot
+}
+
+// sources takes snapshots of every table that the program reads. The reading is
+// never nil.
+func (w *Worker) sources(q wire.Query, p *kql.Program) (*reading, error) {
+	r := &reading{newest: p.Newest}
+	for _, src := range p.Sources {
+		table, ok := tables(q.Tables).Table(string(src.Table))
+		if !ok {
+			return r, errors.New("internal error: the compiler reads a table that is not there")
+		}
+		t := tableReading{
+			relation: src.Relation, table: table, wanted: pick(table, src.Columns),
+			newest: p.Newest != nil && slices.Contains(p.Newest.Relations, src.Relation),
+		}
+		for _, readable := range q.Readable {
+			for _, id := range readable.Accounts {
+				a, err := w.account(id)
+				if err != nil {
+					r.tables = append(r.tables, t)
+					return r, err
+				}
+				s := a.store.Snapshot(readable.Workspace, table.Name, src.From, before(src.To))
+				s.Need(needs(src.Needs))
+				t.snapshots = append(t.snapshots, s)
+			}
+		}
+		r.tables = append(r.tables, t)
+	}
+	return r, nil
+}
+
+// needs says what a source needs in the words of segments.
+func needs(of []kql.Need) []segment.Need {
+	var out []segment.Need
+	for _, n := range of {
+		var need segment.Need
+		for _, all := range n {
+			var clues []segment.Clue
+			for _, c := range all {
+				clues = append(clues, segment.Clue(c))
+			}
+			need = append(need, clues)
+		}
+		out = append(out, need)
+	}
+	return out
+}
+
+// tries lists the times from which on rows are to be read, one try after
+// another; the last is 0, for all.
+func (r *reading) tries() []schema.Ticks {
+	var held []store.Extent
+	for _, t := range r.tables {
+		for _, s := range t.snapshots {
+			if t.newest {
+				held = append(held, s.Extents()...)
+			}
+		}
+	}
+	if len(held) == 0 {
+		return []schema.Ticks{0}
+	}
+	return tries(held, r.newest.Rows)
+}
+
+// relations makes the rows available to the engine: by relation, its SQL. Where
+// late rows may do, those before since are left out. What was read is added to use.
+func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.Use) (map[string]string, error) {
+	out := map[string]string{}
+	for _, t := range r.tables {
+		from := schema.Ticks(0)
+		if t.newest {
+			from = since
+		}
+		var files []file
+		for _, s := range t.snapshots {
+			held, err := s.Files(ctx, names(t.wanted), from)
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range held {
+				files = append(files, file{f.Path, f.Columns})
+			}
+			u := s.Use()
+			use.Segments += u.Segments
+			use.RowGroups += u.Groups
+			use.RowGroupsRead += u.Read
+			use.SealedBytes += u.Bytes
+			use.OpenedBytes += u.Opened
+			use.TailRows += u.Tail
+		}
+		out[t.relation] = relation(t.table, names(t.wanted), files, from)
+	}
+	return out, nil
+}
+
+func (r *reading) release() {
+	for _, t := range r.tables {
+		for _, s := range t.snapshots {
+			s.Release()
+		}
+	}
+}
