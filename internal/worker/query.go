@@ -82,14 +82,7 @@ func (w *Worker) answer(ctx context.Context, q wire.Query, p *kql.Program, numbe
 		return err
 	}
 	for _, since := range r.tries() {
-		begin := time.Now()
-		relations, err := r.relations(ctx, since, &spent.use)
-		if err != nil {
-			return err
-		}
-		text, args := p.Statement(func(s kql.Source) string { return relations[s.Relation] })
-		spent.opening += time.Since(begin)
-		rows, err := w.engine.Query(ctx, text, args)
+		rows, err := w.run(ctx, p, r, since, spent)
 		if err != nil {
 			return err
 		}
@@ -107,15 +100,27 @@ func (w *Worker) answer(ctx context.Context, q wire.Query, p *kql.Program, numbe
 	return nil
 }
 
-// ask answers the compiler's question about what the data hold.
-func (w *Worker) ask(ctx context.Context, q wire.Query, p *kql.Program) ([][]string, error) {
-	relations, release, err := w.sources(ctx, q, p.Sources)
-	defer release()
+// run asks the engine for what the program answers of a reading. Where late rows
+// may do, those before since are left out.
+func (w *Worker) run(ctx context.Context, p *kql.Program, r *reading, since schema.Ticks, spent *effort) (*duck.Rows, error) {
+	begin := time.Now()
+	relations, err := r.relations(ctx, since, &spent.use)
 	if err != nil {
 		return nil, err
 	}
 	text, args := p.Statement(func(s kql.Source) string { return relations[s.Relation] })
-	rows, err := w.engine.Query(ctx, text, args)
+	spent.opening += time.Since(begin)
+	return w.engine.Query(ctx, text, args)
+}
+
+// ask answers the compiler's question about what the data hold.
+func (w *Worker) ask(ctx context.Context, q wire.Query, p *kql.Program) ([][]string, error) {
+	r, err := w.sources(q, p)
+	defer r.release()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := w.run(ctx, p, r, 0, &effort{})
 	if err != nil {
 		return nil, err
 	}
