@@ -53,6 +53,31 @@ func TestAutomaticRotationFollowsAndLosesNothing(t *testing.T) {
 }
 
 // Without a notice the new version is found within an interval.
+// A key that was rotated before, or while nobody looked, is followed by the
+// next process too.
+func TestRotationGoesOnAfterARestart(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{}, auto)
+		for range 3 {
+			w.ring.Close()
+			newest := w.customer.NewKey("k")
+			later(time.Minute)
+			w.start()
+			w.watch(theService, theCluster)
+			later(time.Second)
+			if s := w.is(Active); s.Version != newest {
+				t.Errorf("after a restart: %+v", s)
+			}
+			newest = w.customer.NewKey("k")
+			later(11 * time.Second)
+			if s := w.is(Active); s.Version != newest {
+				t.Errorf("a while after a restart: %+v", s)
+			}
+		}
+		return w
+	})
+}
+
 func TestRotationIsNoticed(t *testing.T) {
 	bubble(t, func(t *testing.T) *world {
 		w := live(t, Policy{}, auto)
