@@ -108,14 +108,14 @@ func printKeys(t terminal, clusters []client.Cluster, form string) error {
 		return e.Encode(lines)
 	}
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLUSTER\tKEY\tVERSION\tSTATE\tSINCE\tLAST UNWRAP\tREASON")
+	fmt.Fprintln(w, "CLUSTER\tKEY\tVERSION\tSTATE\tSINCE\tLAST UNWRAP\tNEXT PROBE\tREASON")
 	for _, c := range clusters {
 		k := c.Logkeep.KeyState
 		name := "(the service's own)"
 		if c.KeyName != "" {
 			name = strings.TrimSuffix(c.VaultURI, "/") + "/keys/" + c.KeyName
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, name, k.KeyVersion, k.State, k.Since, k.LastUnwrap, short(k.Reason))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, name, k.KeyVersion, k.State, k.Since, k.LastUnwrap, k.NextProbe, short(k.Reason))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -92,7 +92,7 @@ func (d *Domains) Gauges(s *metrics.Set) {
 	spool := func(name, help string, of func(*control.SpoolStatus) float64) {
 		s.Gauge(name, help, []string{"cluster"}, func(set func(float64, ...string)) {
 			each(func(st keyring.Status) {
-				if st.Setting.IsZero() {
+				if st.Setting.IsZero() || st.Cluster == schema.ServiceCluster {
 					return
 				}
 				v := d.spoolStatus(st.Cluster)

@@ -105,6 +105,15 @@ func TestSealedRowsAreThereOnceWhenTheKeyIsBack(t *testing.T) {
 		if k.State != "Revoked" || k.Spool == nil || k.Spool.Rows != rows || k.Spool.Bytes == 0 || k.Spool.Since == "" || k.Spool.AsideBatches != 0 {
 			t.Errorf("the cluster shows %+v, %+v", k, k.Spool)
 		}
+		text := s.scrape()
+		if v, ok := metric(text, `logkeep_spool_batches\{cluster="[^"]+"\}`); !ok || v*10 != float64(rows) {
+			t.Errorf("the metrics show %v batches, %v", v, ok)
+		}
+		for _, name := range []string{"bytes", "age_seconds"} {
+			if v, ok := metric(text, `logkeep_spool_`+name+`\{cluster="[^"]+"\}`); !ok || v <= 0 {
+				t.Errorf("the metrics show %v %s, %v", v, name, ok)
+			}
+		}
 		if kinds := s.atRest(); kinds["spool"] == 0 {
 			t.Errorf("the coverage has no spool: %v", kinds)
 		}
