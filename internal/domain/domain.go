@@ -98,11 +98,17 @@ type Domains struct {
 
 	certifying sync.Mutex
 	writer     *spool.Writer // nil until it is needed
+
+	importing   context.Context // ends with Close
+	stopImports context.CancelFunc
+	imports     sync.WaitGroup
 }
 
 // New returns Domains that know nothing yet.
 func New(cfg Config) *Domains {
+	importing, stop := context.WithCancel(context.Background())
 	return &Domains{
+		importing: importing, stopImports: stop,
 		cfg:     cfg,
 		holders: map[schema.ClusterID]control.Holder{},
 		gates:   map[schema.WorkspaceID]*sync.RWMutex{},

@@ -20,6 +20,7 @@ import (
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
 	"logkeep/internal/spool"
+	"logkeep/internal/supervise"
 	"logkeep/internal/worker/wire"
 	"logkeep/internal/wrap"
 )
@@ -43,6 +44,7 @@ type spools struct {
 	open     map[schema.AccountID]*spool.Spool
 	reserved int64 // bytes of rows that are being put in
 	imported spool.Count
+	starting bool // somebody sees to it that what waits is imported
 }
 
 func (d *Domains) spoolsOf(cluster schema.ClusterID) *spools {
@@ -340,6 +342,44 @@ func (d *Domains) Spooled(ctx context.Context, domain schema.ClusterID, f wire.S
 			l.tell(time.Now(), "Spool", "Waiting", "Imported", fmt.Sprintf("%d rows in %d batches", all.Rows, all.Batches))
 		}
 	})
+}
+
+// importWaiting has a cluster's worker started if rows wait for it: it imports
+// them before it does anything else. It returns at once.
+func (d *Domains) importWaiting(cluster schema.ClusterID) {
+	d.mu.RLock()
+	s := d.spooled[cluster]
+	d.mu.RUnlock()
+	if s == nil || cluster == schema.ServiceCluster || d.importing.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	busy := s.starting
+	s.starting = true
+	s.mu.Unlock()
+	if busy {
+		return
+	}
+	d.imports.Go(func() {
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.starting = false
+		}()
+		if st, err := s.status(); err != nil || st.Waiting.Files == 0 {
+			return
+		}
+		// What goes wrong is told by whoever tries; the next renewal tries again.
+		if _, err := d.sup.Worker(d.importing, cluster); err != nil && !errors.Is(err, supervise.ErrNoLease) && d.importing.Err() == nil {
+			d.cfg.Log.Warn("rows that were sealed wait longer: no worker could be started", "cluster", string(cluster), "error", err.Error())
+		}
+	})
+}
+
+// Close ends what runs in the background.
+func (d *Domains) Close() {
+	d.stopImports()
+	d.imports.Wait()
 }
 
 // A spoolLeaf is what the catalog keeps of an account's spool.

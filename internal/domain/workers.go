@@ -19,7 +19,10 @@ var (
 )
 
 // Renew implements keyring.Workers.
-func (d *Domains) Renew(cluster schema.ClusterID, until time.Time) { d.sup.Renew(cluster, until) }
+func (d *Domains) Renew(cluster schema.ClusterID, until time.Time) {
+	d.sup.Renew(cluster, until)
+	d.importWaiting(cluster)
+}
 
 // Revoke implements keyring.Workers.
 func (d *Domains) Revoke(cluster schema.ClusterID, s keyring.Status) {

@@ -153,6 +153,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	domains.Attach(sup, ring)
 	domains.Gauges(&counts)
 	undo.push(sup.Close)
+	undo.push(domains.Close)
 	undo.push(ring.Close)
 	backs.Store(&callbacks{access: access, ring: ring})
 	if err := domains.Start(ctx); err != nil {

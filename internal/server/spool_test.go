@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -20,8 +19,10 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/operationalinsights/armoperationalinsights/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 
+	"logkeep/internal/canary"
 	"logkeep/internal/catalog"
 	"logkeep/internal/cli/client"
+	"logkeep/internal/inventory"
 )
 
 // whenRevoked sets what becomes of rows while the key can't be used.
@@ -78,9 +79,9 @@ func TestSealedRowsAreThereOnceWhenTheKeyIsBack(t *testing.T) {
 	s.mustSend("a", 10)
 	s.disabled()
 
-	canary := hex.EncodeToString(random(16))
+	word := canary.New()
 	for n := range 3 {
-		s.mustSend(fmt.Sprintf("%s-b%d", canary, n), 10)
+		s.mustSend(fmt.Sprintf("%s-b%d", word, n), 10)
 	}
 	for what, c := range map[string]struct {
 		body, code string
@@ -130,9 +131,9 @@ func TestSealedRowsAreThereOnceWhenTheKeyIsBack(t *testing.T) {
 	s.halt()
 	s.serve()
 	shown(30)
-	s.mustSend(canary+"-c", 10)
+	s.mustSend(word+"-c", 10)
 	shown(40)
-	s.notInTheClear(canary)
+	s.notInTheClear(word)
 	kept := map[string][]byte{}
 	for _, name := range s.spooled(".spool") {
 		b, err := os.ReadFile(name)
@@ -141,6 +142,13 @@ func TestSealedRowsAreThereOnceWhenTheKeyIsBack(t *testing.T) {
 	}
 
 	s.enable("", true)
+	// Nobody has to ask for it.
+	eventually(t, limit, "the import", func() error {
+		if k := s.cluster().Logkeep.KeyState; k.State != "Active" || k.Spool != nil {
+			return fmt.Errorf("%+v %+v", k, k.Spool)
+		}
+		return nil
+	})
 	s.light(limit, 50)
 	exactly := func() {
 		t.Helper()
@@ -173,7 +181,7 @@ func TestSealedRowsAreThereOnceWhenTheKeyIsBack(t *testing.T) {
 	if k.Spool == nil || k.Spool.AsideBatches != 4 || k.Spool.Batches != 0 || len(s.spooled(".aside")) != len(kept) {
 		t.Errorf("the old files: %+v, %q", k.Spool, s.spooled(""))
 	}
-	s.notInTheClear(canary)
+	s.notInTheClear(word)
 }
 
 // atRest counts the cluster's objects by kind.
@@ -188,20 +196,25 @@ func (s *site) atRest() map[string]int {
 	return kinds
 }
 
-// notInTheClear insists that a word is in no file below the data directory.
+// notInTheClear insists that a word is in no file below the data directory,
+// whatever it is packed in, and that each file is one that the coverage names.
 func (s *site) notInTheClear(word string) {
 	s.t.Helper()
-	err := filepath.WalkDir(s.DataDir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil
-		}
-		b, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(b, []byte(word)) {
-			s.t.Errorf("%s has it in the clear", path)
+	scanner, err := canary.NewScanner(word)
+	must(s.t, err)
+	report, err := scanner.Tree(s.t.Context(), s.DataDir)
+	must(s.t, err)
+	for _, hit := range report.Hits {
+		s.t.Errorf("in the clear: %s", hit)
+	}
+	must(s.t, filepath.WalkDir(s.DataDir, func(path string, d os.DirEntry, err error) error {
+		if rel, _ := filepath.Rel(s.DataDir, path); err == nil && !d.IsDir() {
+			if _, ok := inventory.Classify(rel); !ok {
+				s.t.Errorf("no kind of the coverage names %s", rel)
+			}
 		}
 		return nil
-	})
-	must(s.t, err)
+	}))
 }
 
 func random(n int) []byte {
