@@ -17,7 +17,7 @@
 // # On disk
 //
 //	NAME    an object
-//	.NAME   an object that is being written; removed when the store is opened
+//	.NAME   an object that is being written; removed by Tidy, if its writer is gone
 package blob
 
 import (
@@ -42,25 +42,34 @@ type Store struct {
 // Info describes an object.
 type Info = disk.Info
 
-// NewStore opens the store in dir, makes the folder if it isn't there, and
-// removes what writers left behind in a crash.
+// NewStore opens the store in dir and makes the folder if it isn't there. It
+// takes as long with many objects as with none.
 func NewStore(d disk.FS, dir string) (*Store, error) {
-	s := &Store{d, dir}
 	if err := d.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("open object store %s: %w", dir, err)
 	}
-	infos, err := d.List(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open object store %s: %w", dir, err)
+	return &Store{d, dir}, nil
+}
+
+// Tidy removes what writers left behind in a crash, and returns the objects as
+// List does. Nobody may be writing an object meanwhile.
+func (s *Store) Tidy(ctx context.Context) ([]Info, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
+	infos, err := s.fs.List(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("tidy objects in %s: %w", s.dir, err)
+	}
+	out := infos[:0]
 	for _, i := range infos {
-		if strings.HasPrefix(i.Name, ".") {
-			if err := d.Remove(path.Join(dir, i.Name)); err != nil {
-				return nil, fmt.Errorf("open object store %s: %w", dir, err)
-			}
+		if !strings.HasPrefix(i.Name, ".") {
+			out = append(out, i)
+		} else if err := s.fs.Remove(path.Join(s.dir, i.Name)); err != nil {
+			return nil, fmt.Errorf("tidy objects in %s: %w", s.dir, err)
 		}
 	}
-	return s, nil
+	return out, nil
 }
 
 // ReadOnly returns a Store for who reads what another process owns: it looks at

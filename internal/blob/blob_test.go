@@ -247,6 +247,9 @@ func TestCrash(t *testing.T) {
 		for seed := range uint64(8) {
 			after := m.Crash(rand.New(rand.NewPCG(step, seed)))
 			s := newStore(t, after)
+			if _, err := s.Tidy(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			there := names(t, s)
 			for _, name := range there {
 				if !slices.Contains(tried, name) {

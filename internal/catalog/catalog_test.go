@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -346,4 +347,37 @@ func found(t *testing.T, path, mark string) bool {
 		}
 	}
 	return false
+}
+
+// BenchmarkSegments reads an account of 100,000 segments of 100 tables, as a
+// worker's start does.
+func BenchmarkSegments(b *testing.B) {
+	c, err := catalog.Open(b.Context(), filepath.Join(b.TempDir(), "catalog.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.AddAccount(b.Context(), catalog.Account{ID: "a", Domain: "c", Kind: "cluster"}); err != nil {
+		b.Fatal(err)
+	}
+	var columns []schema.Column
+	for i := range 10 {
+		columns = append(columns, schema.Column{Name: fmt.Sprintf("Column%d", i), Type: schema.String})
+	}
+	const segments = 100_000
+	var all []catalog.Segment
+	for i := range segments {
+		all = append(all, catalog.Segment{
+			ID: schema.SegmentID(fmt.Sprintf("%032x", i)), Account: "a", Workspace: "6f9619ff-8b86-d011-b42d-00cf4fc964ff",
+			Table: schema.TableName(fmt.Sprintf("T%d_CL", i%100)), Generation: 1, Rows: 1, Bytes: 1, Columns: columns,
+		})
+	}
+	if err := c.CommitSegments(b.Context(), "a", all, nil, catalog.Manifest{Seq: 1, Floor: 1}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if got, err := c.Segments(b.Context(), "a"); err != nil || len(got) != segments {
+			b.Fatal(len(got), err)
+		}
+	}
 }

@@ -104,24 +104,31 @@ func (r Records) Manifest(ctx context.Context, account schema.AccountID) (Manife
 }
 
 // Segments returns the segments of an account by workspace, table and time.
-// To have them and the manifest of one state, ask for both in one View.
+// To have them and the manifest of one state, ask for both in one View. The
+// caller must not change their columns, which segments share.
 func (r Records) Segments(ctx context.Context, account schema.AccountID) ([]Segment, error) {
-	return query(ctx, r.read(), scanSegment, `SELECT id, account, workspace, table_name, generation, row_count, bytes, min_time, max_time, columns, created
+	// Few sets of columns are those of very many segments.
+	sets := map[string][]schema.Column{}
+	return query(ctx, r.read(), func(scan func(...any) error) (Segment, error) { return scanSegment(scan, sets) }, `SELECT id, account, workspace, table_name, generation, row_count, bytes, min_time, max_time, columns, created
 		FROM segments WHERE account = ? ORDER BY workspace, table_name, min_time, id`, string(account))
 }
 
-func scanSegment(scan func(...any) error) (Segment, error) {
+func scanSegment(scan func(...any) error, sets map[string][]schema.Column) (Segment, error) {
 	var (
 		s       Segment
-		columns string
+		columns sql.RawBytes
 		created sql.NullInt64
 	)
 	err := scan(&s.ID, &s.Account, &s.Workspace, &s.Table, &s.Generation, &s.Rows, &s.Bytes, &s.MinTime, &s.MaxTime, &columns, &created)
 	if err != nil {
 		return Segment{}, err
 	}
-	if err := json.Unmarshal([]byte(columns), &s.Columns); err != nil {
-		return Segment{}, fmt.Errorf("%w: columns of segment %s: %w", ErrDamaged, s.ID, err)
+	var known bool
+	if s.Columns, known = sets[string(columns)]; !known {
+		if err := json.Unmarshal(columns, &s.Columns); err != nil {
+			return Segment{}, fmt.Errorf("%w: columns of segment %s: %w", ErrDamaged, s.ID, err)
+		}
+		sets[string(columns)] = s.Columns
 	}
 	s.Created = moment(created)
 	return s, nil

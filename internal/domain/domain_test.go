@@ -156,8 +156,9 @@ func TestAChangeOfAManifestIsDoneOnceAndInOrder(t *testing.T) {
 		t.Fatalf("%d accounts", len(accounts))
 	}
 	m := accounts[0].Manifest
-	if m.Seq != 2 || m.Floor != 9 || string(m.MAC) != "m2" || len(m.Segments) != 1 || m.Segments[0].ID != "02" {
-		t.Errorf("manifest %+v", m)
+	segments, err := m.Segments()
+	if err != nil || m.Seq != 2 || m.Floor != 9 || string(m.MAC) != "m2" || len(segments) != 1 || segments[0].ID != "02" {
+		t.Errorf("manifest %+v of %+v, %v", m, segments, err)
 	}
 }
 

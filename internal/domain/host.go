@@ -85,7 +85,7 @@ func describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.
 		return out, false, err
 	}
 	for _, s := range segments {
-		out.Manifest.Segments = append(out.Manifest.Segments, wire.Segment{
+		out.Manifest.Add(wire.Segment{
 			ID: s.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation, Rows: s.Rows, Bytes: s.Bytes,
 			MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
 		})

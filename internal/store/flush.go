@@ -51,6 +51,9 @@ func (s *Store) flush(ctx context.Context) error {
 }
 
 func (s *Store) flushTail(ctx context.Context) error {
+	if err := s.findOrphans(ctx); err != nil {
+		return err
+	}
 	if err := s.settle(ctx); err != nil {
 		return err
 	}

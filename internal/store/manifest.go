@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
@@ -134,7 +135,7 @@ func manifestData(seq, floor uint64, previous []byte, segments []segment.Info) (
 	b = binary.BigEndian.AppendUint64(b, floor)
 	b = append(b, previous...)
 	sorted := slices.Clone(segments)
-	slices.SortFunc(sorted, func(x, y segment.Info) int { return bytes.Compare([]byte(x.ID), []byte(y.ID)) })
+	slices.SortFunc(sorted, func(x, y segment.Info) int { return strings.Compare(string(x.ID), string(y.ID)) })
 	digest := sha256.New()
 	var one []byte
 	for i, info := range sorted {

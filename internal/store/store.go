@@ -100,10 +100,11 @@ type Store struct {
 	// last number says what the tail holds.
 	gate sync.RWMutex
 
-	// flushing holds a token while a flush runs. It guards pending and orphans.
+	// flushing holds a token while a flush runs. It guards what follows.
 	flushing chan struct{}
 	pending  *flush
 	orphans  []string
+	looked   bool // for orphans
 	waiting  waiting
 
 	mu       sync.Mutex // guards what follows
@@ -193,7 +194,7 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	// The journal's lock is held from here on: nobody else is writing objects.
-	if err := s.openObjects(ctx); err != nil {
+	if err := s.openObjects(); err != nil {
 		return nil, errors.Join(err, s.journal.Close())
 	}
 	if err := s.takeWaiting(ctx); err != nil {
@@ -202,11 +203,14 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	p := pace{age: cfg.FlushAge, full: s.full, old: s.old, flush: s.Flush, log: s.log}
-	s.done.Go(func() { p.run(background) })
+	s.done.Go(func() {
+		s.look(background)
+		p.run(background)
+	})
 	return s, nil
 }
 
-func (s *Store) openObjects(ctx context.Context) (err error) {
+func (s *Store) openObjects() (err error) {
 	if s.objects, err = blob.NewStore(s.cfg.FS, path.Join(s.cfg.Dir, "objects")); err != nil {
 		return err
 	}
@@ -214,7 +218,7 @@ func (s *Store) openObjects(ctx context.Context) (err error) {
 		t := s.table(tableKey{info.Workspace, info.Table})
 		t.segments = append(t.segments, s.stored(info))
 	}
-	return s.findOrphans(ctx)
+	return nil
 }
 
 // replay takes an entry of the journal into the tail.
@@ -242,13 +246,28 @@ func (s *Store) table(key tableKey) *tableState {
 	return t
 }
 
+// look finds orphans soon after the store was opened, without having kept
+// anyone waiting: there may be very many objects.
+func (s *Store) look(ctx context.Context) {
+	s.flushing <- struct{}{}
+	defer func() { <-s.flushing }()
+	if err := s.findOrphans(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("orphans not looked for; the next flush does", "error", err)
+	}
+}
+
 // findOrphans lists the objects that the manifest does not name, and tells of
-// segments whose object is missing: queries that need them will fail.
+// segments whose object is missing: queries that need them will fail. It does
+// so once, with the token and before the store has written an object itself.
 func (s *Store) findOrphans(ctx context.Context) error {
-	objects, err := s.objects.List(ctx)
+	if s.looked {
+		return nil
+	}
+	objects, err := s.objects.Tidy(ctx)
 	if err != nil {
 		return err
 	}
+	s.looked = true
 	named := make(map[string]bool, len(s.cfg.Manifest.Segments))
 	for _, info := range s.cfg.Manifest.Segments {
 		named[string(info.ID)] = true

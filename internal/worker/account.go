@@ -51,7 +51,12 @@ func (w *Worker) open(ctx context.Context, r wire.Open) error {
 			return openFault(info.ID, err)
 		}
 		a := &account{info: info, chain: c}
-		cfg := w.storeConfig(info, c)
+		cfg, err := w.storeConfig(info, c)
+		if err != nil {
+			c.destroy()
+			return openFault(info.ID, err)
+		}
+		a.info.Manifest = wire.Manifest{} // the store has it
 		if info.Spool.Through > 0 {
 			if cfg.Waiting, err = w.spooled(ctx, info, c); err != nil {
 				c.destroy()
@@ -70,9 +75,13 @@ func (w *Worker) open(ctx context.Context, r wire.Open) error {
 	return nil
 }
 
-func (w *Worker) storeConfig(info wire.Account, c *chain) store.Config {
-	segments := make([]segment.Info, len(info.Manifest.Segments))
-	for i, s := range info.Manifest.Segments {
+func (w *Worker) storeConfig(info wire.Account, c *chain) (store.Config, error) {
+	listed, err := info.Manifest.Segments()
+	if err != nil {
+		return store.Config{}, err
+	}
+	segments := make([]segment.Info, len(listed))
+	for i, s := range listed {
 		segments[i] = segment.Info{
 			ID: s.ID, Account: info.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation,
 			Rows: s.Rows, Bytes: s.Bytes, MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: schema.TicksOf(s.Created),
@@ -93,7 +102,7 @@ func (w *Worker) storeConfig(info wire.Account, c *chain) store.Config {
 		FlushBytes: w.start.Flush.Bytes,
 		FlushAge:   w.start.Flush.Age,
 		Log:        w.log,
-	}
+	}, nil
 }
 
 // adopt goes by the records that are stored now, and puts new generations to use.

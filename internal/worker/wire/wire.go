@@ -79,14 +79,6 @@ type Spool struct {
 	Through    uint64 `json:"through,omitempty"`    // files up to it are the worker's; the keeper writes later ones
 }
 
-// A Manifest is the state of an account's segments as the catalog has it.
-type Manifest struct {
-	Seq      uint64    `json:"seq"`
-	Floor    uint64    `json:"floor"`
-	MAC      []byte    `json:"mac,omitempty"`
-	Segments []Segment `json:"segments,omitempty"`
-}
-
 // A Segment is the catalog's record of one columnar object.
 type Segment struct {
 	ID         schema.SegmentID   `json:"id"`
