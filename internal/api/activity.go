@@ -82,7 +82,7 @@ func (s *server) eventOf(r *http.Request, c *compiled, scope resource.ID, correl
 	}
 	e := activity.Event{
 		Tenant: who.Tenant, Subscription: strings.ToLower(scope.Subscription()), Resource: scope.String(), Group: scope.Group(), Type: string(scope.Type()),
-		Operation: operation, Status: activity.Started, Caller: who.ObjectID, App: who.AppID, Address: address,
+		Operation: operation, Status: activity.Started, Caller: who.ObjectID, App: who.AppID, Issuer: who.Outside, Address: address,
 		Method: r.Method, Path: r.URL.Path, Correlation: correlation, OperationID: uuid.NewString(),
 	}
 	if client := r.Header.Get("x-ms-client-request-id"); uuid.Validate(client) == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"logkeep/internal/catalog"
+	"logkeep/internal/entra"
 	"logkeep/internal/fault"
 	"logkeep/internal/rbac"
 	"logkeep/internal/resource"
@@ -177,14 +178,23 @@ func (s *server) putAssignment(w http.ResponseWriter, r *http.Request) error {
 	if err := s.exists(r, id.Parent()); err != nil {
 		return err
 	}
+	kind := "ServicePrincipal" // of the directory's own; managed identities are service principals, too
 	who, err := s.Identity.Catalog.Principal(r.Context(), p.PrincipalID)
+	if errors.Is(err, fs.ErrNotExist) && s.Identity.Outside.Trusts(caller.Tenant) {
+		// An issuer from outside may know whom the directory does not (design 0029).
+		who, err = entra.AddOutsider(r.Context(), s.Identity.Catalog, caller.Tenant, strings.ToLower(p.PrincipalID), "outside principal "+p.PrincipalID)
+	}
+	if err == nil && who.Kind == entra.Outsider {
+		if kind = "User"; strings.EqualFold(p.PrincipalType, "ServicePrincipal") {
+			kind = "ServicePrincipal"
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !strings.EqualFold(string(who.Tenant), string(caller.Tenant)) {
 		return fault.New(fault.PrincipalNotFound, "Principal %s does not exist in the directory %s. Check that you have the correct principal ID: it is the object id, not the application id.", strings.ReplaceAll(p.PrincipalID, "-", ""), caller.Tenant)
 	}
 	if err != nil {
 		return err
 	}
-	kind := "ServicePrincipal" // the only kind there is; managed identities are service principals, too
 	if p.PrincipalType != "" && !strings.EqualFold(p.PrincipalType, kind) {
 		return fault.New(fault.InvalidParameter, "The principal '%s' is a %s, not a '%.40s'.", p.PrincipalID, kind, p.PrincipalType).WithTarget("properties.principalType")
 	}

@@ -19,6 +19,9 @@ type Identity struct {
 	Roles   *rbac.Authority
 	Catalog *catalog.Catalog
 	Vaults  vaultLister // the vaults of a scope, for lists of resources
+
+	Outside *entra.Outside // nil: no issuer but the own is trusted
+	Login   string         // the issuer where people sign in; "": here
 }
 
 type vaultLister interface {

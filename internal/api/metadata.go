@@ -21,6 +21,9 @@ func (s *server) metadata(w http.ResponseWriter, r *http.Request) error {
 	// The login endpoint ends in /adfs so that clients ask us, and not the
 	// public cloud, what it is.
 	login := at + "/adfs"
+	if s.Identity.Login != "" {
+		login = s.Identity.Login
+	}
 	if versionOf(r.URL.Query()) < metadataArray {
 		return writeJSON(w, http.StatusOK, map[string]any{
 			"galleryEndpoint": at + "/", "graphEndpoint": at + "/", "portalEndpoint": at + "/", "graphAudience": at + "/",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"logkeep/internal/entra"
 	"logkeep/internal/rbac"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
@@ -102,7 +103,7 @@ func definitionID(d rbac.Definition) string {
 }
 
 func (t *Tx) roles(ctx context.Context) (rbac.Roles, error) {
-	r := rbac.Roles{Tenants: map[string]schema.TenantID{}, Principals: map[string]schema.TenantID{}}
+	r := rbac.Roles{Tenants: map[string]schema.TenantID{}, Principals: map[string]schema.TenantID{}, Outside: map[string]bool{}}
 	rows, err := query(ctx, t.sql, scanResource, selectResource+"WHERE type_key IN (?,?,?) AND deleted IS NULL ORDER BY key",
 		fold(string(resource.RoleAssign)), fold(string(resource.RoleDefine)), fold(SubscriptionType))
 	if err != nil {
@@ -129,10 +130,14 @@ func (t *Tx) roles(ctx context.Context) (rbac.Roles, error) {
 	_, err = query(ctx, t.sql, func(scan func(...any) error) (none struct{}, err error) {
 		var id string
 		var tenant schema.TenantID
-		err = scan(&id, &tenant)
+		var kind entra.Kind
+		err = scan(&id, &tenant, &kind)
 		r.Principals[id] = tenant
+		if kind == entra.Outsider {
+			r.Outside[id] = true
+		}
 		return none, err
-	}, "SELECT object_id, tenant FROM principals")
+	}, "SELECT object_id, tenant, kind FROM principals")
 	if err != nil {
 		return rbac.Roles{}, fmt.Errorf("read principals: %w", err)
 	}

@@ -31,9 +31,15 @@ type Settings struct {
 	ProbeTimeout  time.Duration `yaml:"probe-timeout"`
 	Lease         time.Duration `yaml:"lease"`
 	OutageGrace   time.Duration `yaml:"outage-grace"`
-	Sandbox       string        `yaml:"sandbox"` // require or prefer
-	Swap          string        `yaml:"swap"`    // refuse or warn
+	Sandbox       string        `yaml:"sandbox"`        // require or prefer
+	Swap          string        `yaml:"swap"`           // refuse or warn
 	SpoolBytes    int64         `yaml:"spool-bytes"`
+	IssuerBuiltin string        `yaml:"issuer-builtin"` // on or off
+	Issuers       Issuers       `yaml:"issuers"`        // flag: issuer
+	Admins        Words         `yaml:"admins"`         // flag: admin
+	Certificates  Pairs         `yaml:"certificates"`   // flag: certificate
+
+	IssuerRoots string `yaml:"issuer-roots"` // PEM file of authorities, beside the system's, that may vouch for issuers
 
 	// These are lines of the file only.
 	Vaults         []VaultDomain `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
@@ -54,7 +60,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		DataDir: ".logkeep", Listen: "127.0.0.1:8443", Domain: "logkeep.test", IMDS: "127.0.0.1:8480",
 		ProbeInterval: 10 * time.Second, ProbeTimeout: 5 * time.Second, Lease: 30 * time.Second, OutageGrace: time.Hour,
-		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30,
+		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, IssuerBuiltin: "on",
 	}
 }
 
@@ -71,6 +77,10 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
 	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
 	f.Int64Var(&s.SpoolBytes, "spool-bytes", d.SpoolBytes, "how many bytes of rows may wait for one cluster's key, where ingestionWhenRevoked is Seal")
+	f.Var(&s.Issuers, "issuer", "OpenID Connect issuer whose tokens are accepted, `URL[,audience=A][,tenant=ID][,claim=NAME]`; repeatable")
+	f.StringVar(&s.IssuerBuiltin, "issuer-builtin", d.IssuerBuiltin, "off: nobody signs in at this server itself")
+	f.Var(&s.Admins, "admin", "`OBJECTID` or ISSUER#SUBJECT of who, known by an --issuer, is Owner of everything; repeatable")
+	f.Var(&s.Certificates, "certificate", "certificate of your own, `FILE,KEYFILE` (PEM), read again when they change; repeatable")
 	f.StringVar(&s.Swap, "swap", d.Swap, "refuse: not start while this machine has swap, to which decrypted rows could be written; warn: start all the same")
 }
 
@@ -101,7 +111,7 @@ func (s *Settings) check() error {
 			wrong = append(wrong, fmt.Errorf("vaults: domain %q is no lower-case domain such as vault.azure.net", v.Domain))
 		}
 	}
-	for name, choice := range map[string][3]string{"sandbox": {s.Sandbox, "prefer", "require"}, "swap": {s.Swap, "refuse", "warn"}} {
+	for name, choice := range map[string][3]string{"sandbox": {s.Sandbox, "prefer", "require"}, "swap": {s.Swap, "refuse", "warn"}, "issuer-builtin": {s.IssuerBuiltin, "on", "off"}} {
 		if choice[0] != choice[1] && choice[0] != choice[2] {
 			wrong = append(wrong, fmt.Errorf("%s %q is neither %s nor %s", name, choice[0], choice[1], choice[2]))
 		}
@@ -109,6 +119,7 @@ func (s *Settings) check() error {
 	if s.SpoolBytes <= 0 {
 		wrong = append(wrong, fmt.Errorf("spool-bytes %d is not positive", s.SpoolBytes))
 	}
+	wrong = append(wrong, s.Issuers.check())
 	if s.OutageGrace < 0 {
 		wrong = append(wrong, fmt.Errorf("outage-grace %s is negative", s.OutageGrace))
 	}
@@ -134,6 +145,9 @@ func (s *Settings) read(f *pflag.FlagSet, configFile string) error {
 			return
 		}
 		variable := "LOGKEEP_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		if list, ok := flag.Value.(interface{ empty() }); ok && (given[flag.Name] != "" || os.Getenv(variable) != "") {
+			list.empty() // a flag is not beside what the file says, but instead of it
+		}
 		if value, ok := given[flag.Name]; ok {
 			wrong = errors.Join(wrong, f.Set(flag.Name, value))
 		} else if value := os.Getenv(variable); value != "" {

@@ -43,6 +43,7 @@ const (
 	Application    Kind = "application"    // signs in with a secret
 	SystemAssigned Kind = "systemAssigned" // a resource's own identity
 	UserAssigned   Kind = "userAssigned"   // a user-assigned managed identity
+	Outsider       Kind = "outside"        // known by a trusted issuer's tokens alone
 	FirstParty     Kind = "firstParty"     // a service's principal: the keeper acts as it, nobody signs in as it
 )
 

@@ -36,14 +36,19 @@ type Issuer struct {
 	signer Signer
 	base   string
 	own    []Principal
+	closed string // why nobody signs in; "" they do
 }
+
+// Close switches signing in off. why is what clients are told. Call it before
+// the issuer is used.
+func (i *Issuer) Close(why string) { i.closed = why }
 
 // NewIssuer returns an issuer over a book. base, such as https://NAME:PORT, is
 // the issuer's URL in tokens that are issued without a request. own are
 // principals that the program itself is: they stand in no directory, can't sign
 // in and can't be given roles, but TokenFor knows them.
 func NewIssuer(book Book, signer Signer, base string, own ...Principal) *Issuer {
-	return &Issuer{NewVerifier(signer), book, signer, strings.TrimSuffix(base, "/"), own}
+	return &Issuer{Verifier: NewVerifier(signer), book: book, signer: signer, base: strings.TrimSuffix(base, "/"), own: own}
 }
 
 // A Token is an access token and when it ends.
@@ -80,6 +85,9 @@ type Request struct {
 
 // SignIn answers a token request. A *Refusal is for the client.
 func (i *Issuer) SignIn(ctx context.Context, r Request) (Token, error) {
+	if i.closed != "" {
+		return Token{}, refuse(400, "unauthorized_client", 7000112, "%s", i.closed)
+	}
 	if grant := r.Form.Get("grant_type"); grant != "client_credentials" {
 		return Token{}, refuse(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type '%.40s'. Use client_credentials.", grant)
 	}

@@ -107,3 +107,23 @@ func recognise(kept []Secret, secret string, now time.Time) (known, expired bool
 	}
 	return known, expired && !known
 }
+
+// AddOutsider makes an outside principal, or returns it. An object id that is
+// in the directory as something else is refused.
+func AddOutsider(ctx context.Context, book Book, tenant schema.TenantID, objectID, name string) (Principal, error) {
+	p, err := book.Principal(ctx, objectID)
+	if err == nil {
+		if p.Kind != Outsider || p.Tenant != tenant {
+			return Principal{}, fmt.Errorf("the object id %s is that of another principal, %s", objectID, p.Name)
+		}
+		return p, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return Principal{}, err
+	}
+	p = Principal{ObjectID: objectID, AppID: objectID, Tenant: tenant, Kind: Outsider, Name: name, Created: time.Now().UTC()}
+	if err := book.AddPrincipal(ctx, p); err != nil {
+		return Principal{}, fmt.Errorf("add the outside principal %s: %w", objectID, err)
+	}
+	return p, nil
+}

@@ -1,8 +1,10 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,9 +38,12 @@ type Keys interface {
 type Verifier struct {
 	source Keys
 
+	outage time.Duration // how long known keys are good while the source is silent; 0: for ever
+
 	mu      sync.Mutex
 	known   jose.JSONWebKeySet
-	fetched time.Time
+	fetched time.Time // when they were
+	tried   time.Time // when they were asked for
 }
 
 // NewVerifier returns a verifier of tokens that are signed with one of the
@@ -82,7 +87,7 @@ func (v *Verifier) Verify(token string, audiences []string) (rbac.Caller, error)
 	if !ok {
 		return rbac.Caller{}, invalid("its key is not known here", nil)
 	}
-	payload, err := parsed.Verify(key)
+	payload, err := parsed.Verify(key.Key)
 	if err != nil {
 		return rbac.Caller{}, invalid("its signature does not match", err)
 	}
@@ -132,27 +137,40 @@ func invalid(why string, cause error) error {
 
 // key finds a public key by its id. Keys are asked for again when they are old
 // and, at most once in a while, when a token names one that is not known.
-func (v *Verifier) key(id string) (any, bool, error) {
+func (v *Verifier) key(id string) (jose.JSONWebKey, bool, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := time.Now()
-	found := v.known.Key(id)
-	if now.Sub(v.fetched) > keysFor || len(found) == 0 && now.Sub(v.fetched) > keysAtMost {
+	found := v.find(id)
+	var silent error
+	if (now.Sub(v.fetched) > keysFor || len(found) == 0) && now.Sub(v.tried) > keysAtMost {
+		v.tried = now
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		fresh, err := v.source.Keys(ctx)
-		if err != nil && len(found) == 0 {
-			return nil, false, fmt.Errorf("fetch the keys of tokens: %w", err)
-		}
-		if err == nil {
+		var fresh jose.JSONWebKeySet
+		if fresh, silent = v.source.Keys(ctx); silent == nil {
 			v.known, v.fetched = fresh, now
-			found = fresh.Key(id)
+			found = v.find(id)
 		}
+	}
+	// Who was silent once stays so until it was asked again.
+	old := now.Sub(v.fetched)
+	if v.fetched.IsZero() || silent != nil && len(found) == 0 || v.outage > 0 && old > v.outage {
+		return jose.JSONWebKey{}, false, fmt.Errorf("fetch the keys of tokens: %w", cmp.Or(silent, errors.New("their issuer was silent a moment ago")))
 	}
 	for _, k := range found {
 		if k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
-			return k.Key, true, nil
+			return k, true, nil
 		}
 	}
-	return nil, false, nil
+	return jose.JSONWebKey{}, false, nil
+}
+
+// find returns the known keys of an id. A token that names none is signed with
+// the only key, if there is only one.
+func (v *Verifier) find(id string) []jose.JSONWebKey {
+	if id == "" && len(v.known.Keys) == 1 {
+		return v.known.Keys
+	}
+	return v.known.Key(id)
 }

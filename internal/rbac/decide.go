@@ -69,7 +69,7 @@ func (s *state) allows(caller Caller, action string, data bool, scope resource.I
 	who := strings.ToLower(caller.ObjectID)
 	// The token of a principal that was removed is still in time, and its
 	// assignments stay for administrators to see; neither is a right.
-	if !sameTenant(s.roles.Principals[who], caller.Tenant) || !s.inTenant(caller, scope) {
+	if !s.speaks(caller) || !s.inTenant(caller, scope) {
 		return false
 	}
 	for _, g := range s.grants[who] {
@@ -87,6 +87,13 @@ func (s *state) allows(caller Caller, action string, data bool, scope resource.I
 		}
 	}
 	return false
+}
+
+// speaks reports whether the caller's token can speak for its principal: it is
+// in the directory, and known from outside if the token is from there.
+func (s *state) speaks(caller Caller) bool {
+	who := strings.ToLower(caller.ObjectID)
+	return sameTenant(s.roles.Principals[who], caller.Tenant) && s.roles.Outside[who] == (caller.Outside != "")
 }
 
 // inTenant reports whether a scope is of the caller's tenant. Scopes outside

@@ -241,7 +241,7 @@ func (a *Authority) Sees(ctx context.Context, caller Caller, scope resource.ID) 
 		return false, err
 	}
 	who := strings.ToLower(caller.ObjectID)
-	if !sameTenant(s.roles.Principals[who], caller.Tenant) || !s.inTenant(caller, scope) {
+	if !s.speaks(caller) || !s.inTenant(caller, scope) {
 		return false, nil
 	}
 	return slices.ContainsFunc(s.grants[who], func(g grant) bool {

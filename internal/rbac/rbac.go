@@ -13,7 +13,8 @@
 //
 // A pattern is compared without regard to case; its * stands for any text,
 // slashes included. A caller of one tenant has no rights in the subscriptions
-// of another.
+// of another. A token from outside speaks for outside principals only, and one of
+// the directory's own issuer for none of them.
 //
 // # Freshness
 //
@@ -40,6 +41,7 @@ type Kind string
 const (
 	Application     Kind = "Application"
 	ManagedIdentity Kind = "ManagedIdentity"
+	User            Kind = "User" // only from outside: the directory has none
 )
 
 // A Caller is who sent a request, as a verified token says. The zero Caller is
@@ -49,6 +51,7 @@ type Caller struct {
 	ObjectID string
 	AppID    string
 	Kind     Kind
+	Outside  string // the issuer of an outside principal's token; "" the directory's own
 }
 
 // A Permission is what a role allows: actions less notActions, and data
@@ -98,6 +101,7 @@ type Roles struct {
 	Custom      []Definition
 	Tenants     map[string]schema.TenantID // of subscriptions, by lower-case id
 	Principals  map[string]schema.TenantID // of everybody there is, by lower-case object id
+	Outside     map[string]bool            // those of them that only a trusted issuer's tokens speak for
 }
 
 // A Book keeps assignments and custom definitions. Writes are durable when

@@ -24,7 +24,7 @@ type page struct {
 }
 
 func (p *page) Roles(context.Context) (Roles, error) {
-	return Roles{slices.Clone(p.roles.Assignments), slices.Clone(p.roles.Custom), maps.Clone(p.roles.Tenants), maps.Clone(p.roles.Principals)}, p.broken
+	return Roles{slices.Clone(p.roles.Assignments), slices.Clone(p.roles.Custom), maps.Clone(p.roles.Tenants), maps.Clone(p.roles.Principals), maps.Clone(p.roles.Outside)}, p.broken
 }
 func (p *page) RolesRevision() uint64 { return p.revision }
 func (p *page) ChangeRoles(ctx context.Context, f func(Roles) (Change, error)) error {
@@ -113,9 +113,9 @@ func TestDecisions(t *testing.T) {
 		{"data actions are no actions", CryptoServiceUser, vault, me, "Microsoft.KeyVault/vaults/keys/wrap/action", false, vault, false},
 		{"service user unwraps", CryptoServiceUser, vault, me, "Microsoft.KeyVault/vaults/keys/unwrap/action", true, vault, true},
 		{"service user does not create", CryptoServiceUser, vault, me, "Microsoft.KeyVault/vaults/keys/create/action", true, vault, false},
-		{"somebody else", Owner, subA, Caller{tenant, "dddddddd-0000-0000-0000-000000000001", "app", Application}, "x/read", false, vault, false},
+		{"somebody else", Owner, subA, Caller{tenant, "dddddddd-0000-0000-0000-000000000001", "app", Application, ""}, "x/read", false, vault, false},
 		{"nobody", Owner, subA, Caller{}, "x/read", false, vault, false},
-		{"another tenant's token", Owner, subA, Caller{other, me.ObjectID, "app", Application}, "x/read", false, vault, false},
+		{"another tenant's token", Owner, subA, Caller{other, me.ObjectID, "app", Application, ""}, "x/read", false, vault, false},
 		{"another tenant's subscription", Owner, "/", me, "x/read", false, subB + "/resourceGroups/rg", false},
 		{"an unknown subscription", Owner, "/", me, "x/read", false, "/subscriptions/ff", false},
 		{"a scope that is no id", Owner, "/", me, "x/read", false, "vaults/kv", false},
@@ -287,6 +287,29 @@ func BenchmarkDecide(b *testing.B) {
 	for b.Loop() {
 		if ok, _ := a.Decide(b.Context(), me, "Microsoft.KeyVault/vaults/keys/unwrap/action", true, vault); !ok {
 			b.Fatal("denied")
+		}
+	}
+}
+
+// TestOutsidersAndOthersAreNotMixedUp: an object id is no proof of where its
+// owner is known.
+func TestOutsidersAndOthersAreNotMixedUp(t *testing.T) {
+	sub := resource.SubscriptionID("aaaaaaaa-0000-0000-0000-0000000000aa")
+	p := &page{roles: Roles{
+		Tenants:    map[string]schema.TenantID{sub.Subscription(): "t1"},
+		Principals: map[string]schema.TenantID{"inside": "t1", "outside": "t1"}, Outside: map[string]bool{"outside": true},
+		Assignments: []Assignment{{Name: "1", Scope: sub, Tenant: "t1", Role: Reader, Principal: "inside"}, {Name: "2", Scope: sub, Tenant: "t1", Role: Reader, Principal: "outside"}},
+	}}
+	a := New(p)
+	for _, c := range []struct {
+		who, issuer string
+		want        bool
+	}{{"inside", "", true}, {"outside", "https://issuer", true}, {"inside", "https://issuer", false}, {"outside", "", false}} {
+		caller := Caller{Tenant: "t1", ObjectID: c.who, Outside: c.issuer}
+		got, err := a.Decide(t.Context(), caller, "x/read", false, sub.String())
+		sees, err2 := a.Sees(t.Context(), caller, sub)
+		if err != nil || err2 != nil || got != c.want || sees != c.want {
+			t.Errorf("%+v: %v %v %v %v", c, got, sees, err, err2)
 		}
 	}
 }

@@ -9,10 +9,14 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"logkeep/internal/domain"
+	"logkeep/internal/hostcert"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/tunnel"
@@ -39,10 +43,16 @@ func serverNames(name, listen string) []string {
 type certificates struct {
 	vault *vaultProcess
 	names []string
+	own   *hostcert.Files // the owner's, which come first
 	now   atomic.Pointer[tls.Certificate]
 }
 
-func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil }
+func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if cert, ok := c.own.For(hello); ok {
+		return cert, nil
+	}
+	return c.now.Load(), nil
+}
 
 func (c *certificates) renew(ctx context.Context) error {
 	issued, err := c.vault.IssueCertificate(ctx, c.names)
@@ -60,10 +70,16 @@ func (c *certificates) renew(ctx context.Context) error {
 
 // keep renews the certificate every day; one lasts for months.
 func (c *certificates) keep(ctx context.Context) {
+	go c.own.Watch(ctx)
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
 	day := time.NewTicker(24 * time.Hour)
 	defer day.Stop()
 	for {
 		select {
+		case <-hangUp:
+			c.own.Reload()
 		case <-ctx.Done():
 			return
 		case <-day.C:

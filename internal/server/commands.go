@@ -8,9 +8,12 @@ import (
 	"os"
 
 	"logkeep/internal/cli"
+	"logkeep/internal/entra"
+	"logkeep/internal/hostcert"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/kql/score"
+	"logkeep/internal/schema"
 	"logkeep/internal/worker"
 	"logkeep/internal/worker/sandbox"
 )
@@ -36,7 +39,22 @@ func Commands() cli.Commands {
 					return fmt.Errorf("vault-roots: %w", err)
 				}
 			}
+			var issuerRoots []byte
+			if s.IssuerRoots != "" {
+				if issuerRoots, err = os.ReadFile(s.IssuerRoots); err != nil {
+					return fmt.Errorf("issuer-roots: %w", err)
+				}
+			}
+			var trusts []entra.Trust
+			for _, i := range s.Issuers {
+				trusts = append(trusts, entra.Trust{URL: i.URL, Tenant: schema.TenantID(i.Tenant), Audiences: i.Audiences, Claim: i.Claim})
+			}
+			var pairs []hostcert.Pair
+			for _, p := range s.Certificates {
+				pairs = append(pairs, hostcert.Pair{Certificate: p.Certificate, Key: p.Key})
+			}
 			return Run(ctx, Config{
+				Issuers: trusts, IssuerRoots: issuerRoots, Closed: s.IssuerBuiltin == "off", Admins: s.Admins, Certificates: pairs,
 				DoubleEncryption: s.DoubleEncryptionRegions,
 				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"logkeep/internal/entra"
+	"logkeep/internal/hostcert"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/server"
@@ -76,6 +78,12 @@ type setting struct {
 	Spool                    int64
 	Vaults                   []kek.Suffix
 	VaultRoots               []byte
+
+	Issuers      []entra.Trust
+	IssuerRoots  []byte
+	Admins       []string
+	Closed       bool
+	Certificates []hostcert.Pair
 }
 
 // quick are the shortest bounds that a policy may have.
@@ -95,6 +103,7 @@ func (s setting) config() server.Config {
 	return server.Config{
 		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Vaults: s.Vaults, VaultRoots: s.VaultRoots, Swap: server.WarnOfSwap,
 		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
+		Issuers: s.Issuers, IssuerRoots: s.IssuerRoots, Admins: s.Admins, Closed: s.Closed, Certificates: s.Certificates,
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"logkeep/internal/domain"
 	"logkeep/internal/entra"
 	"logkeep/internal/front"
+	"logkeep/internal/hostcert"
 	"logkeep/internal/ingest"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
@@ -84,6 +85,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	v, err := startVault(ctx, append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "vault"), runtime, vaultStart{
 		Dir: dir.in("vault"), Domain: cfg.Domain, Port: port, RootKey: rootKey, Keeper: keeperSocket,
+		Outside: len(cfg.Issuers) > 0, Certificates: cfg.Certificates,
 	}, cfg.Log)
 	if err != nil {
 		return err
@@ -105,6 +107,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	issuer := entra.NewIssuer(cat, v, "https://"+net.JoinHostPort(cfg.Domain, strconv.Itoa(port)), entra.Principal{
 		ObjectID: admin.ServicePrincipal, AppID: admin.ServicePrincipal, Tenant: admin.ServiceTenant, Kind: entra.FirstParty, Name: "the service itself",
 	})
+	gate, err := newGate(ctx, cfg, port, issuer, cat)
+	if err != nil {
+		return err
+	}
 	access := rbac.New(roleBook{cat, func() {
 		if b := backs.Load(); b != nil {
 			b.ring.Notice("", "") // a role that is gone may be what a cluster used its key by
@@ -155,7 +161,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	undo.push(sup.Close)
 	undo.push(domains.Close)
 	undo.push(ring.Close)
-	backs.Store(&callbacks{access: access, ring: ring})
+	backs.Store(&callbacks{access: access, ring: ring, gate: gate, catalog: cat})
 	if err := domains.Start(ctx); err != nil {
 		return err
 	}
@@ -188,8 +194,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	rows := ingester{ingest.New(plane, domains)}
 	faces := api.New(api.Deps{
 		Sandbox: sandbox.Probe().String(),
-		Domain:  cfg.Domain, Port: port, Log: cfg.Log, Tokens: issuer, Access: access,
-		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v},
+		Domain:  cfg.Domain, Port: port, Log: cfg.Log, Tokens: gate, Access: access,
+		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v, Outside: gate.Outside, Login: gate.login()},
 		Control:  plane, Vaults: v,
 		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains, journal)},
 		Activity: journal, Evidence: domains, Reports: v, Metrics: counts.Write,
@@ -211,8 +217,10 @@ func (s *stack) run() {
 
 // callbacks are what the vault asks and tells.
 type callbacks struct {
-	access *rbac.Authority
-	ring   *keyring.Ring
+	access  *rbac.Authority
+	ring    *keyring.Ring
+	gate    *gate
+	catalog *catalog.Catalog
 }
 
 func serveCallbacks(cfg Config, socket string, backs *atomic.Pointer[callbacks], undo *stack) error {
@@ -225,7 +233,14 @@ func serveCallbacks(cfg Config, socket string, backs *atomic.Pointer[callbacks],
 		if b == nil {
 			return false, errors.New("the server is starting")
 		}
-		return b.access.Decide(ctx, rbac.Caller{Tenant: schema.TenantID(q.Tenant), ObjectID: q.ObjectID, AppID: q.AppID}, q.Action, true, q.Scope)
+		who := rbac.Caller{Tenant: schema.TenantID(q.Tenant), ObjectID: q.ObjectID, AppID: q.AppID}
+		if len(cfg.Issuers) > 0 {
+			// The vault has verified the token, or had it verified by identify.
+			if p, err := b.catalog.Principal(ctx, q.ObjectID); err == nil && p.Kind == entra.Outsider {
+				who.Outside = "the vault"
+			}
+		}
+		return b.access.Decide(ctx, who, q.Action, true, q.Scope)
 	}
 	notice := func(_ context.Context, n admin.Notice) {
 		b := backs.Load()
@@ -233,7 +248,14 @@ func serveCallbacks(cfg Config, socket string, backs *atomic.Pointer[callbacks],
 			b.ring.Notice(n.VaultURI, n.Key)
 		}
 	}
-	s := &http.Server{Handler: admin.CallbackHandler(cfg.Log, authorize, notice)}
+	identify := func(ctx context.Context, token string) (admin.Claims, error) {
+		b := backs.Load()
+		if b == nil {
+			return admin.Claims{}, errors.New("the server is starting")
+		}
+		return b.gate.identify(ctx, token)
+	}
+	s := &http.Server{Handler: admin.CallbackHandler(cfg.Log, authorize, notice, identify)}
 	go s.Serve(l)
 	undo.push(func() { s.Close() })
 	return nil
@@ -331,7 +353,11 @@ func keyHost(p *tunnel.Policy) func(string) bool {
 
 // serve opens the doors and waits.
 func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *vaultProcess, faces http.Handler, issuer *entra.Issuer, cat *catalog.Catalog, support string, clients *visits) error {
-	cert := &certificates{vault: v, names: serverNames(cfg.Domain, cfg.Listen)}
+	own, err := hostcert.Open(cfg.Certificates, cfg.Log)
+	if err != nil {
+		return err
+	}
+	cert := &certificates{vault: v, names: serverNames(cfg.Domain, cfg.Listen), own: own}
 	if err := cert.renew(ctx); err != nil {
 		return err
 	}

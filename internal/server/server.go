@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"time"
 
+	"logkeep/internal/entra"
+	"logkeep/internal/hostcert"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/worker/sandbox"
@@ -43,6 +45,20 @@ type Config struct {
 	// Identities are user-assigned identities that whoever is on this host may
 	// have tokens of.
 	Identities []string
+
+	// Issuers are trusted from outside; an empty tenant is the first one.
+	Issuers []entra.Trust
+	// IssuerRoots are authorities, PEM, that may vouch for them, beside the system's.
+	IssuerRoots []byte
+	// Closed switches the built-in issuer off for people and applications.
+	Closed bool
+	// Admins become Owner of everything in the first tenant: object ids, or
+	// ISSUER#SUB.
+	Admins []string
+
+	// Certificates are served where they cover a host's name, and read again when
+	// their files change.
+	Certificates []hostcert.Pair
 
 	Memory wire.Memory
 	Flush  wire.Flush

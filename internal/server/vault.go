@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"logkeep/internal/hostcert"
 	"logkeep/internal/vault"
 	"logkeep/internal/vault/admin"
 )
@@ -30,6 +31,9 @@ type vaultStart struct {
 	Port    int    `json:"port"`
 	RootKey string `json:"rootKey"` // path
 	Keeper  string `json:"keeper"`  // socket of the keeper's callbacks
+
+	Outside      bool            `json:"outside,omitempty"` // see vault.Config
+	Certificates []hostcert.Pair `json:"certificates,omitempty"`
 }
 
 // File descriptors that the vault's process inherits.
@@ -76,7 +80,7 @@ func RunVault(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	go forget(ctx) // of keys that it unwrapped for workers
 	return vault.Run(ctx, vault.Config{
 		Dir: start.Dir, Domain: start.Domain, Port: start.Port, RootKey: root,
-		Data: data, Admin: adminListener, Keeper: start.Keeper, Log: log,
+		Data: data, Admin: adminListener, Keeper: start.Keeper, Outside: start.Outside, Certificates: start.Certificates, Log: log,
 	})
 }
 

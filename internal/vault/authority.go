@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"logkeep/internal/vault/admin"
 )
 
 const (
@@ -132,8 +134,17 @@ type renewing struct {
 	current *tls.Certificate
 }
 
-func (r *renewing) config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: r.get}
+// tls is how clients are met: with a certificate of the owner's where one
+// covers the name. The server's own processes trust the own authority alone.
+func (s *service) tls(own *renewing) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if hello.Conn.RemoteAddr().String() != admin.TrustedAddress {
+			if c, ok := s.certificates.For(hello); ok {
+				return c, nil
+			}
+		}
+		return own.get(hello)
+	}}
 }
 
 func (r *renewing) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -139,7 +139,9 @@ func start(t *testing.T, dir string) *running {
 		return l
 	}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
-	keeper := &http.Server{Handler: admin.CallbackHandler(log, r.authorize, r.notice)}
+	keeper := &http.Server{Handler: admin.CallbackHandler(log, r.authorize, r.notice, func(context.Context, string) (admin.Claims, error) {
+		return admin.Claims{}, admin.Refuse(401, "Unauthorized", "no outside issuer")
+	})}
 	keeperSocket := listen("unix", filepath.Join(sockets, "k"))
 	go keeper.Serve(keeperSocket)
 	t.Cleanup(func() { keeper.Close() })

@@ -26,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	"logkeep/internal/hostcert"
 	"logkeep/internal/seal"
 	"logkeep/internal/vault/admin"
 	"logkeep/internal/vault/armface"
@@ -43,6 +44,9 @@ type Config struct {
 	Data   net.Listener
 	Admin  net.Listener
 	Keeper string // Unix socket of the keeper's callbacks
+
+	Outside      bool            // the keeper trusts outside issuers: it is asked about tokens that are not this process's own
+	Certificates []hostcert.Pair // that clients get where they cover a vault's name, instead of those of the own authority
 
 	Audit func(admin.Event) // gets every record before it is stored; its call waits, so it must be quick
 	Log   *slog.Logger
@@ -92,13 +96,15 @@ type service struct {
 	keys   *keyface.Face
 	admin  *http.Server
 	data   *http.Server
+
+	certificates *hostcert.Files
 }
 
 func newService(cfg Config, store *keystore.Store, held *held) (*service, error) {
 	s := &service{cfg: cfg, keeper: admin.NewCallbacks(cfg.Keeper), trail: newTrail(store, cfg.Audit, cfg.Log)}
 	s.keys = keyface.New(keyface.Config{
 		Domain: cfg.Domain, Port: cfg.Port, Store: store,
-		Verify: held.tokens.verify, Authorize: s.authorize, Notice: s.notice, Audit: s.trail.add, Log: cfg.Log,
+		Verify: s.verifier(held.tokens), Authorize: s.authorize, Notice: s.notice, Audit: s.trail.add, Log: cfg.Log,
 	})
 	calls := armface.New(armface.Config{
 		Domain: cfg.Domain, Port: cfg.Port, Store: store, Notice: s.notice, Audit: s.trail.add, Log: cfg.Log,
@@ -108,10 +114,14 @@ func newService(cfg Config, store *keystore.Store, held *held) (*service, error)
 	if _, err := certificates.get(nil); err != nil {
 		return nil, fmt.Errorf("issue the vault's certificate: %w", err)
 	}
+	var err error
+	if s.certificates, err = hostcert.Open(cfg.Certificates, cfg.Log); err != nil {
+		return nil, err
+	}
 	errorLog := slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug)
 	s.admin = &http.Server{Handler: admin.Handler(cfg.Log, calls), ErrorLog: errorLog}
 	s.data = &http.Server{
-		Handler: s.keys, TLSConfig: certificates.config(), ErrorLog: errorLog, MaxHeaderBytes: 32 << 10,
+		Handler: s.keys, TLSConfig: s.tls(certificates), ErrorLog: errorLog, MaxHeaderBytes: 32 << 10,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, // clients reuse connections for so long
 	}
@@ -121,6 +131,7 @@ func newService(cfg Config, store *keystore.Store, held *held) (*service, error)
 func (s *service) run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	go s.certificates.Watch(ctx)
 	var running, last sync.WaitGroup
 	serve := func(name string, f func() error) {
 		running.Go(func() {

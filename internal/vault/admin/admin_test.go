@@ -38,7 +38,13 @@ func TestTheKeeperIsAskedAndTold(t *testing.T) {
 			}
 			return q.ObjectID == "o", nil
 		},
-		func(_ context.Context, n admin.Notice) { told = n }))
+		func(_ context.Context, n admin.Notice) { told = n },
+		func(_ context.Context, token string) (admin.Claims, error) {
+			if token != "known" {
+				return admin.Claims{}, admin.Refuse(401, "Unauthorized", "no")
+			}
+			return admin.Claims{Tenant: "t", ObjectID: "o", Expires: 7}, nil
+		}))
 	c := admin.NewCallbacks(path)
 	defer c.Close()
 	q := admin.Question{Tenant: "t", ObjectID: "o", AppID: "a", Action: "x/action", Scope: "/s"}
@@ -50,6 +56,12 @@ func TestTheKeeperIsAskedAndTold(t *testing.T) {
 	}
 	if ok, err := c.Authorize(t.Context(), admin.Question{ObjectID: "broken"}); err == nil || ok {
 		t.Errorf("a keeper that can't tell must be an error, not %v", ok)
+	}
+	if claims, err := c.Identify(t.Context(), "known"); err != nil || claims.ObjectID != "o" || claims.Expires != 7 {
+		t.Errorf("Identify = %+v, %v", claims, err)
+	}
+	if _, err := c.Identify(t.Context(), "strange"); err == nil {
+		t.Error("a token that the keeper does not know was identified")
 	}
 	n := admin.Notice{VaultURI: "https://kv.vault.x.test:8443", Key: "k", Version: "v", What: admin.KeyUpdated}
 	if err := c.Notice(t.Context(), n); err != nil || told != n {

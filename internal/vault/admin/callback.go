@@ -38,6 +38,20 @@ const (
 	VaultPurged    Change = "VaultPurged"
 )
 
+// Claims are what a verified token says, in the words of this service's own.
+type Claims struct {
+	Audience string `json:"aud"`
+	Expires  int64  `json:"exp"`
+	Tenant   string `json:"tid"`
+	ObjectID string `json:"oid"`
+	AppID    string `json:"appid,omitempty"`
+}
+
+// A Token is one that the vault has not signed itself.
+type Token struct {
+	Text string `json:"text"`
+}
+
 // A Notice tells the keeper of a change that is already durable. It is sent
 // before the call that made the change is answered. It only hastens a probe:
 // one that is lost costs a probe interval.
@@ -67,6 +81,14 @@ type Decision struct {
 	Allowed bool `json:"allowed"`
 }
 
+// Identify tells what a token of an outside issuer says that the keeper trusts.
+// POST /identify.
+func (c *Callbacks) Identify(ctx context.Context, token string) (Claims, error) {
+	var out Claims
+	err := c.wire.call(ctx, "/identify", Token{token}, &out)
+	return out, err
+}
+
 // Notice tells the keeper. POST /notice.
 func (c *Callbacks) Notice(ctx context.Context, n Notice) error {
 	return c.wire.call(ctx, "/notice", n, nil)
@@ -77,8 +99,15 @@ func (c *Callbacks) Close() { c.wire.http.CloseIdleConnections() }
 
 // CallbackHandler is the keeper's end of Callbacks. notice should return
 // quickly: the vault waits a tenth of a second for it, not longer.
-func CallbackHandler(log *slog.Logger, authorize func(context.Context, Question) (bool, error), notice func(context.Context, Notice)) http.Handler {
+func CallbackHandler(log *slog.Logger, authorize func(context.Context, Question) (bool, error), notice func(context.Context, Notice), identify func(context.Context, string) (Claims, error)) http.Handler {
 	return Handler(log, map[string]Call{
+		"/identify": func(ctx context.Context, body []byte) (any, error) {
+			t, err := Read[Token](body)
+			if err != nil {
+				return nil, err
+			}
+			return identify(ctx, t.Text)
+		},
 		"/authorize": func(ctx context.Context, body []byte) (any, error) {
 			q, err := Read[Question](body)
 			if err != nil {
