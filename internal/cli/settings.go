@@ -31,8 +31,8 @@ type Settings struct {
 	ProbeTimeout  time.Duration `yaml:"probe-timeout"`
 	Lease         time.Duration `yaml:"lease"`
 	OutageGrace   time.Duration `yaml:"outage-grace"`
-	Sandbox       string        `yaml:"sandbox"`        // require or prefer
-	Swap          string        `yaml:"swap"`           // refuse or warn
+	Sandbox       string        `yaml:"sandbox"` // require or prefer
+	Swap          string        `yaml:"swap"`    // refuse or warn
 	SpoolBytes    int64         `yaml:"spool-bytes"`
 	IssuerBuiltin string        `yaml:"issuer-builtin"` // on or off
 	Issuers       Issuers       `yaml:"issuers"`        // flag: issuer
