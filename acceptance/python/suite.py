@@ -18,6 +18,9 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.identity import ClientSecretCredential
 from azure.keyvault.keys import ApiVersion, KeyClient, KeyRotationLifetimeAction, KeyRotationPolicy, KeyRotationPolicyAction
 from azure.keyvault.keys.crypto import CryptographyClient, EncryptionAlgorithm, KeyWrapAlgorithm, SignatureAlgorithm
+from azure.kusto.data import ClientRequestProperties, KustoClient, KustoConnectionStringBuilder
+from azure.kusto.data.exceptions import KustoApiError, KustoServiceError
+from azure.kusto.data.kusto_trusted_endpoints import MatchRule, well_known_kusto_endpoints
 from azure.monitor.ingestion import LogsIngestionClient
 from azure.monitor.query import LogsBatchQuery, LogsQueryClient, LogsQueryStatus
 
@@ -212,6 +215,62 @@ def rows():
     assert count() == 9003
 
 
+def kusto():
+    """The Kusto protocol, as the client of Azure Data Explorer speaks it."""
+    domain = env["LOGKEEP_KEYVAULT_SUFFIX"].removeprefix(".vault")
+    well_known_kusto_endpoints.add_trusted_hosts([MatchRule(".kusto" + domain.split(":")[0], False)], False)
+    customer = keep["workspace"]["properties"]["customerId"]
+    secret = (env["AZURE_CLIENT_ID"], env["AZURE_CLIENT_SECRET"], env["AZURE_TENANT_ID"])
+    own = KustoClient(KustoConnectionStringBuilder.with_aad_application_key_authentication(f"https://{customer}.kusto{domain}", *secret))
+    every = KustoClient(KustoConnectionStringBuilder.with_azure_token_credential(f"https://api.kusto{domain}", credential))
+    for client, database in ((own, ""), (own, "python-workspace"), (every, "python-workspace"), (every, customer)):
+        answer = client.execute(database, "Python_CL | where Size < 3 | project TimeGenerated, Size, Bag, Took = 90m, Real = 1.5, Yes = true | sort by Size asc")
+        table = answer.primary_results[0]
+        assert [c.column_name for c in table.columns] == ["TimeGenerated", "Size", "Bag", "Took", "Real", "Yes"], table.columns
+        assert [c.column_type for c in table.columns] == ["datetime", "long", "dynamic", "timespan", "real", "bool"], table.columns
+        rows = [row.to_dict() for row in table]
+        assert {row["Size"] for row in rows} == {0, 1, 2}
+        one = rows[0]
+        assert isinstance(one["TimeGenerated"], datetime.datetime) and one["Took"] == datetime.timedelta(minutes=90) and one["Yes"] is True
+        assert one["Bag"] == {"n": 0}, one
+        assert answer.errors_count == 0 and answer.get_exceptions() == []
+    one = every.execute_query("python-workspace", "print a = dynamic([1]) | render timechart with (title = 'x')")
+    assert json.loads([t for t in one.tables if t.table_name == "@ExtendedProperties"][0][0]["Value"])["Title"] == "x"
+    several = own.execute(None, "print a = 1; print b = 2")
+    assert [t[0][0] for t in several.primary_results] == [1, 2], several.primary_results
+    with_parameters = ClientRequestProperties()
+    for name, value in (("n", 3), ("s", "it's | take 0"), ("d", "datetime(2026-01-02)"), ("b", "dynamic([1,2])")):
+        with_parameters.set_parameter(name, value)
+    with_parameters.set_option("servertimeout", datetime.timedelta(minutes=2))
+    text = "declare query_parameters(n:long, s:string, d:datetime, b:dynamic, other:long = 7); print n, s, d, b[1], other"
+    row = own.execute("", text, with_parameters).primary_results[0][0]
+    assert [row[0], row[1], row[3], row[4]] == [3, "it's | take 0", 2, 7] and row[2].year == 2026, list(row)
+
+    streamed = own.execute_streaming_query("", "Python_CL | summarize count()")
+    assert [row[0] for table in streamed.iter_primary_results() for row in table][0] >= 9000
+    names = {row["DatabaseName"]: row["DatabaseId"] for row in every.execute_mgmt("", ".show databases").primary_results[0]}
+    assert names == {"python-workspace": customer}, names
+    assert [row["TableName"] for row in own.execute_mgmt("", ".show tables").primary_results[0] if row["TableName"].endswith("_CL")] == ["Python_CL"]
+    schema = json.loads(every.execute_mgmt("python-workspace", ".show database schema as json").primary_results[0][0]["DatabaseSchema"])
+    columns = schema["Databases"]["python-workspace"]["Tables"]["Python_CL"]["OrderedColumns"]
+    assert {"Size": "long", "Bag": "dynamic"}.items() <= {c["Name"]: c["CslType"] for c in columns}.items(), columns
+    assert "Size:long" in own.execute_mgmt("", ".show table Python_CL cslschema").primary_results[0][0]["Schema"]
+    assert own.execute_mgmt("", ".show version").primary_results[0][0]["ProductVersion"] == "Logkeep"
+
+    def refused(call, *words):
+        try:
+            call()
+        except KustoServiceError as e:
+            assert all(w in str(e) for w in words), e
+            return e
+        raise AssertionError(f"nothing failed; want {words}")
+    assert isinstance(refused(lambda: own.execute("", "Python_CL | where Nope == 1"), "SEM0100", "Nope", "[line:position=1:18]"), KustoApiError)
+    refused(lambda: own.execute("", "Python_CL | where"), "Syntax error", "SYN0002")
+    refused(lambda: own.execute("elsewhere", "print 1"), "elsewhere", "was not found")
+    refused(lambda: every.execute("elsewhere", "print 1"), "elsewhere", "was not found")
+    refused(lambda: own.execute_mgmt("", ".drop table Python_CL"), "not supported")
+
+
 def collector():
     """The sample of the HTTP Data Collector API, with its shared key."""
     workspace = keep["workspace"]["id"]
@@ -276,7 +335,7 @@ def collector():
     assert answer == (503, "CustomerManagedKeyRevoked"), answer
 
 
-for step in (sign_in, keys, control, rows, collector):
+for step in (sign_in, keys, control, rows, kusto, collector):
     start = time.monotonic()
     step()
     print(f"ok {step.__name__.replace('_', ' ')} ({time.monotonic() - start:.1f}s)", flush=True)

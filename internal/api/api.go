@@ -139,6 +139,7 @@ func (s *server) controlFaces() []*face {
 	}
 	if s.Query != nil {
 		all = append(all, s.queryFaces()...)
+		all = append(all, s.kustoFaces()...)
 	}
 	return all
 }

@@ -30,6 +30,8 @@ type QueryRequest struct {
 	Statistics  bool
 	Render      bool
 	Correlation string
+	Form        string            // of the answer: "" the query API's, "kusto1", "kusto2", "kusto2fragments"
+	Parameters  map[string]string // of the text's query_parameters
 }
 
 // A Querier answers queries. The answer is the body of a 200: a JSON object
@@ -180,6 +182,12 @@ func (s *server) ask(r *http.Request, workspace string, body queryBody, prefer s
 			q.Workspaces = append(q.Workspaces, v)
 		}
 	}
+	return s.begin(r, q)
+}
+
+// begin runs a query for as long as it may take. cancel must be called when
+// the answer was read; it is never nil.
+func (s *server) begin(r *http.Request, q QueryRequest) (answer io.ReadCloser, cancel context.CancelFunc, err error) {
 	ctx, cancel := context.WithTimeout(r.Context(), q.Wait)
 	answer, err = s.Query.Query(ctx, q)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {

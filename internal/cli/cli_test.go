@@ -174,7 +174,7 @@ func TestHostsAreListedAndWrittenOnce(t *testing.T) {
 	f.seed("prod")
 	id := "/subscriptions/" + sub + "/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv1"
 	f.put(strings.ToLower(id), id, "kv1", nil)
-	want := "127.0.0.1 logkeep.test\n127.0.0.1 api.loganalytics.logkeep.test\n127.0.0.1 " + wsID + ".ods.logkeep.test\n127.0.0.1 kv1.vault.logkeep.test\n"
+	want := "127.0.0.1 logkeep.test\n127.0.0.1 api.loganalytics.logkeep.test\n127.0.0.1 api.kusto.logkeep.test\n127.0.0.1 " + wsID + ".kusto.logkeep.test\n127.0.0.1 " + wsID + ".ods.logkeep.test\n127.0.0.1 kv1.vault.logkeep.test\n"
 	file := filepath.Join(t.TempDir(), "hosts")
 	if err := os.WriteFile(file, []byte("127.0.0.1 localhost"), 0o644); err != nil {
 		t.Fatal(err)

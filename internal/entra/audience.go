@@ -13,6 +13,7 @@ var (
 	graphNames      = []string{"https://graph.microsoft.com", "https://graph.windows.net"}
 	vaultNames      = []string{"https://vault.azure.net", "https://managedhsm.azure.net"}
 	queryNames      = []string{"https://api.loganalytics.io", "https://api.loganalytics.azure.com"}
+	kustoNames      = []string{"https://kusto.kusto.windows.net", "https://help.kusto.windows.net"}
 	ingestionNames  = []string{"https://monitor.azure.com"}
 )
 
@@ -34,6 +35,11 @@ func VaultAudiences(urls ...string) []string {
 // QueryAudiences are the names of the query service at the URLs.
 func QueryAudiences(urls ...string) []string {
 	return append(urls[:len(urls):len(urls)], queryNames...)
+}
+
+// KustoAudiences are the names of the Kusto protocol's service at the URLs.
+func KustoAudiences(urls ...string) []string {
+	return append(urls[:len(urls):len(urls)], kustoNames...)
 }
 
 // IngestionAudiences are the names of the ingestion service at the URLs.

@@ -34,6 +34,9 @@ type Options struct {
 	From, To schema.Ticks // bounds of TimeGenerated of every stored table, To exclusive; 0 is open
 	External bool         // externaldata is allowed: sources may be External
 
+	// Parameters are values of the text's query_parameters: literals, or the texts of values.
+	Parameters map[string]string
+
 	// Ask runs a query on whose answer the columns of the query around it
 	// depend, and returns its rows; all columns are strings. Where it is nil,
 	// bag_unpack and pivot know only the columns that the query names.
@@ -104,7 +107,7 @@ func compile(text string, cat Catalog, opt Options, optimize bool) (*Program, er
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	c := &compilation{text, tree, cat, bind.Options{Now: opt.Now, From: opt.From, To: opt.To, External: opt.External, Ask: opt.Ask != nil}, opt.Ask, optimize}
+	c := &compilation{text, tree, cat, bind.Options{Now: opt.Now, From: opt.From, To: opt.To, External: opt.External, Parameters: opt.Parameters, Ask: opt.Ask != nil}, opt.Ask, optimize}
 	first, results, err := c.result(0)
 	for i := 1; i < results && err == nil; i++ {
 		var next *Program

@@ -31,6 +31,8 @@ type Request struct {
 	From, To   schema.Ticks // bounds of TimeGenerated, both included; 0 is open
 	Statistics bool
 	Render     bool
+	Form       wire.Form
+	Parameters map[string]string // of the text's query_parameters
 }
 
 // A Plane knows the tables of workspaces: control.Service.
@@ -63,6 +65,7 @@ func New(p Plane, h Holder, a Activity) *Service { return &Service{p, h, a} }
 func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 	q := wire.Query{
 		Text: r.Text, Now: r.Now, From: r.From, To: r.To, Statistics: r.Statistics, Render: r.Render,
+		Form: r.Form, Parameters: r.Parameters,
 		MaxRows: MaxRows, MaxBytes: MaxBytes,
 	}
 	workspaces := r.Workspaces

@@ -27,7 +27,7 @@ import (
 // serverNames are the names in the keeper's certificate.
 func serverNames(name, listen string) []string {
 	names := []string{"localhost", "127.0.0.1", "::1", name}
-	for _, below := range [...]string{"ingest", "ods", "blob", "table", "loganalytics"} {
+	for _, below := range [...]string{"ingest", "ods", "blob", "table", "loganalytics", "kusto"} {
 		names = append(names, "*."+below+"."+name)
 	}
 	if host, _, err := net.SplitHostPort(listen); err == nil && host != "" && host != "localhost" {

@@ -7,6 +7,7 @@ import (
 	"logkeep/internal/api"
 	"logkeep/internal/ingest"
 	"logkeep/internal/query"
+	"logkeep/internal/worker/wire"
 )
 
 // ingester and querier put the faces' requests into the services' words.
@@ -28,5 +29,6 @@ type querier struct{ *query.Service }
 func (s querier) Query(ctx context.Context, q api.QueryRequest) (io.ReadCloser, error) {
 	return s.Service.Query(ctx, query.Request{
 		Workspaces: q.Workspaces, Text: q.Text, Now: q.Now, From: q.From, To: q.To, Statistics: q.Statistics, Render: q.Render,
+		Form: wire.Form(q.Form), Parameters: q.Parameters,
 	})
 }

@@ -39,13 +39,16 @@ func (w *Worker) serveQuery(rw http.ResponseWriter, r *http.Request) {
 
 func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
 	begin := time.Now()
-	program, err := kql.Compile(q.Text, tables(q.Tables), kql.Options{Now: q.Now, From: q.From, To: after(q.To),
+	program, err := kql.Compile(q.Text, tables(q.Tables), kql.Options{Now: q.Now, From: q.From, To: after(q.To), Parameters: q.Parameters,
 		Ask: func(p *kql.Program) ([][]string, error) { return w.ask(ctx, q, p) }})
 	if err != nil {
 		return nil, err
 	}
 	compiled := time.Now()
-	out := &rendering{maxRows: q.MaxRows, maxSize: q.MaxBytes}
+	out := &rendering{maxRows: q.MaxRows, maxSize: q.MaxBytes, form: formOf(q.Form, begin)}
+	if err := out.form.start(out, program.Render); err != nil {
+		return nil, err
+	}
 	var spent effort
 	for i, p := range append([]*kql.Program{program}, program.More...) {
 		if err := w.answer(ctx, q, p, i, out, &spent); err != nil {
@@ -55,17 +58,29 @@ func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
 	extra := map[string]any{}
 	if q.Statistics {
 		extra["statistics"] = map[string]any{"query": map[string]any{
-			"executionTime": time.Since(begin).Seconds(),
-			"compileTime":   compiled.Sub(begin).Seconds(),
-			"openTime":      spent.opening.Seconds(),
-			"rowCount":      out.total,
-			"storage":       spent.use,
+			"executionTime":     time.Since(begin).Seconds(),
+			"datasetStatistics": out.sizes,
+			"compileTime":       compiled.Sub(begin).Seconds(),
+			"openTime":          spent.opening.Seconds(),
+			"rowCount":          out.total,
+			"storage":           spent.use,
 		}}
 	}
-	if q.Render && program.Render != nil {
-		extra["render"] = program.Render
+	if q.Render {
+		extra["render"] = visualization(program.Render)
 	}
-	return out, out.end(extra)
+	return out, out.form.end(out, extra)
+}
+
+// formOf is how an answer that begins now is written.
+func formOf(f wire.Form, now time.Time) form {
+	switch f {
+	case wire.FormKusto1:
+		return newKusto1(now)
+	case wire.FormKusto2, wire.FormKustoFragments:
+		return newKusto2(now, f == wire.FormKustoFragments)
+	}
+	return apiForm{}
 }
 
 // An effort is what a query cost beside the engine's work.

@@ -12,16 +12,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"logkeep/internal/fault"
+	"logkeep/internal/kql"
 	"logkeep/internal/schema"
 )
 
-// A rendering is the answer of the query API while it grows.
+// A rendering is an answer while it grows.
 type rendering struct {
 	bytes.Buffer
+	form    form
+	sizes   []tableSize     // of the tables that are whole
+	names   []string        // of all tables
 	columns []schema.Column // of the table that is being written
 	tables  int
 	rows    int // of that table
 	total   int
+	inline  bool // dynamic values are JSON of their own, not text
 	maxRows int
 	maxSize int64
 }
@@ -35,16 +40,35 @@ func (b *rendering) mark() mark { return mark{b.Len(), b.tables, b.total} }
 func (b *rendering) undo(m mark) {
 	b.Truncate(m.length)
 	b.tables, b.total = m.tables, m.total
+	b.sizes, b.names = b.sizes[:m.tables], b.names[:m.tables]
 }
 
-// begin writes everything before the first row of a table.
-func (b *rendering) begin(table string) error {
-	if b.tables++; b.tables == 1 {
-		b.WriteString(`{"tables":[`)
-	} else {
+// A form is a protocol of answers: what stands around the rows of tables.
+type form interface {
+	start(b *rendering, render *kql.Render) error // before the first table
+	begin(b *rendering, table string) error       // before the first row of a table
+	finish(b *rendering)                          // after its last row
+	end(b *rendering, extra map[string]any) error // after the last table
+}
+
+// tableSize tells of one table of the answer.
+type tableSize struct {
+	Rows  int `json:"tableRowCount"`
+	Bytes int `json:"tableSize"`
+}
+
+// apiForm is the query API's.
+type apiForm struct{}
+
+func (apiForm) start(b *rendering, _ *kql.Render) error {
+	b.WriteString(`{"tables":[`)
+	return nil
+}
+
+func (apiForm) begin(b *rendering, table string) error {
+	if b.tables > 1 {
 		b.WriteByte(',')
 	}
-	b.rows = 0
 	name, err := jsontext.AppendQuote(nil, table)
 	if err != nil {
 		return fmt.Errorf("internal error: table name: %w", err)
@@ -129,6 +153,10 @@ func (b *rendering) value(c schema.Column, v driver.Value) error {
 			out = strconv.AppendQuote(out, v)
 			break
 		}
+		if c.Type == schema.Dynamic && b.inline && jsontext.Value(v).IsValid() {
+			out = append(out, v...)
+			break
+		}
 		var err error
 		if out, err = jsontext.AppendQuote(out, v); err != nil {
 			return fmt.Errorf("internal error: a %s value is no UTF-8", c.Type)
@@ -140,8 +168,9 @@ func (b *rendering) value(c schema.Column, v driver.Value) error {
 	return nil
 }
 
-// end writes everything after the last table.
-func (b *rendering) end(extra map[string]any) error {
+func (apiForm) finish(b *rendering) { b.WriteString("]}") }
+
+func (apiForm) end(b *rendering, extra map[string]any) error {
 	b.WriteByte(']')
 	for _, name := range [...]string{"statistics", "render"} {
 		if v, ok := extra[name]; ok {
@@ -161,15 +190,19 @@ type rowSource interface{ Next([]driver.Value) error }
 
 // fill writes a table.
 func (b *rendering) fill(table string, columns []schema.Column, rows rowSource) error {
-	b.columns = columns
-	if err := b.begin(table); err != nil {
+	b.columns, b.rows = columns, 0
+	b.tables++
+	b.names = append(b.names, table)
+	if err := b.form.begin(b, table); err != nil {
 		return err
 	}
+	size := b.Len()
 	values := make([]driver.Value, len(b.columns))
 	for {
 		err := rows.Next(values)
 		if err == io.EOF {
-			b.WriteString("]}")
+			b.sizes = append(b.sizes, tableSize{b.rows, b.Len() - size})
+			b.form.finish(b)
 			return nil
 		}
 		if err != nil {

@@ -27,10 +27,13 @@ func (g *given) Next(dest []driver.Value) error {
 
 func rendered(t *testing.T, columns []schema.Column, rows ...[]driver.Value) (string, error) {
 	t.Helper()
-	out := &rendering{maxRows: 3, maxSize: 1 << 20}
-	err := out.fill("PrimaryResult", columns, &given{rows})
+	out := &rendering{maxRows: 3, maxSize: 1 << 20, form: apiForm{}}
+	err := out.form.start(out, nil)
 	if err == nil {
-		err = out.end(nil)
+		err = out.fill("PrimaryResult", columns, &given{rows})
+	}
+	if err == nil {
+		err = out.form.end(out, nil)
 	}
 	return out.String(), err
 }

@@ -255,6 +255,9 @@ func (s *Server) KnowSelf(ctx context.Context) error {
 	return nil
 }
 
+// Web is a client that finds and trusts every host of the server.
+func (s *Server) Web() *http.Client { return s.web }
+
 // Close ends idle connections.
 func (s *Server) Close() { s.web.CloseIdleConnections() }
 

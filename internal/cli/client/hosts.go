@@ -12,7 +12,7 @@ import (
 // Hosts lists the host names below the domain that exist now: the fixed ones,
 // the vaults', the collection endpoints' and the workspaces'.
 func (s *Server) Hosts(ctx context.Context) ([]string, error) {
-	hosts := []string{s.Domain, "api.loganalytics." + s.Domain}
+	hosts := []string{s.Domain, "api.loganalytics." + s.Domain, "api.kusto." + s.Domain}
 	add := func(address string) {
 		if u, err := url.Parse(address); err == nil && s.Owns(u.Hostname()) {
 			hosts = append(hosts, u.Hostname())
@@ -46,7 +46,8 @@ func (s *Server) Hosts(ctx context.Context) ([]string, error) {
 	}
 	for _, w := range workspaces {
 		add("https://" + w.CustomerID + ".ods." + s.Domain)
+		add("https://" + w.CustomerID + ".kusto." + s.Domain)
 	}
-	slices.Sort(hosts[2:])
+	slices.Sort(hosts[3:])
 	return slices.Compact(hosts), nil
 }

@@ -24,9 +24,10 @@ type FunctionCatalog interface {
 
 // Options are what a query does not say itself.
 type Options struct {
-	Now      schema.Ticks // the time of the query
-	From, To schema.Ticks // bounds of TimeGenerated, 0 is open; To is exclusive
-	External bool         // externaldata is allowed: sources may be External
+	Now        schema.Ticks      // the time of the query
+	From, To   schema.Ticks      // bounds of TimeGenerated, 0 is open; To is exclusive
+	Parameters map[string]string // values of the text's query_parameters: literals, or the texts of values
+	External   bool              // externaldata is allowed: sources may be External
 
 	Ask     bool         // a Result may be an Ask; else columns that the data decide are not known
 	Answers [][][]string // to the Asks so far
@@ -221,17 +222,6 @@ func (b *binder) query(q *syntax.Query, e *env, sc *scope) (t *table, x plan.Exp
 		}
 	}
 	return t, x
-}
-
-// declare binds a query parameter to its default.
-func (b *binder) declare(p syntax.FuncParam, e *env) {
-	if p.Default == nil {
-		b.fail(p.Span, syntax.CodeSemantic, "The query parameter %s has no value; give it a default.", p.Name.Name)
-		e.names[p.Name.Name] = &binding{broken: true}
-		return
-	}
-	x := b.expr(p.Default, &scope{env: e})
-	e.names[p.Name.Name] = b.scalarBinding(b.convert(x, p.Type, p.Span))
 }
 
 func (b *binder) scalarBinding(x plan.Expr) *binding {

@@ -177,16 +177,18 @@ type Appended struct {
 // A Query is a request of the query API. Path: /query. The answer is the
 // client's body.
 type Query struct {
-	Text       string         `json:"text"`
-	Now        schema.Ticks   `json:"now"`
-	From       schema.Ticks   `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
-	To         schema.Ticks   `json:"to,omitempty"`
-	Tables     []schema.Table `json:"tables"` // that the text may name
-	Readable   []Readable     `json:"readable"`
-	Statistics bool           `json:"statistics,omitempty"`
-	Render     bool           `json:"render,omitempty"`
-	MaxRows    int            `json:"maxRows"`
-	MaxBytes   int64          `json:"maxBytes"`
+	Text       string            `json:"text"`
+	Now        schema.Ticks      `json:"now"`
+	From       schema.Ticks      `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
+	To         schema.Ticks      `json:"to,omitempty"`
+	Tables     []schema.Table    `json:"tables"` // that the text may name
+	Readable   []Readable        `json:"readable"`
+	Form       Form              `json:"form,omitempty"`       // of the answer
+	Parameters map[string]string `json:"parameters,omitempty"` // the text's query_parameters, as literals or as the texts of values
+	Statistics bool              `json:"statistics,omitempty"`
+	Render     bool              `json:"render,omitempty"`
+	MaxRows    int               `json:"maxRows"`
+	MaxBytes   int64             `json:"maxBytes"`
 }
 
 // A Use tells what of the storage a query has read, for its statistics.
@@ -198,6 +200,17 @@ type Use struct {
 	OpenedBytes   int64 `json:"openedBytes"`   // of the columns that were read
 	TailRows      int64 `json:"tailRows"`      // not yet in segments
 }
+
+// A Form is a protocol in which the answer to a query is written.
+type Form string
+
+// The forms.
+const (
+	FormQuery          Form = ""                // the query API's
+	FormKusto1         Form = "kusto1"          // /v1/rest/query
+	FormKusto2         Form = "kusto2"          // /v2/rest/query
+	FormKustoFragments Form = "kusto2fragments" // /v2/rest/query, a line for each frame and tables in fragments
+)
 
 // A Readable is a workspace whose rows the query reads, and where they are.
 type Readable struct {
