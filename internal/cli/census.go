@@ -26,7 +26,7 @@ func evidenceCommands(t terminal) []*cobra.Command {
 				return whole, err
 			}),
 		evidenceCommand(t, "events CLUSTER", "Show what happened to a cluster's key",
-			"Show the last changes of the key's state, of the key and of the version in use, newest first.",
+			"Show the last changes of the key's state, of the key and of the version in use, and of rows that waited for it, newest first.",
 			func(c *cobra.Command, s *client.Server, id string) (json.RawMessage, error) {
 				events, whole, err := s.KeyEvents(c.Context(), id)
 				if err == nil {

@@ -52,10 +52,11 @@ type KeyEvents struct {
 	Value   []KeyEvent `json:"value"`
 }
 
-// A KeyEvent is a change of a key's state, of the key, or of its version in use.
+// A KeyEvent is a change of a key's state, of the key, of its version in use, or
+// of what waits for it.
 type KeyEvent struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"` // State, Key or Version
+	What   string    `json:"what"` // State, Key, Version or Spool
 	From   string    `json:"from,omitempty"`
 	To     string    `json:"to,omitempty"`
 	Reason string    `json:"reason,omitempty"`

@@ -99,6 +99,7 @@ type Domains struct {
 	certifying sync.Mutex
 	writer     *spool.Writer // nil until it is needed
 
+	parsing     chan struct{}   // holds a token for each request that is being sealed
 	importing   context.Context // ends with Close
 	stopImports context.CancelFunc
 	imports     sync.WaitGroup
@@ -108,7 +109,7 @@ type Domains struct {
 func New(cfg Config) *Domains {
 	importing, stop := context.WithCancel(context.Background())
 	return &Domains{
-		importing: importing, stopImports: stop,
+		importing: importing, stopImports: stop, parsing: make(chan struct{}, parses),
 		cfg:     cfg,
 		holders: map[schema.ClusterID]control.Holder{},
 		gates:   map[schema.WorkspaceID]*sync.RWMutex{},

@@ -45,6 +45,7 @@ type spools struct {
 	reserved int64 // bytes of rows that are being put in
 	imported spool.Count
 	starting bool // somebody sees to it that what waits is imported
+	keyed    bool // every account has a spool key
 }
 
 func (d *Domains) spoolsOf(cluster schema.ClusterID) *spools {
@@ -125,6 +126,12 @@ func (d *Domains) sealRows(ctx context.Context, domain schema.ClusterID, r wire.
 	if err != nil {
 		d.cfg.Log.Error("rows can't be sealed and are refused", "account", string(r.Account), "error", err.Error())
 		return done, refusal
+	}
+	select {
+	case d.parsing <- struct{}{}:
+		defer func() { <-d.parsing }()
+	case <-ctx.Done():
+		return done, ctx.Err()
 	}
 	var whole bytes.Buffer
 	rows := intake.Body{Table: r.Table, Stream: r.Stream, Encoding: r.Encoding, Most: r.MaxBytes, Clear: true}
@@ -344,8 +351,12 @@ func (d *Domains) Spooled(ctx context.Context, domain schema.ClusterID, f wire.S
 	})
 }
 
-// importWaiting has a cluster's worker started if rows wait for it: it imports
-// them before it does anything else. It returns at once.
+// parses is how many requests are sealed at a time: their rows are in memory.
+const parses = 8
+
+// importWaiting has a cluster's worker started if rows wait for it, or if it has
+// yet to make keys for rows that will: it sees to both before it does anything
+// else. It returns at once.
 func (d *Domains) importWaiting(cluster schema.ClusterID) {
 	d.mu.RLock()
 	s := d.spooled[cluster]
@@ -366,7 +377,7 @@ func (d *Domains) importWaiting(cluster schema.ClusterID) {
 			defer s.mu.Unlock()
 			s.starting = false
 		}()
-		if st, err := s.status(); err != nil || st.Waiting.Files == 0 {
+		if st, err := s.status(); err != nil || st.Waiting.Files == 0 && !d.lacksKeys(cluster, s) {
 			return
 		}
 		// What goes wrong is told by whoever tries; the next renewal tries again.
@@ -374,6 +385,35 @@ func (d *Domains) importWaiting(cluster schema.ClusterID) {
 			d.cfg.Log.Warn("rows that were sealed wait longer: no worker could be started", "cluster", string(cluster), "error", err.Error())
 		}
 	})
+}
+
+// lacksKeys tells whether rows of a cluster are to be sealed when its key is
+// away, and could not be.
+func (d *Domains) lacksKeys(cluster schema.ClusterID, s *spools) bool {
+	s.mu.Lock()
+	keyed, accounts := s.keyed, len(s.open)
+	s.mu.Unlock()
+	if keyed || d.holder(cluster).Settings.IngestionWhenRevoked != control.Seal || d.ring.Status(cluster).Setting.IsZero() {
+		return false
+	}
+	var l leaf
+	err := d.cfg.Catalog.View(d.importing, func(tx *catalog.Tx) (err error) {
+		l, err = readLeaf(d.importing, tx, cluster)
+		return err
+	})
+	if err != nil {
+		return false
+	}
+	have := 0
+	for _, of := range l.Spool {
+		if len(of.Key) > 0 {
+			have++
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keyed = have >= accounts
+	return !s.keyed
 }
 
 // Close ends what runs in the background.

@@ -141,6 +141,7 @@ func (o *outside) healthy() {
 	o.Fail(kektest.Fault{})
 	o.Latency(0)
 	o.Tokens("")
+	o.Quirks(false, 0, false)
 	o.Enable(newest, true)
 	o.Delete(keyName, false)
 	o.Permit(true, "get", "wrap", "unwrap")

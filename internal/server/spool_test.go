@@ -23,6 +23,7 @@ import (
 	"logkeep/internal/catalog"
 	"logkeep/internal/cli/client"
 	"logkeep/internal/inventory"
+	"logkeep/internal/kek/kektest"
 )
 
 // whenRevoked sets what becomes of rows while the key can't be used.
@@ -407,4 +408,54 @@ func (s *site) collect(logType, body string) (status int, answer string) {
 	text, err := io.ReadAll(a.Body)
 	must(s.t, err)
 	return a.StatusCode, string(text)
+}
+
+// A cluster from before there were spools is given its keys as soon as its
+// owner wants rows to be sealed. And damage is a state like others for that.
+func TestAnOlderClusterGetsItsSpoolKeys(t *testing.T) {
+	t.Parallel()
+	s := copied(t)
+	o := s.outsideVault()
+	s.serve()
+	s.setKeyAt(o.uri)
+	s.halt()
+	forge(s).do("UPDATE canaries SET record = json_remove(record, '$.spool') WHERE json_extract(record, '$.spool') IS NOT NULL")
+	s.serve()
+	s.whenRevoked("Seal")
+	keys := func() (n int) {
+		look, err := catalog.Open(t.Context(), filepath.Join(s.DataDir, "catalog.db"))
+		must(t, err)
+		defer look.Close()
+		accounts, err := look.Accounts(t.Context(), "")
+		must(t, err)
+		for _, a := range accounts {
+			if a.Kind != "cluster" {
+				continue
+			}
+			canary, err := look.Canary(t.Context(), a.Domain)
+			must(t, err)
+			var leaf struct {
+				Spool map[string]struct{ Key []byte }
+			}
+			must(t, json.Unmarshal(canary.Record, &leaf))
+			if len(leaf.Spool[string(a.ID)].Key) > 0 {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, limit, "a key for each account", func() error {
+		s.nudge()
+		if n := keys(); n != 4 {
+			return fmt.Errorf("%d keys", n)
+		}
+		return nil
+	})
+	o.Fail(kektest.Fault{Status: 400, Own: "BadParameter"})
+	s.nudge()
+	s.comes("Damaged")
+	s.mustSend("a", 10)
+	o.healthy()
+	s.nudge()
+	s.light(limit, 10)
 }

@@ -153,8 +153,8 @@ func (s *site) identify(kind armoperationalinsights.ManagedServiceIdentityType) 
 	must(s.t, err)
 }
 
-// What a vault elsewhere may say or not say, and what follows. "No" is Revoked
-// and everything is refused; silence is Riding, and what a proxy says is nothing:
+// What a vault elsewhere may say or not say, and what follows. "No" is Revoked,
+// nonsense is Damaged, and everything is refused; silence is Riding, and what a proxy says is nothing:
 // then rows come in and queries are answered.
 func TestWhatAVaultSaysAndWhatFollows(t *testing.T) {
 	t.Parallel()
@@ -184,6 +184,9 @@ func TestWhatAVaultSaysAndWhatFollows(t *testing.T) {
 		{"403 without Key Vault's words, again and again", says(403, ""), "Revoked"},
 		{"404 without Key Vault's words, again and again", says(404, ""), "Revoked"},
 		{"401 to every token", func() { o.Tokens("refused") }, "Revoked"},
+
+		{"400 in Key Vault's words", says(400, "BadParameter"), "Damaged"},
+		{"the canary unwraps to something else", func() { o.Quirks(false, 0, true) }, "Damaged"},
 
 		{"a proxy's 404 page, once", func() { o.Fail(kektest.Fault{Status: 404, Times: 1}) }, "Active"},
 		{"a proxy's 403 page, once", func() { o.Fail(kektest.Fault{Status: 403, Times: 1}) }, "Active"},
@@ -215,9 +218,13 @@ func TestWhatAVaultSaysAndWhatFollows(t *testing.T) {
 		s.comes(c.state)
 		_, err := s.count()
 		rows := s.send("w", 1)
-		if c.state == "Revoked" {
-			refused(t, err, http.StatusForbidden, "CustomerManagedKeyRevoked")
-			refused(t, rows, http.StatusServiceUnavailable, "CustomerManagedKeyRevoked")
+		if c.state == "Revoked" || c.state == "Damaged" {
+			status := http.StatusForbidden
+			if c.state == "Damaged" {
+				status = http.StatusServiceUnavailable
+			}
+			refused(t, err, status, "CustomerManagedKey"+c.state)
+			refused(t, rows, http.StatusServiceUnavailable, "CustomerManagedKey"+c.state)
 			if pid := s.cluster().Logkeep.Worker.PID; pid != 0 {
 				t.Errorf("%s: process %d has the keys", c.name, pid)
 			}

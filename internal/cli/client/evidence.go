@@ -65,7 +65,7 @@ func (s *Server) Census(ctx context.Context, clusterID string) (keys []KeyUse, w
 // A KeyEvent is something that happened to a cluster's key.
 type KeyEvent struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"` // State, Key or Version
+	What   string    `json:"what"` // State, Key, Version or Spool
 	From   string    `json:"from"`
 	To     string    `json:"to"`
 	Reason string    `json:"reason"`
