@@ -97,3 +97,29 @@ func TestNothingReadableIsLeftInAnyProcessAfterARevocation(t *testing.T) {
 	})
 	t.Logf("%d processes were clean %s after the revocation", len(family), time.Since(began).Round(time.Millisecond))
 }
+
+// Rows that are sealed pass through the keeper, which has no key: what is left of
+// them in its memory goes as that of any request does.
+func TestSealedRowsAreNotLeftInAnyProcess(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("reading the memory of an undumpable process takes root")
+	}
+	s := copied(t)
+	s.spawn()
+	s.whenRevoked("Seal")
+	s.disabled()
+	row := rand.Text()
+	s.mustSend(row, 300)
+	if k := s.cluster().Logkeep.KeyState; k.Spool == nil || k.Spool.Rows != 300 {
+		t.Fatalf("%+v", k.Spool)
+	}
+	s.Close() // an open connection holds the last of what came over it
+	for _, p := range append(children(t, s.exe.Process.Pid), process{s.exe.Process}) {
+		eventually(t, limit, "memory without the rows", func() error {
+			if n := remains(t, p.Pid, map[string][]byte{"row": []byte(row)})["row"]; n > 0 {
+				return fmt.Errorf("process %d has it %d times", p.Pid, n)
+			}
+			return nil
+		})
+	}
+}
