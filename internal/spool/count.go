@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"encoding/binary"
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -61,7 +63,6 @@ func (s *Spool) Status() (st Status, err error) {
 		if err := s.count(); err != nil {
 			return st, err
 		}
-		s.stale = false
 	}
 	for name, c := range s.counted {
 		c.Files = 1
@@ -71,6 +72,7 @@ func (s *Spool) Status() (st Status, err error) {
 			st.Waiting.Add(c)
 		}
 	}
+	s.stale = st.Aside.Files > 0 // whoever has looked at those removes them
 	return st, nil
 }
 
@@ -101,23 +103,42 @@ func (s *Spool) count() error {
 	return nil
 }
 
-// read counts a file from before. What can't be read of it counts as bytes.
+// read counts a file from before by the heads of its frames. Where they can't
+// be followed any more the rest counts as one batch.
 func (s *Spool) read(name string) (c Count, err error) {
-	b, err := slurp(s.fs, path.Join(s.dir, name))
+	f, err := s.fs.Open(path.Join(s.dir, name))
 	if err != nil {
 		return c, err
 	}
-	c.Bytes = int64(len(b))
-	h, length, whole, err := parseHeader(b)
+	defer f.Close()
+	if c.Bytes, err = f.Size(); err != nil {
+		return c, err
+	}
+	first := make([]byte, min(c.Bytes, fileHeaderSize+maxHeader))
+	if _, err := f.ReadAt(first, 0); err != nil && err != io.EOF {
+		return c, err
+	}
+	h, length, whole, err := parseHeader(first)
 	if err != nil || !whole {
 		return c, nil
 	}
 	c.Generation = h.Key.Generation
-	all, damaged, _ := frames(b[length:])
-	for _, f := range all {
-		c.add(f.batch)
+	var b [frameHeaderSize + 32]byte // with the numbers of the body's head
+	for at := int64(length); at < c.Bytes; {
+		if _, err := f.ReadAt(b[:], at); err != nil && err != io.EOF {
+			return c, err
+		}
+		n := int64(binary.BigEndian.Uint32(b[:]))
+		if checksum(b[:16]) != binary.BigEndian.Uint32(b[16:]) || n < 32 || n > c.Bytes-at-frameHeaderSize {
+			c.Batches++
+			break
+		}
+		c.add(Batch{
+			Accepted: time.Unix(0, int64(binary.BigEndian.Uint64(b[frameHeaderSize+16:]))),
+			Rows:     int64(binary.BigEndian.Uint64(b[frameHeaderSize+24:])),
+		})
+		at += frameHeaderSize + n
 	}
-	c.Batches += int64(len(damaged))
 	return c, nil
 }
 
