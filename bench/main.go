@@ -34,6 +34,7 @@ type options struct {
 	settle   time.Duration
 	json     string
 	packages bool
+	clusters int
 	ingest   bool
 }
 
@@ -47,7 +48,13 @@ func main() {
 	flag.StringVar(&o.json, "json", "", "also write all numbers to this file")
 	flag.BoolVar(&o.packages, "packages", true, "run the packages' own benchmarks as well")
 	flag.BoolVar(&o.ingest, "ingest", false, "measure ingestion alone: leave out queries, keys and packages")
+	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
+	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.Parse()
+	if *vault > 0 {
+		serveVault(*vault)
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, o)
 	stop()
@@ -65,6 +72,12 @@ func run(ctx context.Context, o options) (err error) {
 	if o.packages && !o.ingest {
 		progress("benchmarks of packages")
 		if r.Packages, err = packageBenchmarks(ctx); err != nil {
+			return err
+		}
+	}
+	if o.clusters > 0 {
+		progress("leases of %d clusters", o.clusters)
+		if r.Holding, err = holding(ctx, o.clusters); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ type report struct {
 	RotateFew, RotateMany      []time.Duration
 	Queries                    []asked
 	Revoke, Restore            []time.Duration
+	Holding                    held
 	Packages                   []packageLine
 }
 
@@ -72,6 +73,11 @@ func (r *report) print(to io.Writer) error {
 		line("key enabled → first answer", milliseconds(r.Restore))
 		line("key rotated → in use, few rows", milliseconds(r.RotateFew))
 		line(fmt.Sprintf("key rotated → in use, %s of JSON", megabytes(all)), milliseconds(r.RotateMany), "", "", "1000 ms")
+	}
+	if h := r.Holding; h.Clusters > 0 {
+		line(fmt.Sprintf("leases of %d clusters held: CPU of one core", h.Clusters), fmt.Sprintf("%.1f %%", 100*h.share()), "", "", "10 %")
+		line("questions to the vault in a second", fmt.Sprintf("%.0f", 2*float64(h.Probes)/h.Took.Seconds()))
+		line("leases that were missed", fmt.Sprint(h.Missed), "", "", "0")
 	}
 	for _, p := range r.Packages {
 		line(p.Package+" "+p.Name, p.Result)

@@ -267,7 +267,7 @@ type way struct {
 	ring bool
 
 	mu    sync.Mutex
-	calls uint64
+	calls map[string]uint64
 	own   map[string]bool // what it wrapped itself: probes of kek.Check
 }
 
@@ -276,21 +276,21 @@ func (k *keeper) way(who schema.ClusterID, uri string, ring bool) (*way, error) 
 	if v == nil {
 		return nil, fmt.Errorf("no vault at %s", uri)
 	}
-	return &way{k: k, v: v, who: who, ring: ring, own: map[string]bool{}}, nil
+	return &way{k: k, v: v, who: who, ring: ring, own: map[string]bool{}, calls: map[string]uint64{}}, nil
 }
 
 // enter is the way to the vault. It takes a while, each call another one, so
 // that no two things are at the same nanosecond: their order would be chance.
 func (w *way) enter(ctx context.Context, op string, id kek.ID) error {
 	w.k.pause()
-	w.mu.Lock()
-	w.calls++
-	n := w.calls
-	w.mu.Unlock()
-	of := op + string(w.who) + id.VaultURI
+	of := op + string(w.who) + id.String()
 	if !w.ring {
 		of += " worker"
 	}
+	w.mu.Lock()
+	w.calls[of]++
+	n := w.calls[of]
+	w.mu.Unlock()
 	select {
 	case <-time.After(time.Duration(1 + 1e6*w.k.s.chance(of, n+uint64(w.k.number)<<32))):
 	case <-ctx.Done():

@@ -49,6 +49,13 @@ func ServeHandler(t testing.TB, h http.Handler, cred azcore.TokenCredential) kek
 	}
 }
 
+// Accept has v take a token that somebody else gave.
+func (v *Vault) Accept(token string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.valid[token] = true
+}
+
 // Credential gives tokens that v takes.
 func (v *Vault) Credential() azcore.TokenCredential { return credential{v} }
 
