@@ -52,8 +52,9 @@ var customerKeys = []kek.ID{
 	{VaultURI: kektest.URI, Name: "k"}, {VaultURI: kektest.URI, Name: "other"}, {VaultURI: otherURI, Name: "k"},
 }
 
-// simulate runs one schedule and tells what happened.
-func simulate(t *testing.T, seed uint64) string {
+// simulate runs one schedule and tells what happened, and what of it was done
+// to the world.
+func simulate(t *testing.T, seed uint64) (trace, deeds string) {
 	key, err := easyKey()
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +119,7 @@ func simulate(t *testing.T, seed uint64) string {
 	s.keeper.kill()
 	s.keeper.ring.Close()
 	s.changes.Wait()
-	return s.trace.String()
+	return s.trace.String(), s.deeds.String()
 }
 
 func (s *sim) ended() bool {
@@ -280,7 +281,7 @@ func (s *sim) client(c *tenant) (done chan struct{}) {
 	s.changes.Go(func() {
 		ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
 		defer cancel()
-		s.say("a row for account %s: %s", account, k.ingest(ctx, c.ID, account))
+		s.told("a row for account %s: %s", account, k.ingest(ctx, c.ID, account))
 		close(done)
 	})
 	return done
@@ -363,7 +364,7 @@ func (s *sim) change(c *tenant, what string, f func(context.Context, *Ring) erro
 		s.mu.Lock()
 		c.busy = false
 		s.mu.Unlock()
-		s.say("cluster %s: %s: %s", c.ID, what, brief(err))
+		s.told("cluster %s: %s: %s", c.ID, what, brief(err))
 		close(done)
 	})
 	if s.rng.IntN(2) == 0 {

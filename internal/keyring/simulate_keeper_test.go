@@ -40,7 +40,8 @@ type sim struct {
 	before map[schema.ClusterID]Page // what the last save replaced
 	notes  map[schema.ClusterID]Verdict
 	held   map[schema.ClusterID]*process
-	trace  strings.Builder
+	trace  strings.Builder // what happened, and when
+	deeds  strings.Builder // what was done to the world
 }
 
 // now is the world's time, which the ring's clock tells, and the kernel's
@@ -54,8 +55,16 @@ func (s *sim) now() time.Time {
 // clock is now for who holds mu.
 func (s *sim) clock() time.Time { return time.Now().Add(s.slept) }
 
-// say writes a line of the schedule.
+// say writes what is done to the world.
 func (s *sim) say(format string, args ...any) {
+	s.told(format, args...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(&s.deeds, format+"\n", args...)
+}
+
+// told writes what came of it.
+func (s *sim) told(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(&s.trace, "%s %s\n", s.clock().Format("15:04:05.000000"), fmt.Sprintf(format, args...))

@@ -14,7 +14,7 @@ import (
 )
 
 // within is how many schedules may pass before a fault is found.
-const within = 5000
+const within = 2000
 
 // planting is one entry of testdata/faults.txt.
 type planting struct {
@@ -60,7 +60,7 @@ func TestSimulateFindsPlantedFaults(t *testing.T) {
 			case !slices.Contains(f.found, m[2]):
 				t.Errorf("found as %q, want one of %q:\n%s", m[2], f.found, out)
 			default:
-				t.Logf("schedule %s: %s: %s", m[1], m[2], m[3])
+				t.Logf("%s: found in schedule %s as %s: %s", f.name, m[1], m[2], m[3])
 			}
 		})
 	}
