@@ -199,6 +199,27 @@ func (s *Service) openSearches(ctx context.Context, w Workspace, found []catalog
 	return all, nil
 }
 
+// SealedSearches returns the saved searches of a workspace as the catalog has
+// them, for a query in which they can be functions: places and texts.
+func (s *Service) SealedSearches(ctx context.Context, workspace resource.ID) (places []string, sealed []SealedText, err error) {
+	found, err := s.cat.List(ctx, workspace.String(), string(resource.SavedSearch))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, res := range found {
+		id, err := idOf(res)
+		if err != nil {
+			return nil, nil, err
+		}
+		var text SealedText
+		if err := decode(res, &text); err != nil {
+			return nil, nil, err
+		}
+		places, sealed = append(places, searchPlace(id)), append(sealed, text)
+	}
+	return places, sealed, nil
+}
+
 // DeleteSearch deletes one. It needs no key.
 func (s *Service) DeleteSearch(ctx context.Context, id resource.ID) error {
 	if _, err := s.Workspace(ctx, id.Parent()); err != nil {

@@ -24,9 +24,16 @@ import (
 	"logkeep/internal/schema"
 )
 
-// A Catalog knows the tables that a query may read. If it also has a method
-// Function(name string) (text string, ok bool), queries can call saved functions.
+// A Catalog knows the tables that a query may read. If it is also a
+// FunctionCatalog, queries can call saved functions; if it is a PlaceCatalog,
+// they can read tables of other places.
 type Catalog = bind.Catalog
+
+// What a Catalog may be beside that.
+type (
+	FunctionCatalog = bind.FunctionCatalog
+	PlaceCatalog    = bind.PlaceCatalog
+)
 
 // Options are what a query does not say itself.
 type Options struct {

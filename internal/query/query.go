@@ -35,9 +35,10 @@ type Request struct {
 	Parameters map[string]string // of the text's query_parameters
 }
 
-// A Plane knows the tables of workspaces: control.Service.
+// A Plane knows the tables and the saved searches of workspaces: control.Service.
 type Plane interface {
 	Tables(ctx context.Context, workspace resource.ID) ([]control.Table, error)
+	SealedSearches(ctx context.Context, workspace resource.ID) (places []string, sealed []control.SealedText, err error)
 }
 
 // A Holder runs a query where the keys are: domain.Domains.
@@ -84,12 +85,37 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, err
 		}
+		place := wire.Place{Names: []string{w.ID.Name(), string(w.CustomerID), w.ID.String()}, Workspace: w.CustomerID}
 		for _, t := range found {
 			q.Tables = merge(q.Tables, t.Schema())
+			if len(r.Workspaces) > 1 {
+				place.Tables = append(place.Tables, t.Schema())
+			}
+		}
+		if len(r.Workspaces) > 1 && place.Tables == nil {
+			place.Tables = []schema.Table{}
+		}
+		q.Places = append(q.Places, place)
+		functions, err := s.functions(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		if len(functions.Texts) > 0 {
+			q.Functions = append(q.Functions, functions)
 		}
 	}
 	answer, err := s.holder.Query(ctx, workspaces, q)
 	return answer, told(err)
+}
+
+// functions are a workspace's saved searches, which stay sealed up to the worker.
+func (s *Service) functions(ctx context.Context, w control.Workspace) (wire.OpenTexts, error) {
+	places, sealed, err := s.plane.SealedSearches(ctx, w.ID)
+	out := wire.OpenTexts{Workspace: w.CustomerID}
+	for i, t := range sealed {
+		out.Texts = append(out.Texts, wire.PlacedText{SealedText: wire.SealedText(t), Place: places[i]})
+	}
+	return out, err
 }
 
 // withActivity adds to workspaces the activity of their subscriptions.

@@ -25,6 +25,10 @@ func (p *planned) Tables(_ context.Context, w resource.ID) ([]control.Table, err
 	return p.tables[w.Name()], nil
 }
 
+func (p *planned) SealedSearches(_ context.Context, w resource.ID) ([]string, []control.SealedText, error) {
+	return nil, nil, nil
+}
+
 func (p *planned) Query(_ context.Context, _ []control.Workspace, q wire.Query) (io.ReadCloser, error) {
 	p.asked = q
 	return io.NopCloser(strings.NewReader("{}")), p.fails

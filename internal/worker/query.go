@@ -39,8 +39,12 @@ func (w *Worker) serveQuery(rw http.ResponseWriter, r *http.Request) {
 
 func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
 	begin := time.Now()
-	program, err := kql.Compile(q.Text, tables(q.Tables), kql.Options{Now: q.Now, From: q.From, To: after(q.To), Parameters: q.Parameters,
+	cat := w.catalog(q)
+	program, err := kql.Compile(q.Text, cat, kql.Options{Now: q.Now, From: q.From, To: after(q.To), Parameters: q.Parameters,
 		Ask: func(p *kql.Program) ([][]string, error) { return w.ask(ctx, q, p) }})
+	if cat.err != nil { // else a function of the workspace would be an unknown one
+		return nil, cat.err
+	}
 	if err != nil {
 		return nil, err
 	}

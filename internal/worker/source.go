@@ -30,8 +30,9 @@ type tableReading struct {
 // never nil.
 func (w *Worker) sources(q wire.Query, p *kql.Program) (*reading, error) {
 	r := &reading{newest: p.Newest}
+	cat := w.catalog(q)
 	for _, src := range p.Sources {
-		table, ok := tables(q.Tables).Table(string(src.Table))
+		table, ok := cat.table(src)
 		if !ok {
 			return r, errors.New("internal error: the compiler reads a table that is not there")
 		}
@@ -40,6 +41,9 @@ func (w *Worker) sources(q wire.Query, p *kql.Program) (*reading, error) {
 			newest: p.Newest != nil && slices.Contains(p.Newest.Relations, src.Relation),
 		}
 		for _, readable := range q.Readable {
+			if src.Place != "" && src.Place != string(readable.Workspace) {
+				continue
+			}
 			for _, id := range readable.Accounts {
 				a, err := w.account(id)
 				if err != nil {

@@ -22,6 +22,14 @@ type FunctionCatalog interface {
 	Function(name string) (text string, ok bool)
 }
 
+// A PlaceCatalog is a Catalog that also knows places beside its own: what
+// workspace("a"), app("a") and resource("a") mean.
+type PlaceCatalog interface {
+	// Place returns the tables of a place that the query may read, and by which
+	// name a Scan calls it. kind is the word of the language.
+	Place(kind, name string) (tables Catalog, place string, ok bool)
+}
+
 // Options are what a query does not say itself.
 type Options struct {
 	Now        schema.Ticks      // the time of the query

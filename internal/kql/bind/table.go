@@ -110,9 +110,8 @@ func (b *binder) table(x syntax.Expr, e *env) *table {
 	case *syntax.Call:
 		return b.tableCall(x, e)
 	case *syntax.Method:
-		if isPlace(x.X) && x.Call.Name.Name == "table" {
-			b.place(x.X, e)
-			return b.tableCall(x.Call, e)
+		if isPlace(x.X) {
+			return b.place(x, e)
 		}
 	case *syntax.Member:
 		if isPlace(x.X) {
@@ -123,10 +122,56 @@ func (b *binder) table(x syntax.Expr, e *env) *table {
 	return nil
 }
 
-// place refuses workspace("…").Table and the like: a query reads its own workspace.
+// place binds workspace("…").Table and the like: a table of a place that the
+// request names.
 func (b *binder) place(x syntax.Expr, e *env) *table {
-	b.fail(x.Where(), syntax.CodeUnsupported, "Reading from another place than this workspace is not supported: name only tables of this workspace.")
-	return nil
+	var at, name syntax.Expr
+	switch x := x.(type) {
+	case *syntax.Member:
+		at, name = x.X, &syntax.Literal{Span: x.Name.Span, Type: schema.String, Value: x.Name.Name}
+	case *syntax.Method:
+		if x.Call.Name.Name == "table" && len(x.Call.Args) > 0 {
+			at, name = x.X, x.Call.Args[0]
+		}
+	}
+	call, isCall := at.(*syntax.Call)
+	if !isCall || !slices.Contains([]string{"workspace", "app", "resource"}, call.Name.Name) {
+		b.fail(x.Where(), syntax.CodeUnsupported, "Reading from another place is supported as workspace('…').Table, app('…').Table and resource('…').Table only.")
+		return nil
+	}
+	if len(call.Args) != 1 {
+		b.fail(call.Span, syntax.CodeCall, "%s() takes a name or an id.", call.Name.Name)
+		return nil
+	}
+	where, table := b.constant(call.Args[0], e, "The argument of "+call.Name.Name+"()"), b.constant(name, e, "The name of a table")
+	if where == nil || table == nil {
+		return nil
+	}
+	cat, known := b.cat.(PlaceCatalog)
+	var tables Catalog
+	var place string
+	if known {
+		tables, place, known = cat.Place(call.Name.Name, asText(where))
+	}
+	if !known {
+		b.fail(call.Span, syntax.CodeSemantic, "%s('%s') is not among the workspaces that this request may read; name it in the request's workspaces.", call.Name.Name, asText(where))
+		return nil
+	}
+	t, ok := tables.Table(asText(table))
+	if !ok {
+		msg := "Failed to resolve table expression named '" + asText(table) + "' in " + call.Name.Name + "('" + asText(where) + "')."
+		if s := syntax.Suggest(asText(table), tables.Tables()); s != "" {
+			msg += " Did you mean '" + s + "'?"
+		}
+		b.fail(name.Where(), syntax.CodeSemantic, "%s", msg)
+		return nil
+	}
+	return b.scanAt(t, place)
+}
+
+func asText(c *plan.Const) string {
+	s, _ := c.Value.(string)
+	return s
 }
 
 func (b *binder) ops(ops []syntax.Operator, t *table, e *env) *table {
@@ -183,8 +228,11 @@ func (b *binder) named(x *syntax.Name, e *env) *table {
 }
 
 // scan reads a stored table within the bounds of the request.
-func (b *binder) scan(t schema.Table) *table {
-	s := &plan.Scan{Table: t.Name, From: b.opt.From, To: b.opt.To}
+func (b *binder) scan(t schema.Table) *table { return b.scanAt(t, "") }
+
+// scanAt reads a table of one place; "" is all that the request reads.
+func (b *binder) scanAt(t schema.Table, place string) *table {
+	s := &plan.Scan{Table: t.Name, Place: place, From: b.opt.From, To: b.opt.To}
 	var timed *plan.Column
 	for _, c := range t.Columns {
 		s.Cols = append(s.Cols, b.column(c.Name, c.Type))
@@ -319,7 +367,11 @@ func (b *binder) function(name string, e *env) *binding {
 	}
 	q, errs := syntax.Parse("let f = " + text)
 	b.saved[name] = nil // a function that calls itself does not find itself
-	if len(errs) > 0 || len(q.Statements) != 1 {
+	if len(errs) > 0 {
+		b.fail(syntax.Span{}, syntax.CodeSyntax, "The saved function '%s' can't be read: %s", name, errs[0].Message)
+		return nil
+	}
+	if len(q.Statements) != 1 {
 		return nil
 	}
 	let, _ := q.Statements[0].(*syntax.Let)

@@ -14,6 +14,7 @@ import (
 type Source struct {
 	Relation string // unique in the query
 	Table    schema.TableName
+	Place    string         // from which workspace; "" is all that the request reads
 	Columns  []string       // in the order in which the relation must have them
 	From, To schema.Ticks   // what lies outside need not be there; 0 is open, To is exclusive
 	Needs    []plan.Need    // rows of which one is not true need not be there
@@ -58,7 +59,7 @@ func (e *emitter) scans(r plan.Rel) (out []Source) {
 		if _, seen := e.sources[s]; seen {
 			return
 		}
-		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, From: s.From, To: s.To, Needs: s.Needs, External: s.External}
+		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, Place: s.Place, From: s.From, To: s.To, Needs: s.Needs, External: s.External}
 		for _, c := range s.Cols {
 			src.Columns = append(src.Columns, c.Name)
 		}

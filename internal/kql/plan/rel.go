@@ -23,6 +23,7 @@ type (
 	// A Scan reads a stored table.
 	Scan struct {
 		Table    schema.TableName
+		Place    string // of another place than the request's own; "" is all that it reads
 		Cols     []Column
 		From, To schema.Ticks // bounds of TimeGenerated, From inclusive, To exclusive; 0 is open
 		Needs    []Need       // all of them are true of every row that matters

@@ -29,6 +29,9 @@ func (d *dumper) rel(r Rel, depth int) {
 	switch r := r.(type) {
 	case *Scan:
 		bounds := ""
+		if r.Place != "" {
+			bounds = " of " + r.Place
+		}
 		if r.From != 0 {
 			bounds += " from " + r.From.String()
 		}

@@ -182,6 +182,8 @@ type Query struct {
 	From       schema.Ticks      `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
 	To         schema.Ticks      `json:"to,omitempty"`
 	Tables     []schema.Table    `json:"tables"` // that the text may name
+	Places     []Place           `json:"places,omitempty"`
+	Functions  []OpenTexts       `json:"functions,omitempty"` // saved searches; those with an alias are functions of the query
 	Readable   []Readable        `json:"readable"`
 	Form       Form              `json:"form,omitempty"`       // of the answer
 	Parameters map[string]string `json:"parameters,omitempty"` // the text's query_parameters, as literals or as the texts of values
