@@ -48,7 +48,9 @@ func (tables) Function(name string) (string, bool) {
 }
 
 // Place is another workspace with tables of the same names.
-func (t tables) Place(_, name string) (kql.Catalog, string, bool) { return t, "place-" + name, name == "near" }
+func (t tables) Place(_, name string) (kql.Catalog, string, bool) {
+	return t, "place-" + name, name == "near"
+}
 
 // now is the time of all golden queries.
 var now = schema.TicksOf(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
