@@ -3,6 +3,7 @@ package bind
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
@@ -66,6 +67,7 @@ type binder struct {
 	depth      int
 	render     *syntax.Render
 	tables     map[schema.TableName]bool
+	sets       map[string]plan.Expr // what set gave, where it means something
 	order      []schema.TableName
 	saved      map[string]*binding
 	at         *syntax.Span // of the call around a saved function's body, for its mistakes
@@ -125,7 +127,7 @@ func (e *env) child() *env { return &env{up: e, names: map[string]*binding{}} }
 // Bind gives meaning to a query. A query may have several results; which is
 // the one that is wanted, from 0. The result is nil if there are diagnostics.
 func Bind(q *syntax.Query, cat Catalog, opt Options, which int) (*Result, syntax.Diagnostics) {
-	b := &binder{cat: cat, opt: opt, tables: map[schema.TableName]bool{}, saved: map[string]*binding{}, root: q}
+	b := &binder{cat: cat, opt: opt, tables: map[schema.TableName]bool{}, saved: map[string]*binding{}, sets: map[string]plan.Expr{}, root: q}
 	e := (*env)(nil).child()
 	t, x := b.query(q, e, nil)
 	if b.asking != nil {
@@ -217,6 +219,9 @@ func (b *binder) query(q *syntax.Query, e *env, sc *scope) (t *table, x plan.Exp
 				t = t.more[0].table
 			}
 		case *syntax.Set:
+			if s.Value != nil && strings.HasPrefix(s.Name.Name, "query_bin_auto_") {
+				b.sets[s.Name.Name] = b.expr(s.Value, &scope{env: e})
+			}
 		case *syntax.Declare:
 			for _, p := range s.Params {
 				b.declare(p, e)

@@ -165,7 +165,9 @@ func ruleOf(name string) rule {
 		return ruleExtremeOf
 	case "rand":
 		return ruleRand
-	case "prev", "next", "row_number", "row_cumsum", "row_rank_dense", "row_rank_min", "row_window_session":
+	case "bin_auto":
+		return ruleBinAuto
+	case "prev", "next", "row_number", "row_cumsum", "row_rank", "row_rank_dense", "row_rank_min", "row_window_session":
 		return func(b *binder, x *syntax.Call, sc *scope) plan.Expr { return b.window(name, x, sc) }
 	}
 	return nil

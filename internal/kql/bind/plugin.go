@@ -32,6 +32,8 @@ func pluginRules() []pluginRule {
 		{"basket", pluginBasket, "Finds combinations of values that are frequent."},
 		{"dcount_intersect", pluginDcountIntersect, "Counts what hyperloglogs have in common."},
 		{"diffpatterns", pluginDiffpatterns, "Finds combinations of values in which two sets of rows differ."},
+		{"funnel_sequence", pluginFunnelSequence, "Counts what comes before and behind a sequence of states."},
+		{"funnel_sequence_completion", pluginFunnelCompletion, "Counts how far ids get through a sequence of states."},
 		{"geo_line_lookup", pluginGeoLookup, "Pairs places with the lines of a table that they are near to."},
 		{"geo_polygon_lookup", pluginGeoLookup, "Pairs places with the polygons of a table in which they lie."},
 		{"ipv4_lookup", func(b *binder, c *pluginCall) *table { return b.ipLookup(c.op, c.in, c.env) }, "Pairs addresses with the networks of a table."},

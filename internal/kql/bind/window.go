@@ -88,6 +88,8 @@ func (b *binder) window(name string, x *syntax.Call, sc *scope) plan.Expr {
 			w.T = schema.Real
 		}
 		w.Args, w.Restart = []plan.Expr{b.convert(args[0], w.T, x.Span)}, restart(1)
+	case "row_rank":
+		w.F, w.T, w.Args = "row_rank_dense", schema.Long, args[:1]
 	case "row_rank_dense", "row_rank_min":
 		w.T, w.Args, w.Restart = schema.Long, args[:1], restart(1)
 	case "row_window_session":
