@@ -1,7 +1,6 @@
 package native
 
 import (
-	"errors"
 	"math"
 	"slices"
 
@@ -256,9 +255,14 @@ func apart(polygons []*s2.Polygon) bool {
 	return true
 }
 
-// errOverlap ends a query that asks for measures of polygons that overlap. The
-// engine passes texts that begin so on to the user.
-var errOverlap = errors.New("logkeep: polygons that overlap can't be measured together")
+// disjoint are polygons of the same area that do not meet.
+func disjoint(polygons []*s2.Polygon) ([]*s2.Polygon, error) {
+	if apart(polygons) {
+		return polygons, nil
+	}
+	rings, err := united(polygons)
+	return polygonsOf(rings), err
+}
 
 // GeoPolygonArea is geo_polygon_area, in square meters.
 func GeoPolygonArea(a []any) (any, error) {
@@ -266,8 +270,9 @@ func GeoPolygonArea(a []any) (any, error) {
 	if !ok {
 		return nil, nil
 	}
-	if !apart(polygons) {
-		return nil, errOverlap
+	polygons, err := disjoint(polygons)
+	if err != nil {
+		return nil, err
 	}
 	sum := 0.0
 	for _, g := range polygons {
@@ -282,8 +287,9 @@ func GeoPolygonPerimeter(a []any) (any, error) {
 	if !ok {
 		return nil, nil
 	}
-	if !apart(polygons) {
-		return nil, errOverlap
+	polygons, err := disjoint(polygons)
+	if err != nil {
+		return nil, err
 	}
 	sum := s1.Angle(0)
 	for _, e := range polygonEdges(polygons) {
@@ -298,8 +304,9 @@ func GeoPolygonCentroid(a []any) (any, error) {
 	if !ok {
 		return nil, nil
 	}
-	if !apart(polygons) {
-		return nil, errOverlap
+	polygons, err := disjoint(polygons)
+	if err != nil {
+		return nil, err
 	}
 	var sum s2.Point
 	for _, g := range polygons {
