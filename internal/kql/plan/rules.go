@@ -10,6 +10,7 @@ type Rule struct {
 // Rules returns the rewrites in the order in which they run.
 func Rules() []Rule {
 	return []Rule{
+		{"fold-constants", "What does not depend on rows is computed; filters that keep all or nothing go.", foldConstants},
 		{"sink-facts", "What filters say of times and texts goes down to the scans, which need not read what can't fit; the filters stay.", sinkFacts},
 		{"prune-columns", "A scan reads only the columns that something above it uses.", pruneColumns},
 	}
