@@ -46,6 +46,7 @@ type spools struct {
 	imported spool.Count
 	starting bool // somebody sees to it that what waits is imported
 	keyed    bool // every account has a spool key
+	gone     bool // the cluster was deleted: nothing is opened any more
 }
 
 func (d *Domains) spoolsOf(cluster schema.ClusterID) *spools {
@@ -65,6 +66,9 @@ func (s *spools) of(ctx context.Context, d *Domains, cluster schema.ClusterID, a
 	defer s.mu.Unlock()
 	if o := s.open[account]; o != nil {
 		return o, nil
+	}
+	if s.gone {
+		return nil, fmt.Errorf("the spool of account %s: its cluster %s was deleted", account, cluster)
 	}
 	var l leaf
 	err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
@@ -508,5 +512,5 @@ func (d *Domains) forgetSpools(cluster schema.ClusterID) {
 			d.cfg.Log.Warn("a spool was not closed", "folder", filepath.Join(string(cluster), string(account)), "error", err.Error())
 		}
 	}
-	s.open = map[schema.AccountID]*spool.Spool{}
+	s.open, s.gone = map[schema.AccountID]*spool.Spool{}, true
 }
