@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"io"
@@ -240,26 +241,45 @@ func (d *Domains) spoolKey(ctx context.Context, domain schema.ClusterID, account
 	if k, err = wrap.DecodeSpoolKey(l.Spool[account].Key); err != nil {
 		return k, err
 	}
-	var newest wrap.Record
-	for _, r := range records {
-		if r.Layer != wrap.Outer && r.Generation >= newest.Generation {
-			newest = r
-		}
-	}
-	at := wrap.Place{Tenant: d.holder(domain).Tenant, Cluster: domain, Account: account, Generation: newest.Generation, Layer: newest.Layer}
-	if _, err := newest.Open(d.cfg.Integrity, at); err != nil {
+	at := wrap.Place{Tenant: d.holder(domain).Tenant, Cluster: domain, Account: account}
+	if err := checkSpoolKey(k, at, records, d.cfg.Integrity); err != nil {
 		return k, err
 	}
-	if err := k.Open(d.cfg.Integrity, at); err != nil {
-		return k, err
-	}
-	if layers := len(k.Pairs); (layers == 2) != (newest.Layer == wrap.Inner) {
-		return k, fmt.Errorf("the spool key of account %s has %d layers", account, layers)
-	}
+	newest, _ := newestOf(records)
 	if setting := d.ring.Status(domain).Setting; !newest.KID.SameKey(setting) || d.isService(newest.KID.String()) {
 		return k, fmt.Errorf("generation %d of account %s is not under the cluster's key", newest.Generation, account)
 	}
 	return k, nil
+}
+
+// newestOf finds the record of an account's newest generation.
+func newestOf(records []wrap.Record) (newest wrap.Record, ok bool) {
+	for _, r := range records {
+		if r.Layer != wrap.Outer && r.Generation >= newest.Generation {
+			newest, ok = r, true
+		}
+	}
+	return newest, ok
+}
+
+// checkSpoolKey demands that a key is the account's, of its newest generation,
+// with as many layers as its data have. at is tenant, cluster and account.
+func checkSpoolKey(k wrap.SpoolKey, at wrap.Place, records []wrap.Record, pub *ecdsa.PublicKey) error {
+	newest, ok := newestOf(records)
+	if !ok {
+		return fmt.Errorf("account %s has no wrap record", at.Account)
+	}
+	at.Generation, at.Layer = newest.Generation, newest.Layer
+	if _, err := newest.Open(pub, at); err != nil {
+		return err
+	}
+	if err := k.Open(pub, at); err != nil {
+		return err
+	}
+	if layers := len(k.Pairs); layers == 0 || (layers == 2) != (newest.Layer == wrap.Inner) {
+		return fmt.Errorf("the spool key of account %s has %d layers", at.Account, layers)
+	}
+	return nil
 }
 
 // spoolWriter is who signs what this process puts into spools.
