@@ -47,7 +47,7 @@ func main() {
 	flag.DurationVar(&o.settle, "settle", 80*time.Second, "how long after the last row everything is in segments")
 	flag.StringVar(&o.json, "json", "", "also write all numbers to this file")
 	flag.BoolVar(&o.packages, "packages", true, "run the packages' own benchmarks as well")
-	flag.BoolVar(&o.ingest, "ingest", false, "measure ingestion alone: leave out queries, keys and packages")
+	flag.BoolVar(&o.ingest, "ingest", false, "measure ingestion alone: leave out queries, keys, leases and packages")
 	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.Parse()
@@ -75,7 +75,7 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
-	if o.clusters > 0 {
+	if o.clusters > 0 && !o.ingest {
 		progress("leases of %d clusters", o.clusters)
 		if r.Holding, err = holding(ctx, o.clusters); err != nil {
 			return err
