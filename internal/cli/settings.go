@@ -207,6 +207,8 @@ func addServing(root *cobra.Command, commands Commands, t terminal) {
 	}
 	child("vault", "The process that holds keys; started by serve", commands.Vault)
 	child("worker", "The process that opens data; started by serve", commands.Worker)
+	queries := kqlCommand(t)
+	root.AddCommand(queries)
 	if commands.Score != nil {
 		verbose := false
 		score := &cobra.Command{
@@ -215,8 +217,6 @@ func addServing(root *cobra.Command, commands Commands, t terminal) {
 			RunE: func(_ *cobra.Command, args []string) error { return commands.Score(args[0], t.out, verbose) },
 		}
 		score.Flags().BoolVarP(&verbose, "verbose", "v", false, "show every case that failed")
-		kql := &cobra.Command{Use: "kql", Short: "Work on the query language", Hidden: true, Args: noArgs}
-		kql.AddCommand(score)
-		root.AddCommand(kql)
+		queries.AddCommand(score)
 	}
 }

@@ -59,6 +59,32 @@ func (s *Server) Table(ctx context.Context, w Workspace, name string) (schema.Ta
 	if err != nil {
 		return schema.Table{}, fmt.Errorf("read table %s: %w", name, err)
 	}
+	return tableOf(name, got.Table)
+}
+
+// Tables reads the columns of all tables of a workspace.
+func (s *Server) Tables(ctx context.Context, w Workspace) (all []schema.Table, err error) {
+	client, err := armoperationalinsights.NewTablesClient(s.SubscriptionID, s.credential, s.ARM())
+	if err != nil {
+		return nil, err
+	}
+	for pager := client.NewListByWorkspacePager(w.ResourceGroup, w.Name, nil); pager.More(); {
+		page, err := pager.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list the tables of %s: %w", w.Name, err)
+		}
+		for _, t := range page.Value {
+			table, err := tableOf(text(t.Name), *t)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, table)
+		}
+	}
+	return all, nil
+}
+
+func tableOf(name string, got armoperationalinsights.Table) (schema.Table, error) {
 	table := schema.Table{Name: schema.TableName(name)}
 	if got.Properties == nil || got.Properties.Schema == nil {
 		return table, nil

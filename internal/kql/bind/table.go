@@ -175,8 +175,16 @@ func asText(c *plan.Const) string {
 }
 
 func (b *binder) ops(ops []syntax.Operator, t *table, e *env) *table {
+	failed := false // the operators behind a mistake are bound to find more of them
 	for i, op := range ops {
 		if t == nil {
+			return nil
+		}
+		if failed && !goesOn(op) {
+			switch op.(type) {
+			case *syntax.Summarize, *syntax.Project, *syntax.Distinct: // the last that is looked at
+				b.operator(op, t, e)
+			}
 			return nil
 		}
 		if r, ok := op.(*syntax.Render); ok {
@@ -194,9 +202,48 @@ func (b *binder) ops(ops []syntax.Operator, t *table, e *env) *table {
 				b.fail(op.Where(), syntax.CodeSyntax, "render must be the last operator.")
 			}
 		}
-		t = b.operator(op, t, e)
+		next := b.operator(op, t, e)
+		if next == nil && goesOn(op) {
+			next, e, failed = t, b.broken(op, e), true
+		}
+		t = next
+	}
+	if failed {
+		return nil
 	}
 	return t
+}
+
+// goesOn reports whether the columns behind an operator are known although
+// there is a mistake in it or before it.
+func goesOn(op syntax.Operator) bool {
+	switch op.(type) {
+	case *syntax.Filter, *syntax.Sort, *syntax.Take, *syntax.Top, *syntax.Extend:
+		return true
+	}
+	return false
+}
+
+// broken is what names mean behind an operator with a mistake: of those that
+// it makes nothing is known, and no mistake is told.
+func (b *binder) broken(op syntax.Operator, e *env) *env {
+	x, ok := op.(*syntax.Extend)
+	if !ok {
+		return e
+	}
+	e = e.child()
+	for _, it := range x.Items {
+		if a, ok := it.(*syntax.Assign); ok {
+			for _, n := range a.Names {
+				e.names[n.Name] = &binding{broken: true}
+			}
+		} else if n := b.nameOf(it); n != "" {
+			e.names[n] = &binding{broken: true}
+		} else {
+			e.names[numbered(nil)] = &binding{broken: true}
+		}
+	}
+	return e
 }
 
 // named binds a name that stands for a table.

@@ -10,7 +10,9 @@ import (
 // printer writes nodes as text.
 type printer struct {
 	strings.Builder
-	indent int
+	indent  int
+	source  string   // with remarks: the text that they are of
+	remarks []remark // comments that are not yet written
 }
 
 // Text writes a node as text that parses to the same node.
@@ -60,10 +62,17 @@ func (p *printer) ops(ops []Operator, inline bool) {
 		case inline:
 			p.s(" | ")
 		default:
+			for _, r := range p.until(op.Where().End) {
+				p.line()
+				p.s(r.text)
+			}
 			p.line()
 			p.s("| ")
 		}
 		op.print(p)
+		if !inline && i < len(ops)-1 { // behind the last one something may follow on the line
+			p.trailing(op.Where().End)
+		}
 	}
 }
 
@@ -71,6 +80,10 @@ func (q *Query) print(p *printer) {
 	for i, s := range q.Statements {
 		if i > 0 {
 			p.s(";")
+			p.line()
+		}
+		for _, r := range p.until(s.Where().Start) {
+			p.s(r.text)
 			p.line()
 		}
 		s.print(p)

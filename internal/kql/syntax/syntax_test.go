@@ -68,6 +68,36 @@ func TestSuggestions(t *testing.T) {
 	}
 }
 
+func TestPrettyKeepsComments(t *testing.T) {
+	const text = "// what it is for\r\nlet  n=5;// how many\nlet f = (x:long) { // inside\n  x + 1 };\nT // the table\n| where a>1// big\n  and b==2 | where c // same line\n| take n // few\n// the end\n"
+	const want = `// what it is for
+let n = 5;
+// how many
+let f = (x:long) {
+    // inside
+    x + 1
+};
+T
+// the table
+// big
+| where a > 1 and b == 2
+| where c // same line
+| take n
+// few
+// the end
+`
+	got, errs := Pretty(text)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if again, _ := Pretty(got); again != got {
+		t.Errorf("once\n%s\ntwice\n%s", got, again)
+	}
+}
+
 // FuzzParse: no text makes the parser panic, and what it accepts prints to
 // text that it accepts and that prints the same.
 func FuzzParse(f *testing.F) {
@@ -100,6 +130,19 @@ func FuzzParse(f *testing.F) {
 		}
 		if Text(again) != text {
 			t.Fatalf("%q prints as %q, which prints as %q", q, text, Text(again))
+		}
+		pretty, _ := Pretty(q)
+		twice, errs := Pretty(pretty)
+		if len(errs) > 0 || twice != pretty {
+			t.Fatalf("%q becomes %q, which becomes %q (%v)", q, pretty, twice, errs)
+		}
+		if tree, _ := Parse(pretty); Text(tree) != text {
+			t.Fatalf("%q becomes another query: %q", q, pretty)
+		}
+		before, _ := lex(q)
+		after, _ := lex(pretty)
+		if a, b := len(remarks(q, before)), len(remarks(pretty, after)); a != b {
+			t.Fatalf("%q has %d comments, %q has %d", q, a, pretty, b)
 		}
 	})
 }
