@@ -96,6 +96,15 @@ type table struct {
 	more   []result      // instead of all that: the results of fork or facet
 }
 
+// carried are the columns that an operator has to pass on: those that are seen,
+// and the bag of those that are not known.
+func (t *table) carried() []plan.Column {
+	if t.bag == nil {
+		return t.cols
+	}
+	return append(slices.Clone(t.cols), *t.bag)
+}
+
 // env is what names mean, innermost first.
 type env struct {
 	up    *env

@@ -165,7 +165,7 @@ func (b *binder) extend(items []syntax.Expr, t *table, e *env, where string) *ta
 	if !ok {
 		return nil
 	}
-	return &table{rel: b.add(b.withWindows(t, sc, syntax.Span{}), t.cols, added), cols: cols, serial: t.serial, open: t.open, bag: t.bag, known: t.known}
+	return &table{rel: b.add(b.withWindows(t, sc, syntax.Span{}), t.carried(), added), cols: cols, serial: t.serial, open: t.open, bag: t.bag, known: t.known}
 }
 
 // numbered is the first free name of Column1, Column2, ….

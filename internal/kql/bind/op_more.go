@@ -134,7 +134,7 @@ func (b *binder) search(op *syntax.Search, t *table, e *env) *table {
 			return nil
 		}
 		c := b.column("$table", schema.String)
-		rel := b.add(t.rel, t.cols, []plan.Item{{Col: c, Value: &plan.Const{T: schema.String, Value: "search_arg0"}}})
+		rel := b.add(t.rel, t.carried(), []plan.Item{{Col: c, Value: &plan.Const{T: schema.String, Value: "search_arg0"}}})
 		return &table{rel: rel, cols: append([]plan.Column{c}, t.cols...), open: t.open, bag: t.bag, known: t.known}
 	}
 	var in []*table

@@ -42,7 +42,7 @@ func (b *binder) parse(op *syntax.ParseWith, t *table, e *env) *table {
 		mode = "each"
 	}
 	parsed := b.builtin("__parse", x, text(re), text(strings.Join(types, ",")), text(mode))
-	rel := b.add(t.rel, t.cols, []plan.Item{{Col: arr, Value: parsed}})
+	rel := b.add(t.rel, t.carried(), []plan.Item{{Col: arr, Value: parsed}})
 	if op.Only {
 		rel = &plan.Filter{In: rel, Pred: b.builtin("isnotnull", &plan.Col{Column: arr})}
 	}
@@ -52,7 +52,7 @@ func (b *binder) parse(op *syntax.ParseWith, t *table, e *env) *table {
 // spread makes columns of the elements of an array, replacing those of the
 // same names.
 func (b *binder) spread(t *table, rel plan.Rel, arr plan.Column, cols []plan.Column) *table {
-	out := &table{serial: t.serial, open: t.open, bag: t.bag, cols: slices.Clone(t.cols)}
+	out := &table{serial: t.serial, open: t.open, bag: t.bag, known: t.known, cols: slices.Clone(t.cols)}
 	var items []plan.Item
 	for i, c := range cols {
 		x := b.convert(step(&plan.Col{Column: arr}, plan.Step{Kind: plan.Element, Index: int64(i)}), c.Type, syntax.Span{})
@@ -63,7 +63,7 @@ func (b *binder) spread(t *table, rel plan.Rel, arr plan.Column, cols []plan.Col
 			out.cols = append(out.cols, c)
 		}
 	}
-	out.rel = b.add(rel, t.cols, items)
+	out.rel = b.add(rel, t.carried(), items)
 	return out
 }
 
@@ -168,6 +168,6 @@ func (b *binder) parseKv(op *syntax.ParseKv, t *table, e *env) *table {
 	text := func(s string) plan.Expr { return &plan.Const{T: schema.String, Value: s} }
 	parsed := b.builtin("__parse_kv", x, text(opt["pair_delimiter"]), text(opt["kv_delimiter"]), text(opt["quote"]), text(opt["escape"]), text(opt["regex"]), text(opt["greedy"]), text("["+strings.Join(keys, ",")+"]"))
 	arr := b.column("parsed", schema.Dynamic)
-	rel := b.add(t.rel, t.cols, []plan.Item{{Col: arr, Value: parsed}})
+	rel := b.add(t.rel, t.carried(), []plan.Item{{Col: arr, Value: parsed}})
 	return b.spread(t, rel, arr, cols)
 }
