@@ -240,6 +240,7 @@ func (s *Store) commit(ctx context.Context, f *flush) error {
 	if err := s.journal.Release(f.floor); err != nil {
 		s.log.Warn("journal files not released", "error", err)
 	}
+	s.milestone(ctx, f)
 	s.orphans = append(s.orphans, unread...)
 	s.orphans = slices.DeleteFunc(s.orphans, func(name string) bool {
 		err := s.objects.Remove(ctx, name)

@@ -171,6 +171,9 @@ func (f *Follower) ask(ctx context.Context) (head, []segment.Info, error) {
 func decode(entries []journal.Numbered) ([]numbered, error) {
 	rows := make([]numbered, 0, len(entries))
 	for _, e := range entries {
+		if isMilestone(e.Entry) {
+			continue
+		}
 		rec, err := batch.Decode(e.Payload)
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.Seq, err)

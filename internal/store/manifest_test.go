@@ -124,6 +124,68 @@ func TestReplayedManifestIsRefused(t *testing.T) {
 	}
 }
 
+// An older manifest is genuine, and the journal from its floor on may still be
+// there: then the milestones tell, without a word from outside.
+func TestAManifestBehindTheJournalsMilestonesIsRefused(t *testing.T) {
+	disk, c, manifests := flushed(t) // two flushes, and rows in the journal after the second
+	now := c.m
+	for old := range 2 {
+		c.m = manifests[old]
+		_, err := store.Open(t.Context(), config(t, disk, c))
+		if _, damage := errors.AsType[*journal.DamageError](err); !errors.Is(err, store.ErrRolledBack) && !damage {
+			t.Errorf("manifest %d of an account that is at 2: %v", old, err)
+		}
+	}
+	// A merge and a deletion change the manifest and leave the floor: the journal
+	// that an older one needs is whole.
+	c.m = now
+	s := open(t, config(t, disk, c))
+	flush(t, s)
+	before := c.manifest()
+	if err := s.Drop(t.Context(), "w", "T_CL"); err != nil {
+		t.Fatal(err)
+	}
+	appendRows(t, s, rows(narrow, 40))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after := c.manifest()
+	if before.Floor != after.Floor || before.Seq == after.Seq {
+		t.Fatalf("the deletion made %+v of %+v: this shows nothing", after, before)
+	}
+	c.m = before
+	if _, err := store.Open(t.Context(), config(t, disk, c)); !errors.Is(err, store.ErrRolledBack) {
+		t.Errorf("deleted rows are back: %v", err)
+	}
+	c.m = after
+	s = open(t, config(t, disk, c))
+	expect(t, whole(t, s), 40)
+	s.Close()
+}
+
+// A journal that ends before an entry that somebody knows of is an older one.
+func TestAJournalThatEndsTooEarlyIsRefused(t *testing.T) {
+	disk, c := disktest.New(), &catalog{}
+	s := open(t, config(t, disk, c))
+	appendRows(t, s, rows(narrow, 1))
+	appendRows(t, s, rows(narrow, 2))
+	last := s.Mark().Journal.Last
+	s.Close()
+	cfg := config(t, disk, c)
+	cfg.Seen = last
+	s = open(t, cfg)
+	flush(t, s) // the floor stands for what is released
+	s.Close()
+	cfg = config(t, disk, c)
+	cfg.Seen = last
+	open(t, cfg).Close()
+	cfg = config(t, disk, c)
+	cfg.Seen = last + 10
+	if _, err := store.Open(t.Context(), cfg); !errors.Is(err, store.ErrRolledBack) {
+		t.Errorf("a journal without an entry that was acknowledged: %v", err)
+	}
+}
+
 // A genuine manifest over an object that was exchanged or is gone: the queries
 // that need it fail, others do not.
 func TestExchangedAndMissingObjects(t *testing.T) {

@@ -27,7 +27,8 @@
 //
 // The catalog that holds the manifest has no key, so its rows are sealed off
 // with a MAC under the account's key, over the number of the change, the floor,
-// all segments and the MAC before. Open refuses a manifest that was changed.
+// all segments and the MAC before. Open refuses a manifest that was changed, and
+// one that is older than the journal's last milestone.
 // docs/format/manifest.md has the bytes.
 //
 // # On disk
@@ -79,6 +80,10 @@ type Config struct {
 	Commit   Committer
 	Cache    *segment.Cache // may be shared with other stores
 	Waiting  Waiting        // rows that were accepted while nobody had the keys; may be nil
+
+	// Seen is a number of the journal that is known to have been durable, 0 if
+	// none is: a journal that ends before it is ErrRolledBack.
+	Seen uint64
 
 	FlushBytes int64         // flush when so much waits; 0 means 64 MiB
 	FlushAge   time.Duration // flush what waits so long; 0 means a minute
@@ -193,6 +198,9 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if last := s.journal.Last(); last < cfg.Seen {
+		return nil, errors.Join(fmt.Errorf("%w: the journal ends with entry %d, and entry %d was acknowledged", ErrRolledBack, last, cfg.Seen), s.journal.Close())
+	}
 	// The journal's lock is held from here on: nobody else is writing objects.
 	if err := s.openObjects(); err != nil {
 		return nil, errors.Join(err, s.journal.Close())
@@ -223,6 +231,9 @@ func (s *Store) openObjects() (err error) {
 
 // replay takes an entry of the journal into the tail.
 func (s *Store) replay(_ uint64, e journal.Entry) error {
+	if isMilestone(e) {
+		return s.manifest.reached(e.Payload)
+	}
 	s.waiting.found(e.Batch)
 	rec, err := batch.Decode(e.Payload)
 	if err != nil {

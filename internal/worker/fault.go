@@ -47,7 +47,7 @@ func keyFault(err error) error {
 // brokenBy tells which promise of the stored bytes err says is broken; nil if
 // it says nothing of the kind.
 func brokenBy(err error) error {
-	for _, broken := range []error{wrap.ErrUnsigned, wrap.ErrMisplaced, wrap.ErrMismatch, store.ErrForged, seal.ErrTampered} {
+	for _, broken := range []error{wrap.ErrUnsigned, wrap.ErrMisplaced, wrap.ErrMismatch, store.ErrForged, store.ErrRolledBack, seal.ErrTampered} {
 		if errors.Is(err, broken) {
 			return broken
 		}
