@@ -23,6 +23,7 @@ type held struct {
 	tokens    *tokens
 	shared    shared
 	reports   reporter
+	store     *keystore.Store
 }
 
 // Names in the table meta. They are on disk: never change one.
@@ -38,7 +39,7 @@ var servicePermissions = []string{"get", "list", "wrapKey", "unwrapKey", "sign",
 
 // provision opens the process's secrets, and makes them if there are none.
 func provision(ctx context.Context, store *keystore.Store) (*held, error) {
-	var h held
+	h := held{store: store}
 	open := func(t *keystore.Tx) error {
 		certificate, key, err := t.Meta(metaAuthority)
 		if err != nil {
@@ -139,6 +140,7 @@ func (h *held) serve(calls map[string]admin.Call) {
 	calls["/shared-keys/check"] = h.shared.check
 	calls["/reports/sign"] = h.reports.sign
 	calls["/reports/keys"] = h.reports.keys
+	calls["/head"] = h.heads
 	calls["/tokens"] = h.sign
 	calls["/tokens/keys"] = func(context.Context, []byte) (any, error) {
 		return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{h.tokens.public}}, nil
@@ -174,4 +176,10 @@ func (h *held) sign(_ context.Context, body []byte) (any, error) {
 		return nil, admin.Refuse(http.StatusBadRequest, "BadRequest", "Claims must have exp and aud: a token is for someone, and ends.")
 	}
 	return h.tokens.sign(body)
+}
+
+// heads tells how far the vault has come.
+func (h *held) heads(ctx context.Context, _ []byte) (any, error) {
+	now, err := h.store.Head(ctx)
+	return admin.Heads{Opened: admin.Head(h.store.Opened()), Now: admin.Head(now)}, err
 }

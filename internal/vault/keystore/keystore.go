@@ -5,15 +5,16 @@
 //	vaults    name             record mac
 //	keys      vault name       record mac
 //	versions  vault key id     record mac secret
-//	meta      name             record mac secret      the authority, the token key, the root key's mark
+//	meta      name             record mac secret      the authority, the token key, the root key's mark, the head
 //	events    vault sequence   event                  the audit log: neither secret nor authenticated
 //
 // A record is JSON in the clear. Its mac is made under the root key and bound
 // to the row's place, so that a row that was edited, moved or copied elsewhere
 // is ErrDamaged and is never acted on. A secret is sealed under the root key and
-// bound to the same place. What the file can't tell is that it is an old copy of
-// itself, as a whole or row by row: whoever may write to the disk can turn the
-// vault back to an earlier state, though never read it.
+// bound to the same place. One row, the head, stands for all others together, so
+// that a row of an earlier time is noticed when the file is opened. What the file
+// can't tell is that it is an old copy of itself as a whole: who was told of a
+// later head, outside of this disk, can.
 //
 // An Update that returned nil is on the disk (write-ahead log, synchronous
 // FULL) and survives SIGKILL and power loss. Deleted bytes are overwritten.
@@ -73,6 +74,7 @@ type Store struct {
 	folder *os.File // locked
 	writer *sql.DB  // one connection: writes are one after another
 	reader *sql.DB
+	opened Head // as the file was found
 }
 
 // Open opens or makes the file in the folder. root is the Store's from now on:
@@ -107,6 +109,9 @@ func Open(ctx context.Context, dir string, root *seal.Key) (_ *Store, err error)
 	}
 	s.reader.SetMaxOpenConns(8)
 	s.reader.SetMaxIdleConns(8)
+	if err := s.whole(ctx); err != nil {
+		return nil, worded(err)
+	}
 	return s, nil
 }
 
@@ -215,7 +220,12 @@ func (s *Store) View(ctx context.Context, f func(*Tx) error) error {
 // Update runs f alone and makes what it wrote durable, or undoes all of it when
 // f returns an error.
 func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
-	return s.transact(ctx, s.writer, f)
+	return s.transact(ctx, s.writer, func(t *Tx) error {
+		if err := f(t); err != nil {
+			return err
+		}
+		return t.writeHead()
+	})
 }
 
 func (s *Store) transact(ctx context.Context, db *sql.DB, f func(*Tx) error) error {

@@ -19,6 +19,7 @@ type Tx struct {
 	ctx  context.Context
 	tx   *sql.Tx
 	keys seal.Keys
+	head *moving // once something was changed
 }
 
 // places, kinds and objects: they are bound into what is on disk.
@@ -127,15 +128,18 @@ func (t *Tx) PutVault(v *Vault) error {
 	if err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO vaults (name, uid, record, mac) VALUES (?, ?, ?, ?)
+	at := []macs{{"SELECT mac FROM vaults WHERE name = ?", []any{v.Name.fold()}}}
+	return t.change(at, `INSERT INTO vaults (name, uid, record, mac) VALUES (?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET record = excluded.record, mac = excluded.mac`, v.Name.fold(), string(v.UID), record, mac)
 }
 
 // DropVault removes a vault with all its keys and its audit log.
 func (t *Tx) DropVault(v Vault) error {
+	uid := []any{string(v.UID)}
+	all := []macs{{"SELECT mac FROM vaults WHERE name = ?", []any{v.Name.fold()}}, {"SELECT mac FROM keys WHERE vault = ?", uid}, {"SELECT mac FROM versions WHERE vault = ?", uid}}
 	return errors.Join(
 		t.exec("DELETE FROM events WHERE vault = ?", string(v.UID)),
-		t.exec("DELETE FROM vaults WHERE name = ?", v.Name.fold()))
+		t.change(all, "DELETE FROM vaults WHERE name = ?", v.Name.fold()))
 }
 
 // Key returns the key of that name, deleted or not.
@@ -158,13 +162,16 @@ func (t *Tx) PutKey(k Key) error {
 	if err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO keys (vault, name, record, mac) VALUES (?, ?, ?, ?)
+	at := []macs{{"SELECT mac FROM keys WHERE vault = ? AND name = ?", []any{string(k.Vault), k.Name.fold()}}}
+	return t.change(at, `INSERT INTO keys (vault, name, record, mac) VALUES (?, ?, ?, ?)
 		ON CONFLICT (vault, name) DO UPDATE SET record = excluded.record, mac = excluded.mac`, string(k.Vault), k.Name.fold(), record, mac)
 }
 
 // DropKey removes a key with all its versions.
 func (t *Tx) DropKey(k Key) error {
-	return t.exec("DELETE FROM keys WHERE vault = ? AND name = ?", string(k.Vault), k.Name.fold())
+	which := []any{string(k.Vault), k.Name.fold()}
+	all := []macs{{"SELECT mac FROM keys WHERE vault = ? AND name = ?", which}, {"SELECT mac FROM versions WHERE vault = ? AND key = ?", which}}
+	return t.change(all, "DELETE FROM keys WHERE vault = ? AND name = ?", which...)
 }
 
 // Version returns a version of a key, the newest for "".
@@ -223,8 +230,12 @@ func (t *Tx) insert(k Key, v Version, private *material.Private) error {
 	if err != nil {
 		return err
 	}
-	return t.exec("INSERT INTO versions (vault, key, id, record, mac, secret) VALUES (?, ?, ?, ?, ?, ?)",
+	return t.change(versionMAC(k, v), "INSERT INTO versions (vault, key, id, record, mac, secret) VALUES (?, ?, ?, ?, ?, ?)",
 		string(k.Vault), k.Name.fold(), string(v.ID), record, mac, sealed.AppendTo(nil))
+}
+
+func versionMAC(k Key, v Version) []macs {
+	return []macs{{"SELECT mac FROM versions WHERE vault = ? AND key = ? AND id = ?", []any{string(k.Vault), k.Name.fold(), string(v.ID)}}}
 }
 
 // PutVersion writes the record of a version that exists.
@@ -233,7 +244,7 @@ func (t *Tx) PutVersion(k Key, v Version) error {
 	if err != nil {
 		return err
 	}
-	return t.exec("UPDATE versions SET record = ?, mac = ? WHERE vault = ? AND key = ? AND id = ?",
+	return t.change(versionMAC(k, v), "UPDATE versions SET record = ?, mac = ? WHERE vault = ? AND key = ? AND id = ?",
 		record, mac, string(k.Vault), k.Name.fold(), string(v.ID))
 }
 
@@ -292,7 +303,8 @@ func (t *Tx) PutMeta(name string, public, secret []byte) error {
 	if err != nil {
 		return err
 	}
-	return t.exec("INSERT INTO meta (name, record, mac, secret) VALUES (?, ?, ?, ?)", name, public, mac[:], sealed.AppendTo(nil))
+	at := []macs{{"SELECT mac FROM meta WHERE name = ?", []any{name}}}
+	return t.change(at, "INSERT INTO meta (name, record, mac, secret) VALUES (?, ?, ?, ?)", name, public, mac[:], sealed.AppendTo(nil))
 }
 
 // randomHex returns 128 random bits as 32 digits.
