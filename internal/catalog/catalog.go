@@ -91,6 +91,7 @@ type Tx struct {
 	Records
 	sql     *sql.Tx
 	write   bool
+	changed bool            // a row was
 	touched map[string]bool // resource types changed, lower case
 }
 
@@ -114,6 +115,11 @@ func (c *Catalog) transact(ctx context.Context, db *sql.DB, write bool, f func(*
 	defer t.Rollback() // after a commit this does nothing
 	if err := f(tx); err != nil {
 		return err
+	}
+	if tx.changed {
+		if err := tx.step(ctx); err != nil {
+			return err
+		}
 	}
 	if err := t.Commit(); err != nil {
 		return worded(err)
@@ -188,7 +194,9 @@ func (t *Tx) exec(ctx context.Context, query string, args ...any) (changed int64
 	if err != nil {
 		return 0, worded(err)
 	}
-	return res.RowsAffected()
+	changed, err = res.RowsAffected()
+	t.changed = t.changed || changed > 0
+	return changed, err
 }
 
 // worded gives the errors of SQLite that callers act upon their names.
