@@ -46,6 +46,7 @@ type site struct {
 
 	stop func() error // nil if it does not run
 	exe  *exec.Cmd    // of a keeper in a process of its own
+	temp string       // its temporary folder
 	out  syncBuffer   // what the keeper logs
 }
 
@@ -180,6 +181,7 @@ func (s *site) spawn() {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { os.RemoveAll(runtime) })
+	s.temp = runtime
 	s.exe = exec.Command(os.Args[0], "keeper")
 	s.exe.Env = append(os.Environ(), "TMPDIR="+runtime)
 	s.exe.Stdin = bytes.NewReader(text)

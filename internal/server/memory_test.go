@@ -4,15 +4,22 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+
+	"logkeep/internal/cli/client"
 	"logkeep/internal/seal"
 )
 
@@ -122,4 +129,90 @@ func TestSealedRowsAreNotLeftInAnyProcess(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// The customer's private key is in the vault's process and in no other: neither
+// while it is used all the time, nor after. It is imported, so that the test
+// knows its numbers.
+func TestNoPrivateKeyIsOutsideTheVaultsProcess(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("reading the memory of an undumpable process takes root")
+	}
+	s := copied(t)
+	s.spawn()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	exponent := big.NewInt(int64(key.E)).Bytes()
+	jwk := azkeys.JSONWebKey{
+		Kty: to.Ptr(azkeys.KeyTypeRSA), N: key.N.Bytes(), E: exponent, D: key.D.Bytes(), P: key.Primes[0].Bytes(), Q: key.Primes[1].Bytes(),
+		DP: key.Precomputed.Dp.Bytes(), DQ: key.Precomputed.Dq.Bytes(), QI: key.Precomputed.Qinv.Bytes(),
+		KeyOps: []*azkeys.KeyOperation{to.Ptr(azkeys.KeyOperationWrapKey), to.Ptr(azkeys.KeyOperationUnwrapKey)},
+	}
+	_, err = s.keys().ImportKey(t.Context(), "imported", azkeys.ImportKeyParameters{Key: &jwk}, nil)
+	must(t, err)
+	must(t, s.SetKey(t.Context(), client.Folder{Group: group}, "cluster-1", s.VaultURI, "imported"))
+	s.mustSend("a", 100)
+	s.holds(100)
+	if c := s.cluster(); c.KeyName != "imported" || c.Logkeep.KeyState.State != "Active" {
+		t.Fatalf("the cluster goes by %q, %s", c.KeyName, c.Logkeep.KeyState.State)
+	}
+
+	// Every number, as a wire or a file has it, in words of the machine as
+	// arithmetic has it, and as text; of each a part is enough.
+	needles := map[string][]byte{}
+	for name, n := range map[string]*big.Int{"d": key.D, "p": key.Primes[0], "q": key.Primes[1], "dp": key.Precomputed.Dp, "dq": key.Precomputed.Dq} {
+		b := n.Bytes()
+		little := bytes.Clone(b)
+		slices.Reverse(little)
+		needles[name], needles[name+" in words"] = b[8:72], little[:64]
+		text := []byte(base64.RawURLEncoding.EncodeToString(b))
+		needles[name+" in JSON"] = text[12:76]
+	}
+	use := func() { // the vault unwraps with it
+		w, err := s.keys().WrapKey(t.Context(), "imported", "", azkeys.KeyOperationParameters{Algorithm: to.Ptr(azkeys.EncryptionAlgorithmRSAOAEP256), Value: make([]byte, 32)}, nil)
+		must(t, err)
+		_, err = s.keys().UnwrapKey(t.Context(), "imported", w.KID.Version(), azkeys.KeyOperationParameters{Algorithm: to.Ptr(azkeys.EncryptionAlgorithmRSAOAEP256), Value: w.Result}, nil)
+		must(t, err)
+	}
+	look := func(when string) (inVault int) {
+		t.Helper()
+		family := append(children(t, s.exe.Process.Pid), process{s.exe.Process})
+		roles := map[string]int{}
+		for _, p := range family {
+			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Pid))
+			role := string(bytes.TrimRight(line[bytes.IndexByte(line, 0)+1:], "\x00"))
+			roles[role]++
+			for name, n := range remains(t, p.Pid, needles) {
+				switch {
+				case role == "vault":
+					inVault += n
+				case n > 0:
+					t.Errorf("%s: the private key's %s is %d times in the process %q", when, name, n, role)
+				}
+			}
+		}
+		if roles["vault"] != 1 || roles["keeper"] != 1 || roles["worker"] == 0 {
+			t.Fatalf("%s: processes %v", when, roles)
+		}
+		return inVault
+	}
+	eventually(t, limit, "the private key in the vault's process, or the test sees nothing", func() error {
+		use()
+		if look("in use") == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+	s.mustSend("b", 100)
+	s.holds(200)
+	look("after more use")
+	_, err = s.keys().UpdateKey(t.Context(), "imported", "", azkeys.UpdateKeyParameters{KeyAttributes: &azkeys.KeyAttributes{Enabled: to.Ptr(false)}}, nil)
+	must(t, err)
+	eventually(t, limit, "the revocation", func() error {
+		if _, err := s.count(); err == nil {
+			return errNotYet
+		}
+		return nil
+	})
+	look("after the revocation")
 }
