@@ -41,6 +41,9 @@ func evidenceCommands(t terminal) []*cobra.Command {
 				if err == nil {
 					err = printCoverage(t.out, data, kinds, c)
 				}
+				if err == nil {
+					err = printWitness(t.out, whole, c)
+				}
 				return whole, err
 			}),
 	}
@@ -141,4 +144,28 @@ func printCoverage(out io.Writer, data []client.Covered, kinds []client.AtRest, 
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.Where, sealed, short(k.Clear), short(k.Why))
 	}
 	return w.Flush()
+}
+
+// printWitness says whether an older copy of the data directory would be noticed.
+func printWitness(out io.Writer, whole json.RawMessage, c *cobra.Command) error {
+	var told struct {
+		Noticed bool `json:"rollbackNoticed"`
+		Witness struct {
+			Place  string    `json:"place"`
+			At     time.Time `json:"at"`
+			Failed string    `json:"failed"`
+		} `json:"witness"`
+	}
+	if err := json.Unmarshal(whole, &told); err != nil || !asTable(c) {
+		return err
+	}
+	switch w := told.Witness; {
+	case !told.Noticed:
+		fmt.Fprintf(out, "\nAn older copy of the whole data directory, put in its place, would not be noticed: the server has no witness (--witness).\n")
+	case w.Failed != "":
+		fmt.Fprintf(out, "\nAn older copy of the data directory is noticed, up to %s: %s was told then, and not since: %s.\n", w.At.Format(time.RFC3339), w.Place, short(w.Failed))
+	default:
+		fmt.Fprintf(out, "\nAn older copy of the data directory is noticed: %s was told last at %s.\n", w.Place, w.At.Format(time.RFC3339))
+	}
+	return nil
 }

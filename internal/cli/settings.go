@@ -39,7 +39,9 @@ type Settings struct {
 	Admins        Words         `yaml:"admins"`         // flag: admin
 	Certificates  Pairs         `yaml:"certificates"`   // flag: certificate
 
-	IssuerRoots string `yaml:"issuer-roots"` // PEM file of authorities, beside the system's, that may vouch for issuers
+	IssuerRoots   string `yaml:"issuer-roots"` // PEM file of authorities, beside the system's, that may vouch for issuers
+	Witness       string `yaml:"witness"`      // a file, an https URL, or none
+	WitnessAccept string `yaml:"witness-accept"`
 
 	// These are lines of the file only.
 	Vaults         []VaultDomain `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
@@ -81,8 +83,12 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.IssuerBuiltin, "issuer-builtin", d.IssuerBuiltin, "off: nobody signs in at this server itself")
 	f.Var(&s.Admins, "admin", "`OBJECTID` or ISSUER#SUBJECT of who, known by an --issuer, is Owner of everything; repeatable")
 	f.Var(&s.Certificates, "certificate", "certificate of your own, `FILE,KEYFILE` (PEM), read again when they change; repeatable")
+	f.StringVar(&s.Witness, "witness", d.Witness, "a file elsewhere, or an https URL, that is told how far the data have come, so that an older copy of the data directory is noticed; none: give it up")
+	f.StringVar(&s.WitnessAccept, "witness-accept", d.WitnessAccept, "start once although the data are older than the witness says, to restore a backup: the number of its statement, or missing")
 	f.StringVar(&s.Swap, "swap", d.Swap, "refuse: not start while this machine has swap, to which decrypted rows could be written; warn: start all the same")
 }
+
+var isNumber = regexp.MustCompile(`^[0-9]{1,20}$`)
 
 var domainForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$`)
 
@@ -120,6 +126,9 @@ func (s *Settings) check() error {
 		wrong = append(wrong, fmt.Errorf("spool-bytes %d is not positive", s.SpoolBytes))
 	}
 	wrong = append(wrong, s.Issuers.check())
+	if s.WitnessAccept != "" && s.WitnessAccept != "missing" && !isNumber.MatchString(s.WitnessAccept) {
+		wrong = append(wrong, fmt.Errorf("witness-accept %q is neither the number of a statement nor missing", s.WitnessAccept))
+	}
 	if s.OutageGrace < 0 {
 		wrong = append(wrong, fmt.Errorf("outage-grace %s is negative", s.OutageGrace))
 	}

@@ -56,10 +56,24 @@ type KeyEvents struct {
 // of what waits for it.
 type KeyEvent struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"` // State, Key, Version or Spool
+	What   string    `json:"what"` // State, Key, Version, Spool, Witness, or RolledBack
 	From   string    `json:"from,omitempty"`
 	To     string    `json:"to,omitempty"`
 	Reason string    `json:"reason,omitempty"`
+}
+
+// Events of the server's witness.
+const (
+	Witnessed  = "Witness"    // another one, or none
+	RolledBack = "RolledBack" // the server was let start on data that are older than their witness says
+)
+
+// A Witness is told how far the data have come, so that an older copy of the data
+// directory is noticed. Without one it is not.
+type Witness struct {
+	Place  string    `json:"place"` // "" for none
+	At     time.Time `json:"at,omitzero"`
+	Failed string    `json:"failed,omitempty"` // why the last try to tell failed
 }
 
 // A Coverage lists all that is at rest, for one cluster.
@@ -68,6 +82,11 @@ type Coverage struct {
 	At      time.Time `json:"at"`
 	Data    []Covered `json:"data"`  // what belongs to the cluster's key domain
 	Kinds   []AtRest  `json:"kinds"` // every kind of file that the server has
+
+	// RollbackNoticed says whether an older copy of the whole data directory
+	// would be, up to Witness.At.
+	RollbackNoticed bool    `json:"rollbackNoticed"`
+	Witness         Witness `json:"witness"`
 }
 
 // Covered are the objects of one kind, account and key generation.

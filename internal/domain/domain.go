@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -77,8 +78,10 @@ type Config struct {
 	Default  keyring.Policy // of clusters that set nothing of their own
 	Now      func() time.Time
 	Log      *slog.Logger
-	Spool    int64  // bytes that may wait for one cluster; 0: DefaultSpool
-	Revoked  func() // called when a key is, after its workers were killed; nil: nobody wants to know
+	Spool    int64                       // bytes that may wait for one cluster; 0: DefaultSpool
+	Witness  Witness                     // nil: nobody outside is told how far the accounts have come
+	Entries  map[schema.AccountID]uint64 // what a witness was told of the journals before this start
+	Revoked  func()                      // called when a key is, after its workers were killed; nil: nobody wants to know
 }
 
 // Domains is safe for concurrent use. Attach comes before anything else.
@@ -93,7 +96,8 @@ type Domains struct {
 	mu      sync.RWMutex
 	holders map[schema.ClusterID]control.Holder
 	gates   map[schema.WorkspaceID]*sync.RWMutex
-	shut    map[schema.AccountID]bool // being moved or removed: no worker may open them
+	shut    map[schema.AccountID]bool   // being moved or removed: no worker may open them
+	entries map[schema.AccountID]uint64 // of each journal, one that was acknowledged
 	spooled map[schema.ClusterID]*spools
 
 	certifying sync.Mutex
@@ -108,6 +112,10 @@ type Domains struct {
 // New returns Domains that know nothing yet.
 func New(cfg Config) *Domains {
 	importing, stop := context.WithCancel(context.Background())
+	entries := maps.Clone(cfg.Entries)
+	if entries == nil {
+		entries = map[schema.AccountID]uint64{}
+	}
 	return &Domains{
 		importing: importing, stopImports: stop, parsing: make(chan struct{}, parses),
 		cfg:     cfg,
@@ -115,6 +123,7 @@ func New(cfg Config) *Domains {
 		gates:   map[schema.WorkspaceID]*sync.RWMutex{},
 		shut:    map[schema.AccountID]bool{},
 		spooled: map[schema.ClusterID]*spools{},
+		entries: entries,
 	}
 }
 

@@ -267,6 +267,10 @@ func (d *Domains) Coverage(ctx context.Context, c control.Cluster) (control.Cove
 			out.Data = append(out.Data, newest)
 		}
 	}
+	if d.cfg.Witness != nil {
+		out.Witness = d.cfg.Witness.Told()
+		out.RollbackNoticed = !out.Witness.At.IsZero()
+	}
 	for _, k := range inventory.Kinds() {
 		out.Kinds = append(out.Kinds, control.AtRest{Kind: k.Name, Where: k.Pattern, What: k.What, SealedWith: string(k.Seal), Clear: k.Clear, Why: k.Why})
 	}

@@ -46,7 +46,8 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range out {
+	for i, a := range out {
+		out[i].Seen = d.entry(a.ID)
 		if err := d.settle(domain, a.ID); err != nil {
 			return nil, err
 		}

@@ -196,6 +196,9 @@ func (d *Domains) DropCluster(ctx context.Context, c control.Cluster) error {
 // remove erases an account: first its keys, so that what is left of its files
 // is noise, then the files.
 func (d *Domains) remove(ctx context.Context, id schema.AccountID) error {
+	if err := d.leaving(ctx, id); err != nil {
+		return err
+	}
 	if err := d.cfg.Catalog.RemoveAccount(ctx, id); err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return err
 	}

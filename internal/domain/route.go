@@ -39,6 +39,9 @@ func (d *Domains) Append(ctx context.Context, w control.Workspace, r wire.Append
 		return wire.Appended{}, err
 	}
 	done, err := worker.Append(ctx, r, body)
+	if err == nil {
+		d.heard(r.Account, done.Entry)
+	}
 	return done, d.keyFault(domain, err)
 }
 

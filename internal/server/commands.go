@@ -61,6 +61,7 @@ func Commands() cli.Commands {
 				Policy:  keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
 				Spool:   s.SpoolBytes,
 				Sandbox: sandbox.Mode(s.Sandbox), Swap: SwapMode(s.Swap),
+				Witness: s.Witness, WitnessAccept: s.WitnessAccept,
 				Command: []string{exe}, Out: out, Log: logTo(os.Stderr),
 			})
 		},

@@ -73,6 +73,7 @@ func end(err error) {
 // to another process.
 type setting struct {
 	DataDir, RootKey, Listen string
+	Witness, WitnessAccept   string
 	Policy                   keyring.Policy
 	Flush                    wire.Flush
 	Spool                    int64
@@ -102,6 +103,7 @@ func (s setting) config() server.Config {
 	}
 	return server.Config{
 		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Vaults: s.Vaults, VaultRoots: s.VaultRoots, Swap: server.WarnOfSwap,
+		Witness: s.Witness, WitnessAccept: s.WitnessAccept,
 		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
 		Issuers: s.Issuers, IssuerRoots: s.IssuerRoots, Admins: s.Admins, Closed: s.Closed, Certificates: s.Certificates,
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -37,6 +38,7 @@ import (
 	"logkeep/internal/supervise"
 	"logkeep/internal/tunnel"
 	"logkeep/internal/vault/admin"
+	"logkeep/internal/witness"
 	"logkeep/internal/worker/sandbox"
 )
 
@@ -100,6 +102,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	undo.push(func() { cat.Close() })
+	state, err := findState(ctx, cat, v)
+	if err != nil {
+		return err
+	}
 	if err := bootstrap(ctx, cat, dir); err != nil {
 		return err
 	}
@@ -131,16 +137,36 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	undo.push(sign.client.Close)
-	domains := domain.New(domain.Config{
+	var domains *domain.Domains
+	observer, told, err := observe(ctx, cfg, state, cat, dir, roots, witness.Config{
+		Key: integrity, Sign: func(ctx context.Context, m []byte) ([]byte, error) { return sign.Sign(ctx, sha256.Sum256(m)) },
+		Collect: func(ctx context.Context) (witness.Statement, error) { return collect(ctx, cat, v, domains) },
+	})
+	if err != nil {
+		return err
+	}
+	domainConfig := domain.Config{
 		Integrity: integrity, Signer: sign, Spool: cfg.Spool,
-		Revoked: clients.end,
+		Revoked: clients.end, Entries: entriesOf(told),
 		Catalog: cat, Tokens: tokens, Policy: policy, Roots: roots, Accounts: dir.in("accounts"), Now: clock, Log: cfg.Log, Default: cfg.Policy,
 		Service: domain.Service{
 			Vault: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Key: admin.WrapKey,
 			Principal: admin.ServicePrincipal, Tenant: admin.ServiceTenant,
 		},
-	})
+	}
+	if observer != nil {
+		domainConfig.Witness = witnessing{observer}
+	}
+	domains = domain.New(domainConfig)
 	var counts metrics.Set
+	if observer != nil { // before any worker can change something
+		if err := observer.Tell(ctx); err != nil && (told.Number == 0 || cfg.WitnessAccept != "") {
+			return err
+		}
+		witnessGauges(&counts, observer)
+		observer.Start()
+		undo.push(observer.Close)
+	}
 	observed := domain.NewMetrics(&counts)
 	if len(cfg.Vaults) > 0 {
 		ca = append(append(ca, '\n'), systemRoots()...)

@@ -42,6 +42,11 @@ type Config struct {
 	Sandbox sandbox.Mode // of workers, on a kernel that lacks something; zero: prefer
 	Swap    SwapMode     // zero: refuse
 
+	// Witness is a file or an https URL that is told how far the data have come,
+	// "none" to give up the one that there was. WitnessAccept lets a server start
+	// against it, once: the number of the statement, or witness.Missing.
+	Witness, WitnessAccept string
+
 	// Identities are user-assigned identities that whoever is on this host may
 	// have tokens of.
 	Identities []string

@@ -97,6 +97,7 @@ func (w *Worker) storeConfig(info wire.Account, c *chain) (store.Config, error) 
 		Manifest: store.Manifest{
 			Seq: info.Manifest.Seq, Floor: info.Manifest.Floor, MAC: info.Manifest.MAC, Segments: segments,
 		},
+		Seen:       info.Seen,
 		Commit:     committer{w.host},
 		Cache:      w.images,
 		FlushBytes: w.start.Flush.Bytes,

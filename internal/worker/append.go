@@ -49,7 +49,9 @@ func (w *Worker) append(ctx context.Context, what wire.Append, body io.Reader) (
 	if done.Rows == 0 {
 		return done, nil
 	}
-	return done, a.store.Append(ctx, store.Rows{Workspace: what.Workspace, Table: what.Table.Name, Record: parsed.Record})
+	err = a.store.Append(ctx, store.Rows{Workspace: what.Workspace, Table: what.Table.Name, Record: parsed.Record})
+	done.Entry = a.store.Mark().Journal.Last
+	return done, err
 }
 
 // appendFault words for the client why its rows were not taken.

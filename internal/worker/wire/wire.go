@@ -69,6 +69,7 @@ type Account struct {
 	Records   []wrap.Record      `json:"records"`             // every key, newest generation last
 	Manifest  Manifest           `json:"manifest"`
 	Spool     Spool              `json:"spool,omitzero"`
+	Seen      uint64             `json:"seen,omitempty"` // an entry of the journal that is known to have been durable
 }
 
 // A Spool says what there is of an account's spool: rows that were accepted
@@ -168,10 +169,11 @@ const AppendHeader = "Logkeep-Append"
 
 // Appended counts what was made durable.
 type Appended struct {
-	Rows    int64 `json:"rows"`
-	Bytes   int64 `json:"bytes"`   // of JSON
-	Ignored int64 `json:"ignored"` // fields that the stream does not declare
-	Cut     int64 `json:"cut"`     // strings that were longer than the limit
+	Rows    int64  `json:"rows"`
+	Bytes   int64  `json:"bytes"`   // of JSON
+	Ignored int64  `json:"ignored"` // fields that the stream does not declare
+	Cut     int64  `json:"cut"`     // strings that were longer than the limit
+	Entry   uint64 `json:"entry"`   // number of the last that the account's journal has
 }
 
 // A Query is a request of the query API. Path: /query. The answer is the
