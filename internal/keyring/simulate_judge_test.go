@@ -65,6 +65,7 @@ type asking struct {
 	sent    time.Time
 	probe   bool // of the canary that is in the catalog
 	check   bool // of a probe that kek.Check made
+	before  bool // the ring sent it before the machine slept
 }
 
 func newJudge(s *sim) *judge {
@@ -194,7 +195,7 @@ func (j *judge) asked(q *asking) {
 	}
 	said.probed = q.sent
 	if q.sent.Sub(j.jumped) < 2*time.Millisecond {
-		said.probed = time.Time{} // the ring sent it before the machine slept
+		said.probed, q.before = time.Time{}, true
 	}
 	said.probes++
 }
@@ -235,7 +236,7 @@ func (j *judge) heard(q asking, what Said) {
 		if q.sent.After(said.no[q.kid]) && q.sent.After(said.yes[q.kid]) {
 			said.yes[q.kid] = q.sent
 		}
-		if q.probe && q.sent.After(said.proof.sent) {
+		if q.probe && !q.before && q.sent.After(said.proof.sent) {
 			said.proof = q
 		}
 	case what == Nothing || q.check:
