@@ -36,6 +36,8 @@ type options struct {
 	packages bool
 	clusters int
 	ingest   bool
+	clients  int
+	grow     int
 }
 
 func main() {
@@ -50,6 +52,8 @@ func main() {
 	flag.BoolVar(&o.ingest, "ingest", false, "measure ingestion alone: leave out queries, keys, leases and packages")
 	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
+	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
+	flag.IntVar(&o.grow, "grow", 0, "millions of rows to stream, to see whether a row costs the same when there are many; nothing else is measured then")
 	flag.Parse()
 	if *vault > 0 {
 		serveVault(*vault)
@@ -69,17 +73,20 @@ func run(ctx context.Context, o options) (err error) {
 		return errors.New("no arguments, at least 1000 rows and one repetition, please")
 	}
 	r := newReport(o.rows)
-	if o.packages && !o.ingest {
+	if o.packages && !o.ingest && o.grow == 0 {
 		progress("benchmarks of packages")
 		if r.Packages, err = packageBenchmarks(ctx); err != nil {
 			return err
 		}
 	}
-	if o.clusters > 0 && !o.ingest {
+	if o.clusters > 0 && !o.ingest && o.grow == 0 {
 		progress("leases of %d clusters", o.clusters)
 		if r.Holding, err = holding(ctx, o.clusters); err != nil {
 			return err
 		}
+	}
+	if o.grow > 0 {
+		o.unsealed = ""
 	}
 	progress("server, key, cluster and tables")
 	s, end, err := serve(ctx, o.server)
@@ -127,6 +134,11 @@ func serve(ctx context.Context, program string) (s *site, end func() error, err 
 // measure fills the report. Few rows come first, so that a rotation with few
 // can be put beside one with many.
 func measure(ctx context.Context, s, off *site, o options, r *report) (err error) {
+	if o.grow > 0 {
+		progress("%d million rows, streamed", o.grow)
+		r.Growth, err = s.grow(ctx, o.grow, o.repeat, o.settle)
+		return err
+	}
 	if !o.ingest {
 		progress("rotation with few rows")
 		if _, err := s.upload(ctx, s.small, newLogs(2, 1000).rows(), false); err != nil {
@@ -136,8 +148,17 @@ func measure(ctx context.Context, s, off *site, o options, r *report) (err error
 			return err
 		}
 	}
-	if err := ingestAll(ctx, s, off, o, r); err != nil || o.ingest {
+	if err := ingestAll(ctx, s, off, o, r); err != nil {
 		return err
+	}
+	if o.clients > 0 {
+		progress("%d clients, one row at a time", o.clients)
+		if r.Crowd, err = s.crowd(ctx, s.small, o.clients); err != nil {
+			return err
+		}
+	}
+	if o.ingest {
+		return nil
 	}
 	progress("the same rows in plain Parquet")
 	base, err := newBaseline(ctx, newLogs(1, o.rows))

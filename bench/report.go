@@ -27,6 +27,8 @@ type report struct {
 	Queries                    []asked
 	Revoke, Restore            []time.Duration
 	Holding                    held
+	Crowd                      crowd
+	Growth                     []step
 	Packages                   []packageLine
 }
 
@@ -55,8 +57,20 @@ func (r *report) print(to io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s%s\n", what, strings.Join(cells, "\t"), strings.Repeat("\t", 8-len(cells)))
 	}
 	line(fmt.Sprintf("%d rows, %d cores", r.Rows, r.Cores), "Logkeep", "unsealed", "ratio", "aim", "plain", "ratio", "by hand")
+	if len(r.Growth) > 0 {
+		r.printGrowth(line)
+		return t.Flush()
+	}
 	r.printIngest(line, "gzip", r.Packed, r.Unsealed.Packed)
 	r.printIngest(line, "plain JSON", r.Plain, r.Unsealed.Plain)
+	if c := r.Crowd; c.Clients > 0 {
+		line(fmt.Sprintf("%s clients, one row each: rows/s", count(float64(c.Clients))), count(float64(c.Requests)/c.Took.Seconds()))
+		line("CPU for a request", fmt.Sprintf("%.2f ms", c.CPU.Seconds()*1000/float64(c.Requests)))
+		line("acknowledged after, median", milliseconds([]time.Duration{c.Latencies.Median}))
+		line("acknowledged after, 99 of 100", milliseconds([]time.Duration{c.Latencies.P99}))
+		line("told to come again; connections lost", count(float64(c.Refused)), count(float64(c.Broken)))
+		line("open files of all processes", count(float64(c.Files)))
+	}
 	all := r.Packed.Bytes + r.Plain.Bytes
 	line("peak memory of all processes", megabytes(r.Packed.Memory.memory()), "", "", "1000 MB")
 	sealed := float64(r.SegmentBytes) / float64(all)
@@ -114,6 +128,18 @@ func (r *report) printIngest(line func(string, ...string), way string, in, off i
 		line("CPU until acknowledged, "+role, seconds(in.ByRole[role]), other)
 	}
 	line("CPU of the client beside it", seconds(in.Client))
+}
+
+// printGrowth writes what each million rows cost. Flat is what it should be.
+func (r *report) printGrowth(line func(string, ...string)) {
+	first := r.Growth[0]
+	for _, st := range r.Growth {
+		what := fmt.Sprintf("million %d", st.Rows/growStep)
+		speed := growStep / st.CPU.Seconds()
+		line(what+": rows per CPU-second", count(speed), "", ratio(speed, growStep/first.CPU.Seconds()), "1.00")
+		line("a query over one hour", milliseconds([]time.Duration{st.Hour}), "", ratio(float64(st.Hour), float64(first.Hour)), "1.00")
+		line("peak memory; files, threads", megabytes(usage{Memory: st.Memory}.memory()), count(float64(st.Files)), "", "", count(float64(st.Threads)))
+	}
 }
 
 func (r *report) printQueries(line func(string, ...string)) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"logkeep/internal/batch"
 	"logkeep/internal/fault"
 	"logkeep/internal/schema"
 )
@@ -26,12 +25,19 @@ func TestDamagedGzipIsToldAsSuch(t *testing.T) {
 	whole := packed.Bytes()
 	table := schema.Table{Name: "T_CL", Columns: []schema.Column{{Name: schema.TimeGenerated, Type: schema.DateTime}, {Name: "Message", Type: schema.String}}}
 	parse := func(body []byte, most int64) error {
-		from, err := unpack(bytes.NewReader(body), "gzip", most)
-		if err == nil {
-			_, err = batch.Parse(from, table, 0)
-		}
-		if err != nil {
-			return Fault(err)
+		for _, cleared := range []bool{false, true} {
+			var kept bytes.Buffer
+			p, read, err := Body{Table: table, Encoding: "gzip", Most: most, Clear: cleared}.Rows(bytes.NewReader(body), &kept, 0)
+			kept.Reset()
+			if left := bytes.Trim(kept.AvailableBuffer()[:kept.Cap()], "\x00"); cleared && len(left) > 0 || !cleared && err == nil && len(left) == 0 {
+				t.Errorf("cleared %t: %d bytes of rows were left in memory", cleared, len(left))
+			}
+			if err != nil {
+				return Fault(err)
+			}
+			if p.Record.NumRows() != 2000 || read != int64(rows.Len()) {
+				t.Errorf("%d rows, %d bytes", p.Record.NumRows(), read)
+			}
 		}
 		return nil
 	}
