@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"golang.org/x/sync/errgroup"
 
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
@@ -119,15 +120,31 @@ func (s *Store) write(ctx context.Context, f *flush) error {
 	generation := s.current
 	s.mu.Unlock()
 	f.change = Change{Account: s.cfg.Account}
+	group, within := errgroup.WithContext(ctx)
+	group.SetLimit(1)
+	if len(f.rows) > manyTables {
+		group.SetLimit(syncs) // they wait for the disk, most of their time
+	}
+	var parts []*flush
 	for key, chunks := range f.rows {
 		for _, recs := range byColumns(chunks) {
-			if err := s.writeSegment(ctx, f, key, generation, recs); err != nil {
-				return err
-			}
+			part := &flush{}
+			parts = append(parts, part)
+			group.Go(func() error { return s.writeSegment(within, part, key, generation, recs) })
 		}
+	}
+	err := group.Wait()
+	for _, part := range parts { // after an error too: putBack removes what is named
+		f.change.Add = append(f.change.Add, part.change.Add...)
+	}
+	if err != nil {
+		return err
 	}
 	return s.prepare(f)
 }
+
+// syncs is how many segments of very many tables are made durable at a time.
+const syncs = 16
 
 // writeSegment writes a durable segment and names it in the change.
 func (s *Store) writeSegment(ctx context.Context, f *flush, key tableKey, generation uint32, recs []arrow.RecordBatch) error {

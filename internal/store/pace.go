@@ -40,12 +40,31 @@ func (p pace) run(ctx context.Context) {
 	}
 }
 
+// A flush for age writes an object for every table that has rows, however few.
+// With many tables it would do nothing else, so it waits as many times longer as
+// they are manyTables, up to longest: the rows are durable and visible meanwhile,
+// and a start replays them.
+const (
+	manyTables = 64
+	longest    = 30
+)
+
 // old reports whether rows wait too long, or a commit for its outcome.
 func (s *Store) old() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.oldest.IsZero() && time.Since(s.oldest) >= s.cfg.FlushAge {
-		return true
+	if s.oldest.IsZero() {
+		return s.tail.rows > 0 // all that is there is leaving
 	}
-	return s.oldest.IsZero() && s.tail.rows > 0 // all that is there is leaving
+	waits := time.Since(s.oldest)
+	if waits < s.cfg.FlushAge {
+		return false
+	}
+	growing := 0
+	for _, t := range s.tables {
+		if len(t.chunks) > 0 {
+			growing++
+		}
+	}
+	return waits >= s.cfg.FlushAge*time.Duration(min(max(1, growing/manyTables), longest))
 }

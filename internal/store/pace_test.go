@@ -3,11 +3,14 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"logkeep/internal/schema"
 )
 
 // The times in seconds at which a store is flushed, for what happens to it.
@@ -57,6 +60,26 @@ func TestPace(t *testing.T) {
 					t.Errorf("flushed at %v, want %v", got, c.want)
 				}
 			})
+		})
+	}
+}
+
+// Rows of a few tables are flushed after the age, those of very many later.
+func TestManyTablesWaitLonger(t *testing.T) {
+	for tables, want := range map[int]time.Duration{1: time.Minute, 127: time.Minute, 640: 10 * time.Minute, 10_000: 30 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &Store{cfg: Config{FlushAge: time.Minute}, tables: map[tableKey]*tableState{}, oldest: time.Now()}
+			for i := range tables {
+				s.tables[tableKey{"w", schema.TableName(fmt.Sprint(i))}] = &tableState{chunks: make([]*chunk, 1)}
+			}
+			time.Sleep(want - 1)
+			if s.old() {
+				t.Errorf("%d tables: flushed before %v", tables, want)
+			}
+			time.Sleep(1)
+			if !s.old() {
+				t.Errorf("%d tables: not flushed after %v", tables, want)
+			}
 		})
 	}
 }
