@@ -61,6 +61,7 @@ type binder struct {
 	cat        Catalog
 	opt        Options
 	errs       syntax.Diagnostics
+	absent     []plan.Column // columns that other tables of a search have: null in those that lack them
 	ids        plan.ID
 	shared     int
 	nodes      int

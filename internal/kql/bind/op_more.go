@@ -140,11 +140,9 @@ func (b *binder) search(op *syntax.Search, t *table, e *env) *table {
 	var in []*table
 	var sources []string
 	add := func(name string, src *table) bool {
-		if src == nil {
-			return false
+		if src != nil {
+			in, sources = append(in, src), append(sources, name)
 		}
-		src = one(src)
-		in, sources = append(in, src), append(sources, name)
 		return src != nil
 	}
 	tables := op.In
@@ -159,6 +157,16 @@ func (b *binder) search(op *syntax.Search, t *table, e *env) *table {
 	if len(in) == 0 {
 		b.fail(op.Span, syntax.CodeSemantic, "'search' operator: there is no table to search.")
 		return nil
+	}
+	outer := b.absent
+	for _, t := range in {
+		b.absent = append(b.absent[:len(b.absent):len(b.absent)], t.cols...)
+	}
+	defer func() { b.absent = outer }()
+	for i := range in {
+		if in[i] = one(in[i]); in[i] == nil {
+			return nil
+		}
 	}
 	return b.unite(in, sources, "$table", false)
 }

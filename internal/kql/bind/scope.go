@@ -90,6 +90,9 @@ func (b *binder) name(x *syntax.Name, sc *scope) plan.Expr {
 	if sc.bag != nil {
 		return step(&plan.Col{Column: *sc.bag}, plan.Step{Name: x.Name})
 	}
+	if c, ok := find(b.absent, x.Name); ok && sc.where == "search" {
+		return null(c.Type)
+	}
 	if strings.HasPrefix(x.Name, "$") {
 		b.fail(x.Span, syntax.CodeSemantic, "%s has no meaning here; it belongs into the condition of a join.", x.Name)
 		return nil
