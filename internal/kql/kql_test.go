@@ -41,8 +41,11 @@ func (tables) Table(name string) (schema.Table, bool) {
 
 // Function is a saved function.
 func (tables) Function(name string) (string, bool) {
-	if name == "Loud" {
+	switch name {
+	case "Loud":
 		return "(least:long = 100) { Logs | where Bytes >= least }", true
+	case "Twice":
+		return "() { datatable(a:long, b:string, a:long)[1, 'x', 2] }", true
 	}
 	return "", false
 }

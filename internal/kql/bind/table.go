@@ -344,12 +344,16 @@ func (b *binder) tableCall(x *syntax.Call, e *env) *table {
 
 func (b *binder) datatable(x *syntax.Datatable, e *env) *table {
 	v := &plan.Values{}
+	var seen []plan.Column
 	for _, c := range x.Schema.Columns {
-		if slices.ContainsFunc(v.Cols, func(o plan.Column) bool { return o.Name == c.Name.Name }) {
+		col := b.column(c.Name.Name, c.Type)
+		v.Cols = append(v.Cols, col)
+		if _, twice := find(seen, col.Name); !twice {
+			seen = append(seen, col)
+		} else if b.at == nil { // parsers that many have saved name a column twice; of those the first is seen
 			b.fail(c.Span, syntax.CodeDuplicate, "There are two columns named '%s'.", c.Name.Name)
 			return nil
 		}
-		v.Cols = append(v.Cols, b.column(c.Name.Name, c.Type))
 	}
 	n := len(v.Cols)
 	if n == 0 || len(x.Values)%n != 0 {
@@ -379,7 +383,7 @@ func (b *binder) datatable(x *syntax.Datatable, e *env) *table {
 	if !ok {
 		return nil
 	}
-	return &table{rel: v, cols: v.Cols}
+	return &table{rel: v, cols: seen}
 }
 
 // literal converts a constant to the type of a column, as datatable does.
