@@ -202,6 +202,7 @@ type workerView struct {
 	PID     int    `json:"pid"`
 	Since   string `json:"since"`
 	Sandbox string `json:"sandbox,omitempty"` // what confines it
+	Readers []int  `json:"readers,omitempty"` // pids of processes that have the cluster's keys to answer queries
 }
 
 func (s *server) viewCluster(r *http.Request, c control.Cluster) (clusterView, error) {
@@ -241,7 +242,7 @@ func (s *server) renderCluster(c control.Cluster, linked []control.Workspace, da
 		v.Properties.Logkeep.KeyState = &keyStateView{k.State, optional(k.Since), k.Reason, optional(k.LastUnwrap), optional(k.NextProbe), k.Version, viewSpool(k.Spool)}
 	}
 	if pid, since, ok := s.Control.Worker(c); ok {
-		v.Properties.Logkeep.Worker = &workerView{pid, stamp(since), s.Sandbox}
+		v.Properties.Logkeep.Worker = &workerView{pid, stamp(since), s.Sandbox, s.Control.Readers(c)}
 	}
 	return v
 }

@@ -85,6 +85,7 @@ func (ground) Unlink(context.Context, control.Workspace, control.Cluster) error 
 func (ground) DropCluster(context.Context, control.Cluster) error                   { return nil }
 func (ground) DropWorkspace(context.Context, control.Workspace) error               { return nil }
 func (ground) DropTable(context.Context, control.Workspace, schema.TableName) error { return nil }
+func (ground) Readers(schema.ClusterID) []int                                       { return nil }
 func (ground) Worker(schema.ClusterID) (int, time.Time, bool)                       { return 4711, time.Now(), true }
 
 // nowhere knows no vault: all are somebody else's.

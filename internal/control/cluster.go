@@ -173,6 +173,9 @@ func (s *Service) Worker(c Cluster) (pid int, since time.Time, ok bool) {
 	return s.domains.Worker(c.ClusterID)
 }
 
+// Readers are the pids of the processes that have the cluster's keys to answer queries.
+func (s *Service) Readers(c Cluster) []int { return s.domains.Readers(c.ClusterID) }
+
 // An Identity is what a cluster presents to a vault.
 type Identity struct {
 	Type      string      `json:"type"`      // "" or None, SystemAssigned, UserAssigned

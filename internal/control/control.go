@@ -105,6 +105,8 @@ type Domains interface {
 	DropTable(ctx context.Context, w Workspace, table schema.TableName) error
 	// Worker is the process that holds the cluster's data now.
 	Worker(cluster schema.ClusterID) (pid int, since time.Time, ok bool)
+	// Readers are the pids of the processes that have the cluster's keys to answer queries.
+	Readers(cluster schema.ClusterID) []int
 }
 
 // Texts seals what the catalog keeps and may not read, in the workspace's own

@@ -119,6 +119,7 @@ func (p *places) DropWorkspace(ctx context.Context, w Workspace) error {
 func (p *places) DropTable(ctx context.Context, w Workspace, t schema.TableName) error {
 	return p.do(ctx, "drop table %s %s", w.ID.Name(), t)
 }
+func (p *places) Readers(schema.ClusterID) []int                 { return nil }
 func (p *places) Worker(schema.ClusterID) (int, time.Time, bool) { return 0, time.Time{}, false }
 
 func (p *places) set(hold chan struct{}, fail error) {

@@ -98,6 +98,7 @@ type Domains struct {
 	gates   map[schema.WorkspaceID]*sync.RWMutex
 	shut    map[schema.AccountID]bool   // being moved or removed: no worker may open them
 	entries map[schema.AccountID]uint64 // of each journal, one that was acknowledged
+	noted   map[string]time.Time        // when a reader's use of a key version was noted last, by domain
 	spooled map[schema.ClusterID]*spools
 
 	certifying sync.Mutex
@@ -121,6 +122,7 @@ func New(cfg Config) *Domains {
 		cfg:     cfg,
 		holders: map[schema.ClusterID]control.Holder{},
 		gates:   map[schema.WorkspaceID]*sync.RWMutex{},
+		noted:   map[string]time.Time{},
 		shut:    map[schema.AccountID]bool{},
 		spooled: map[schema.ClusterID]*spools{},
 		entries: entries,

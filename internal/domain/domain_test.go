@@ -114,7 +114,7 @@ func TestAWorkerGetsTokensOfItsOwnIdentitiesForVaultsOnly(t *testing.T) {
 		{"for a look-alike", cluster, wire.TokenRequest{Audience: "https://evilvault.test"}, "", fault.AuthorizationFailed},
 		{"for nothing", cluster, wire.TokenRequest{}, "", fault.AuthorizationFailed},
 	} {
-		got, err := d.Token(t.Context(), test.domain, test.ask)
+		got, err := d.Token(t.Context(), []schema.ClusterID{test.domain}, test.ask)
 		if got.Token != test.want || test.code == "" && err != nil || test.code != "" && !errors.Is(err, test.code) {
 			t.Errorf("%s: %q %v", test.name, got.Token, err)
 		}

@@ -8,9 +8,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/fault"
+	"logkeep/internal/inventory"
 	"logkeep/internal/schema"
 	"logkeep/internal/supervise"
 	"logkeep/internal/worker/wire"
@@ -94,9 +96,70 @@ func describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.
 	return out, true, nil
 }
 
-// Token implements supervise.Host: a worker gets tokens of its own cluster's
-// identity and of the service's, and no others.
-func (d *Domains) Token(ctx context.Context, domain schema.ClusterID, r wire.TokenRequest) (wire.Token, error) {
+// Account implements supervise.Host: what a reader must know to open an account
+// that it may open.
+func (d *Domains) Account(ctx context.Context, h supervise.Holding, id schema.AccountID) (wire.Account, error) {
+	out, domain, err := d.readable(ctx, h, id)
+	if err != nil {
+		return out, err
+	}
+	used := map[string]bool{}
+	for _, r := range out.Records {
+		used[r.KID.String()] = true
+	}
+	// A reader opens its accounts one by one; one note tells of all.
+	fresh := slices.DeleteFunc(slices.Collect(maps.Keys(used)), func(kid string) bool { return !d.stale(domain, kid) })
+	if len(fresh) > 0 {
+		d.noteUse(ctx, domain, fresh)
+	}
+	return out, nil
+}
+
+// stale reports whether the use of a key version was last noted for a domain a
+// while ago, and takes it as noted now.
+func (d *Domains) stale(domain schema.ClusterID, kid string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now, key := d.cfg.Now(), string(domain)+" "+kid
+	if at, ok := d.noted[key]; ok && now.Sub(at) < 10*time.Second {
+		return false
+	}
+	d.noted[key] = now
+	return true
+}
+
+// Manifest implements supervise.Host.
+func (d *Domains) Manifest(ctx context.Context, h supervise.Holding, id schema.AccountID) (wire.Manifest, error) {
+	out, _, err := d.readable(ctx, h, id)
+	return out.Manifest, err
+}
+
+func (d *Domains) readable(ctx context.Context, h supervise.Holding, id schema.AccountID) (out wire.Account, domain schema.ClusterID, err error) {
+	moving := fault.New(fault.ServiceUnavailable, "The storage account is moving to another process. Try again.").WithRetryAfter(1)
+	if d.shutNow()[id] {
+		return out, "", moving
+	}
+	err = d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		a, err := tx.Account(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !h.May(supervise.Located{Domain: a.Domain, Account: id}) {
+			return fault.New(fault.AuthorizationFailed, "A reader asked for an account that it may not open.")
+		}
+		var covered bool
+		if out, covered, err = describe(ctx, tx, a); err == nil && !covered {
+			err = moving
+		}
+		domain, out.Folder = a.Domain, inventory.Of(d.cfg.Accounts, a.Domain, id)
+		return err
+	})
+	return out, domain, err
+}
+
+// Token implements supervise.Host: a process gets tokens of the identities of
+// its own clusters and of the service's, and no others.
+func (d *Domains) Token(ctx context.Context, clusters []schema.ClusterID, r wire.TokenRequest) (wire.Token, error) {
 	// A token for anything but a vault would let a worker act as the cluster elsewhere.
 	audience, isURL := strings.CutPrefix(r.Audience, "https://")
 	if err := d.cfg.Policy.Allowed("https://any." + audience); !isURL || err != nil {
@@ -104,10 +167,10 @@ func (d *Domains) Token(ctx context.Context, domain schema.ClusterID, r wire.Tok
 	}
 	principal := d.cfg.Service.Principal
 	if r.Owner != (wire.Owner{}) {
-		if r.Owner.Cluster != domain {
+		if !slices.Contains(clusters, r.Owner.Cluster) {
 			return wire.Token{}, fault.New(fault.AuthorizationFailed, "A worker asked for the identity of another cluster.")
 		}
-		if principal = d.holder(domain).Principal; principal == "" {
+		if principal = d.holder(r.Owner.Cluster).Principal; principal == "" {
 			return wire.Token{}, fault.New(fault.IdentityRemoved, "The cluster has no identity.")
 		}
 	}

@@ -44,13 +44,13 @@ func TestWorkersGetTokensOfTheirOwnClusterForVaultsOnly(t *testing.T) {
 		{"no URL", wire.Owner{}, "vault.x.test", "", fault.AuthorizationFailed},
 		{"nothing", wire.Owner{}, "", "", fault.AuthorizationFailed},
 	} {
-		got, err := d.Token(t.Context(), mine, wire.TokenRequest{Owner: c.owner, Audience: c.audience})
+		got, err := d.Token(t.Context(), []schema.ClusterID{mine}, wire.TokenRequest{Owner: c.owner, Audience: c.audience})
 		if got.Token != c.token || (c.code != "") != (err != nil) || (err != nil && !errors.Is(err, c.code)) {
 			t.Errorf("%s: %q, %v", c.name, got.Token, err)
 		}
 	}
 	d.holders[mine] = control.Holder{Cluster: mine} // the identity was removed
-	if _, err := d.Token(t.Context(), mine, wire.TokenRequest{Owner: wire.Owner{Cluster: mine}, Audience: vault}); !errors.Is(err, fault.IdentityRemoved) {
+	if _, err := d.Token(t.Context(), []schema.ClusterID{mine}, wire.TokenRequest{Owner: wire.Owner{Cluster: mine}, Audience: vault}); !errors.Is(err, fault.IdentityRemoved) {
 		t.Errorf("a cluster without identity: %v", err)
 	}
 }

@@ -116,6 +116,14 @@ func (d *Domains) Forget(ctx context.Context, cluster schema.ClusterID) error {
 	if _, _, err := d.sup.Settled(ctx, cluster); err != nil {
 		return err
 	}
+	for _, r := range d.sup.Living(cluster) {
+		r.End("the cluster is deleted")
+		select {
+		case <-r.Gone():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	d.forgetSpools(cluster)
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -8,11 +8,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/control"
-	"logkeep/internal/fault"
 	"logkeep/internal/schema"
 	"logkeep/internal/supervise"
 	"logkeep/internal/worker/wire"
@@ -98,7 +98,9 @@ func (d *Domains) openIn(ctx context.Context, domain schema.ClusterID) error {
 }
 
 // Link implements control.Domains: the workspace's own account moves into the
-// cluster's key domain. Appends and queries of the workspace wait meanwhile.
+// cluster's key domain, and the cluster becomes part of the workspace's history.
+// What another cluster holds of it stays there. Appends and queries of the
+// workspace wait meanwhile.
 func (d *Domains) Link(ctx context.Context, w control.Workspace, c control.Cluster) error {
 	d.placing.Lock()
 	defer d.placing.Unlock()
@@ -106,13 +108,10 @@ func (d *Domains) Link(ctx context.Context, w control.Workspace, c control.Clust
 	if err != nil {
 		return err
 	}
-	switch a.Domain {
-	case c.ClusterID:
-		return nil
-	case schema.ServiceCluster:
-		return d.move(ctx, a, c.ClusterID)
+	if err := d.cfg.Catalog.AddHistory(ctx, w.CustomerID, c.ClusterID); err != nil || a.Domain == c.ClusterID {
+		return err
 	}
-	return fault.New(fault.WorkspaceLinkedToAnotherCluster, "The workspace's earlier data is held by cluster '%s', which it was linked to before. Link it to that cluster, or delete that cluster first: a query over two clusters' keys is not supported.", d.name(a.Domain))
+	return d.move(ctx, a, c.ClusterID)
 }
 
 // move gives a workspace's account to another key domain.
@@ -120,6 +119,9 @@ func (d *Domains) move(ctx context.Context, a catalog.Account, to schema.Cluster
 	g := d.gate(a.Workspace)
 	g.Lock()
 	defer g.Unlock()
+	if err := d.retire(ctx, supervise.Located{Domain: a.Domain, Account: a.ID}); err != nil {
+		return err
+	}
 	err := d.shutWhile(ctx, a, func() error { return d.cfg.Catalog.MoveAccount(ctx, a.ID, to) })
 	if err != nil {
 		return errors.Join(err, d.openIn(context.WithoutCancel(ctx), a.Domain)) // who had it has it again
@@ -157,15 +159,18 @@ func (d *Domains) shutNow() map[schema.AccountID]bool {
 
 // Unlink implements control.Domains. The workspace's account stays where it
 // is: what the workspace has in the cluster goes on to be part of its history,
-// and the two stay together under the cluster's key.
+// and the two stay together until the workspace is linked to another.
 func (d *Domains) Unlink(context.Context, control.Workspace, control.Cluster) error { return nil }
 
 // DropCluster implements control.Domains: what the cluster holds is gone;
-// workspaces keep what lies under the service's key.
+// workspaces keep what lies under the service's key, or in other clusters.
 func (d *Domains) DropCluster(ctx context.Context, c control.Cluster) error {
 	d.placing.Lock()
 	defer d.placing.Unlock()
 	if err := d.Forget(ctx, c.ClusterID); err != nil {
+		return err
+	}
+	if err := d.cfg.Catalog.RemoveHistory(ctx, "", c.ClusterID); err != nil {
 		return err
 	}
 	accounts, err := d.cfg.Catalog.Accounts(ctx, c.ClusterID)
@@ -219,12 +224,18 @@ func (d *Domains) DropWorkspace(ctx context.Context, w control.Workspace) error 
 	if err != nil {
 		return err
 	}
-	if err := d.drop(ctx, a.Domain, wire.Drop{Workspace: w.CustomerID}); err != nil {
+	if err := d.drop(ctx, w, wire.Drop{Workspace: w.CustomerID}); err != nil {
 		return err
 	}
 	g := d.gate(w.CustomerID)
 	g.Lock()
 	defer g.Unlock()
+	if err := d.retire(ctx, supervise.Located{Domain: a.Domain, Account: a.ID}); err != nil {
+		return err
+	}
+	if err := d.cfg.Catalog.RemoveHistory(ctx, w.CustomerID, ""); err != nil {
+		return err
+	}
 	if err := d.shutWhile(ctx, a, func() error { return d.remove(ctx, a.ID) }); err != nil {
 		return err
 	}
@@ -237,22 +248,29 @@ func (d *Domains) DropWorkspace(ctx context.Context, w control.Workspace) error 
 
 // DropTable implements control.Domains.
 func (d *Domains) DropTable(ctx context.Context, w control.Workspace, table schema.TableName) error {
-	a, err := d.cfg.Catalog.Account(ctx, serviceAccount(w.CustomerID))
+	err := d.drop(ctx, w, wire.Drop{Workspace: w.CustomerID, Table: table})
 	if errors.Is(err, catalog.ErrNotFound) {
 		return nil
 	}
+	return err
+}
+
+// drop removes rows wherever the workspace has some.
+func (d *Domains) drop(ctx context.Context, w control.Workspace, r wire.Drop) error {
+	at, err := d.whereabouts(ctx, w.CustomerID)
 	if err != nil {
 		return err
 	}
-	return d.drop(ctx, a.Domain, wire.Drop{Workspace: w.CustomerID, Table: table})
-}
-
-func (d *Domains) drop(ctx context.Context, domain schema.ClusterID, r wire.Drop) error {
-	w, err := d.sup.Worker(ctx, domain)
-	if err != nil {
-		return d.keyFault(domain, err)
+	for _, domain := range at.domains() {
+		worker, err := d.sup.Worker(ctx, domain)
+		if err == nil {
+			err = worker.Drop(ctx, r)
+		}
+		if err != nil {
+			return d.keyFault(domain, err)
+		}
 	}
-	return w.Drop(ctx, r)
+	return nil
 }
 
 // Worker implements control.Domains.
@@ -262,4 +280,13 @@ func (d *Domains) Worker(cluster schema.ClusterID) (pid int, since time.Time, ok
 		return 0, time.Time{}, false
 	}
 	return w.PID, w.Started, true
+}
+
+// Readers implements control.Domains.
+func (d *Domains) Readers(cluster schema.ClusterID) (pids []int) {
+	for _, r := range d.sup.Living(cluster) {
+		pids = append(pids, r.PID)
+	}
+	slices.Sort(pids)
+	return pids
 }

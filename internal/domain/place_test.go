@@ -166,9 +166,18 @@ func TestALinkedWorkspacesHistoryMovesToTheClusterAndStays(t *testing.T) {
 	if got := d.diary(t); !slices.Equal(got, want) {
 		t.Errorf("workers did %q, want %q", got, want)
 	}
-	err = d.Link(t.Context(), theWorkspace, control.Cluster{ClusterID: stranger})
-	if !errors.Is(err, fault.WorkspaceLinkedToAnotherCluster) {
-		t.Errorf("a link to a second cluster: %v", err)
+	// What the first cluster holds stays its own; the workspace's account goes
+	// with the workspace.
+	must(t, d.Link(t.Context(), theWorkspace, control.Cluster{ClusterID: stranger}))
+	at, err := d.whereabouts(t.Context(), workspace)
+	must(t, err)
+	if at.own != stranger || !slices.Equal(at.clusters, []schema.ClusterID{cluster, stranger}) || !slices.Equal(at.domains(), at.clusters) || len(at.accounts(workspace)) != 1+2*AccountsPerCluster {
+		t.Errorf("%+v", at)
+	}
+	must(t, d.cfg.Catalog.RemoveHistory(t.Context(), "", stranger))
+	must(t, d.move(t.Context(), catalog.Account{ID: serviceAccount(workspace), Domain: stranger, Workspace: workspace}, schema.ServiceCluster))
+	if at, err = d.whereabouts(t.Context(), workspace); err != nil || at.own != schema.ServiceCluster || !slices.Equal(at.domains(), []schema.ClusterID{cluster, schema.ServiceCluster}) {
+		t.Errorf("%+v %v", at, err)
 	}
 }
 

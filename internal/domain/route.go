@@ -22,13 +22,16 @@ func (d *Domains) Append(ctx context.Context, w control.Workspace, r wire.Append
 	g := d.gate(w.CustomerID)
 	g.RLock()
 	defer g.RUnlock()
-	domain, err := d.domainOf(ctx, w.CustomerID)
-	if err != nil {
-		return wire.Appended{}, err
-	}
-	r.Workspace, r.Account = w.CustomerID, serviceAccount(w.CustomerID)
+	r.Workspace = w.CustomerID
+	var domain schema.ClusterID
 	if l := w.Link; l != nil && l.State == resource.Succeeded {
-		r.Account = clusterAccount(l.ClusterID, w.CustomerID, r.Table.Name)
+		domain, r.Account = l.ClusterID, clusterAccount(l.ClusterID, w.CustomerID, r.Table.Name)
+	} else {
+		var err error
+		if domain, err = d.domainOf(ctx, w.CustomerID); err != nil {
+			return wire.Appended{}, err
+		}
+		r.Account = serviceAccount(w.CustomerID)
 	}
 	worker, err := d.sup.Worker(ctx, domain)
 	if err != nil {
@@ -45,39 +48,7 @@ func (d *Domains) Append(ctx context.Context, w control.Workspace, r wire.Append
 	return done, d.keyFault(domain, err)
 }
 
-// Query runs a query over workspaces that one key domain holds; the answer is
-// the client's body.
-func (d *Domains) Query(ctx context.Context, workspaces []control.Workspace, q wire.Query) (io.ReadCloser, error) {
-	var domain schema.ClusterID
-	for _, w := range workspaces {
-		g := d.gate(w.CustomerID)
-		g.RLock()
-		defer g.RUnlock()
-		held, err := d.domainOf(ctx, w.CustomerID)
-		if err != nil {
-			return nil, err
-		}
-		if domain != "" && domain != held {
-			return nil, fault.New(fault.UnsupportedQueryOperation, "The workspaces '%s' and '%s' lie under different keys. A query over several keys is not supported; ask each workspace for itself.", workspaces[0].ID.Name(), w.ID.Name())
-		}
-		domain = held
-		r := wire.Readable{Workspace: w.CustomerID, Accounts: []schema.AccountID{serviceAccount(w.CustomerID)}}
-		if domain != schema.ServiceCluster {
-			for i := range AccountsPerCluster {
-				r.Accounts = append(r.Accounts, clusterAccountAt(domain, i))
-			}
-		}
-		q.Readable = append(q.Readable, r)
-	}
-	worker, err := d.sup.Worker(ctx, domain)
-	if err != nil {
-		return nil, d.keyFault(domain, err)
-	}
-	answer, err := worker.Query(ctx, q)
-	return answer, d.keyFault(domain, err)
-}
-
-// domainOf is the key domain that holds a workspace.
+// domainOf is the key domain that holds a workspace's own account.
 func (d *Domains) domainOf(ctx context.Context, w schema.WorkspaceID) (schema.ClusterID, error) {
 	a, err := d.cfg.Catalog.Account(ctx, serviceAccount(w))
 	if err != nil {

@@ -81,6 +81,23 @@ func TestNothingReadableIsLeftInAnyProcessAfterARevocation(t *testing.T) {
 	if len(needles) < 2+2*seal.KeySize/32 {
 		t.Fatal("no key was found to look for")
 	}
+	// A reader that has this customer's keys and another's, too.
+	b := s.makeSecond()
+	w := s.makeWorkspace("ws-b")
+	s.makeTable(w, events, "dcr-b")
+	b.link(w)
+	if _, err := s.RunQuery(t.Context(), s.Workspace.CustomerID, `Events_CL | where Mark != "`+asked+`" | project Mark`, "", w.CustomerID); err != nil {
+		t.Fatal(err)
+	}
+	readers := s.readersOf(s.cluster())
+	if len(readers) != 2 {
+		t.Fatalf("%d readers, want one of the domain and one over both", len(readers))
+	}
+	for _, r := range readers {
+		if found := remains(t, r.Pid, needles); found["row"] == 0 || found["key 0"]+found["key 1"]+found["key 2"] == 0 {
+			t.Fatalf("a reader has neither rows nor keys (%v): the test sees nothing", found)
+		}
+	}
 	pid := s.cluster().Logkeep.Worker.PID
 	if found := remains(t, pid, needles); found["row"] == 0 || found["key 0"]+found["key 1"]+found["key 2"] == 0 {
 		t.Fatalf("the worker has neither rows nor keys (%v): the test sees nothing", found)
@@ -88,6 +105,9 @@ func TestNothingReadableIsLeftInAnyProcessAfterARevocation(t *testing.T) {
 	worker := watch(t, pid)
 	s.enable("", false)
 	worker.ends(t, noticed)
+	for _, r := range readers {
+		r.ends(t, noticed)
+	}
 	family := append(children(t, s.exe.Process.Pid), process{s.exe.Process})
 	began := time.Now()
 	eventually(t, limit, "memory without any of it", func() error {

@@ -42,6 +42,11 @@ func (w *Worker) Release(ctx context.Context, r wire.Release) error {
 // Drop has the worker remove rows for good.
 func (w *Worker) Drop(ctx context.Context, r wire.Drop) error { return w.call(ctx, "/drop", r, nil) }
 
+// Marks asks a writer how far accounts have come.
+func (w *Worker) Marks(ctx context.Context, r wire.Marks) (m []wire.Mark, err error) {
+	return m, w.call(ctx, "/marks", r, &m)
+}
+
 // Flush has the worker turn its accounts' tails into segments.
 func (w *Worker) Flush(ctx context.Context) (f wire.Flushed, err error) {
 	return f, w.call(ctx, "/flush", struct{}{}, &f)

@@ -14,20 +14,29 @@ import (
 
 // hostFace is what one worker can ask of the keeper. Each worker has a channel
 // of its own, so nothing that it says of itself has to be believed.
-func (s *Supervisor) hostFace(domain schema.ClusterID) http.Handler {
+func (s *Supervisor) hostFace(h Holding) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", answer(func(ctx context.Context, r wire.TokenRequest) (any, error) {
-		return s.cfg.Host.Token(ctx, domain, r)
+		return s.cfg.Host.Token(ctx, h.Clusters, r)
 	}))
-	mux.HandleFunc("POST /commit", answer(func(ctx context.Context, c wire.Commit) (any, error) {
-		return struct{}{}, s.cfg.Host.Commit(ctx, domain, c)
-	}))
-	mux.HandleFunc("POST /spoolkey", answer(func(ctx context.Context, k wire.SpoolKey) (any, error) {
-		return struct{}{}, s.cfg.Host.SpoolKey(ctx, domain, k)
-	}))
-	mux.HandleFunc("POST /spooled", answer(func(ctx context.Context, f wire.Spooled) (any, error) {
-		return struct{}{}, s.cfg.Host.Spooled(ctx, domain, f)
-	}))
+	if h.Reads {
+		mux.HandleFunc("POST /account", answer(func(ctx context.Context, id schema.AccountID) (any, error) {
+			return s.cfg.Host.Account(ctx, h, id)
+		}))
+		mux.HandleFunc("POST /manifest", answer(func(ctx context.Context, id schema.AccountID) (any, error) {
+			return s.cfg.Host.Manifest(ctx, h, id)
+		}))
+	} else {
+		mux.HandleFunc("POST /commit", answer(func(ctx context.Context, c wire.Commit) (any, error) {
+			return struct{}{}, s.cfg.Host.Commit(ctx, h.Clusters[0], c)
+		}))
+		mux.HandleFunc("POST /spoolkey", answer(func(ctx context.Context, k wire.SpoolKey) (any, error) {
+			return struct{}{}, s.cfg.Host.SpoolKey(ctx, h.Clusters[0], k)
+		}))
+		mux.HandleFunc("POST /spooled", answer(func(ctx context.Context, f wire.Spooled) (any, error) {
+			return struct{}{}, s.cfg.Host.Spooled(ctx, h.Clusters[0], f)
+		}))
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodConnect {
 			tunnel.Serve(w, r, s.cfg.Policy.Dial)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,10 +27,11 @@ import (
 
 // A Worker is a running worker process and the client of its socket.
 type Worker struct {
-	Domain  schema.ClusterID
+	Holding Holding
 	PID     int
 	Started time.Time
 
+	seat   *seat
 	socket string
 	http   *http.Client
 	input  io.WriteCloser
@@ -39,21 +41,22 @@ type Worker struct {
 	gone   chan struct{} // closed when the process has been reaped
 
 	mu     sync.Mutex
-	reason string    // why it was ended, if we ended it
-	denied time.Time // when its key was, if that was it
+	reason string           // why it was ended, if we ended it
+	denied time.Time        // when a key was, if that was it
+	key    schema.ClusterID // whose
 }
 
-// deny notes that the process is to end because its key was denied.
-func (w *Worker) deny() {
+// deny notes that the process is to end because a key was denied.
+func (w *Worker) deny(key schema.ClusterID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.denied.IsZero() {
-		w.denied = time.Now()
+		w.denied, w.key = time.Now(), key
 	}
 }
 
 // launch carries out d.start: it starts a worker and has it open its accounts.
-func (s *Supervisor) launch(ctx context.Context, d *domain, n int) {
+func (s *Supervisor) launch(ctx context.Context, d *seat, n int) {
 	w, err := s.open(ctx, d, n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,21 +75,26 @@ func (s *Supervisor) launch(ctx context.Context, d *domain, n int) {
 	d.start = nil
 }
 
-func (s *Supervisor) open(ctx context.Context, d *domain, n int) (*Worker, error) {
-	accounts, err := s.cfg.Host.Accounts(ctx, d.id)
-	if err != nil {
-		return nil, fmt.Errorf("start a worker for key domain %s: %w", d.id, err)
+func (s *Supervisor) open(ctx context.Context, d *seat, n int) (*Worker, error) {
+	var accounts []wire.Account
+	if !d.holding.Reads {
+		var err error
+		if accounts, err = s.cfg.Host.Accounts(ctx, d.holding.Clusters[0]); err != nil {
+			return nil, fmt.Errorf("start a worker for %s: %w", d.name, err)
+		}
 	}
 	w := &Worker{
-		Domain:  d.id,
+		Holding: d.holding,
 		Started: time.Now(),
+		seat:    d,
 		socket:  filepath.Join(s.cfg.Runtime, strconv.Itoa(n)+".worker"),
 		lines:   make(chan deadline.Boottime, 1),
 		gone:    make(chan struct{}),
 	}
 	if err := s.spawn(w, d); err != nil {
-		return nil, fmt.Errorf("start a worker for key domain %s: %w", d.id, err)
+		return nil, fmt.Errorf("start a worker for %s: %w", d.name, err)
 	}
+	// A reader opens accounts when a query names them.
 	if err := w.call(ctx, "/open", wire.Open{Accounts: accounts}, nil); err != nil {
 		if w.asked() {
 			err = ErrNoLease
@@ -95,13 +103,13 @@ func (s *Supervisor) open(ctx context.Context, d *domain, n int) (*Worker, error
 		<-w.gone
 		return nil, err
 	}
-	s.cfg.Log.Info("worker started", "domain", d.id, "pid", w.PID, "accounts", len(accounts), "took", time.Since(w.Started).Round(time.Millisecond))
+	s.cfg.Log.Info("worker started", "for", d.name, "pid", w.PID, "accounts", len(accounts), "took", time.Since(w.Started).Round(time.Millisecond))
 	return w, nil
 }
 
 // spawn starts the process. On success its reaper runs, and whoever ends the
 // domain's lease from now on ends it.
-func (s *Supervisor) spawn(w *Worker, d *domain) error {
+func (s *Supervisor) spawn(w *Worker, d *seat) error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: w.socket, Net: "unix"})
 	if err != nil {
 		return err
@@ -119,14 +127,17 @@ func (s *Supervisor) spawn(w *Worker, d *domain) error {
 		return err
 	}
 	defer channel.Close()
-	w.host = &http.Server{Handler: s.hostFace(w.Domain)}
+	w.host = &http.Server{Handler: s.hostFace(w.Holding)}
 	go w.host.Serve(host)
 
 	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
 	// The worker can't look for itself how many processors it may use.
-	folder := filepath.Join(s.cfg.Accounts, string(w.Domain))
-	cmd.Env = []string{
-		"GOTRACEBACK=none", "LANG=C.UTF-8", "GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0)), wire.FolderVariable + "=" + folder,
+	cmd.Env = []string{"GOTRACEBACK=none", "LANG=C.UTF-8", "GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0))}
+	folders := w.Holding.folders(s.cfg.Accounts)
+	if w.Holding.Reads {
+		cmd.Env = append(cmd.Env, wire.ReadVariable+"="+strings.Join(folders, "\n"))
+	} else {
+		cmd.Env = append(cmd.Env, wire.FolderVariable+"="+folders[0])
 	}
 	cmd.ExtraFiles = []*os.File{file, channel} // wire.ListenerFD, wire.ChannelFD
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -134,8 +145,8 @@ func (s *Supervisor) spawn(w *Worker, d *domain) error {
 	if err == nil {
 		w.input, err = cmd.StdinPipe()
 	}
-	if err == nil {
-		err = os.MkdirAll(folder, 0o700)
+	if err == nil && len(w.Holding.Accounts) == 0 {
+		err = os.MkdirAll(folders[0], 0o700)
 	}
 	w.http = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -157,9 +168,9 @@ func (s *Supervisor) spawn(w *Worker, d *domain) error {
 	return nil
 }
 
-// begin starts the command if the domain still has a lease, and words what the
+// begin starts the command if the seat still has its leases, and words what the
 // process reads first.
-func (s *Supervisor) begin(w *Worker, d *domain, cmd *exec.Cmd) ([]byte, error) {
+func (s *Supervisor) begin(w *Worker, d *seat, cmd *exec.Cmd) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	until := s.until(d)
@@ -167,7 +178,7 @@ func (s *Supervisor) begin(w *Worker, d *domain, cmd *exec.Cmd) ([]byte, error) 
 		return nil, ErrNoLease
 	}
 	first, err := json.Marshal(wire.Start{
-		Domain: w.Domain, Deadline: s.deadline(until),
+		Domain: w.Holding.Clusters[0], Reads: w.Holding.Reads, Deadline: s.deadline(until),
 		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: s.cfg.Memory, Flush: s.cfg.Flush,
 	})
 	if err != nil {
@@ -206,7 +217,7 @@ func (w *Worker) feed(first []byte) {
 // reap logs what the worker says, waits for its end and cleans up after it.
 func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader) {
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		s.cfg.Log.Warn("worker says", "domain", w.Domain, "pid", w.PID, "text", lines.Text())
+		s.cfg.Log.Warn("worker says", "for", w.seat.name, "pid", w.PID, "text", lines.Text())
 	}
 	io.Copy(io.Discard, stderr) // after a line too long to be one: a full pipe would stop the worker
 	err := cmd.Wait()
@@ -214,21 +225,21 @@ func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader) {
 	w.host.Close()
 	w.http.CloseIdleConnections()
 	os.Remove(w.socket)
-	s.ended(w.Domain, w)
+	s.ended(w.seat, w)
 	close(w.gone)
 	w.mu.Lock()
-	reason, denied := w.reason, w.denied
+	reason, denied, key := w.reason, w.denied, w.key
 	w.mu.Unlock()
 	if !denied.IsZero() && s.cfg.Revoked != nil {
-		s.cfg.Revoked(w.Domain, ended.Sub(denied))
+		s.cfg.Revoked(key, ended.Sub(denied))
 	}
 	switch {
 	case reason != "":
-		s.cfg.Log.Info("worker ended", "domain", w.Domain, "pid", w.PID, "reason", reason)
+		s.cfg.Log.Info("worker ended", "for", w.seat.name, "pid", w.PID, "reason", reason)
 	case err != nil:
-		s.cfg.Log.Error("worker ended by itself", "domain", w.Domain, "pid", w.PID, "how", err.Error())
+		s.cfg.Log.Error("worker ended by itself", "for", w.seat.name, "pid", w.PID, "how", err.Error())
 	default:
-		s.cfg.Log.Info("worker ended", "domain", w.Domain, "pid", w.PID)
+		s.cfg.Log.Info("worker ended", "for", w.seat.name, "pid", w.PID)
 	}
 }
 

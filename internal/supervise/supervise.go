@@ -1,12 +1,13 @@
 // Package supervise is the keeper's side of workers: it starts them when they
-// are needed, keeps them alive while every key of their domain is leased, and
+// are needed, keeps them alive while every key that they hold is leased, and
 // ends them at once when one is denied.
 //
-// A worker belongs to one key domain. It lives on two leases: its cluster's and
-// the service key's, since it holds keys under both. The earlier of them is the
-// worker's deadline, which the kernel enforces even if this process is gone (see
-// worker/deadline). A domain without a valid lease has no worker and can't get
-// one.
+// There are two kinds. Of writers each key domain has at most one: it alone
+// changes what lies on the disk. Readers answer queries; each has a Holding. A
+// process lives on the leases of all clusters whose keys it may have, and on the
+// service key's, since it holds keys under that, too. The earliest of them is
+// its deadline, which the kernel enforces even if this process is gone (see
+// worker/deadline). Who lacks a valid lease has no process and can't get one.
 package supervise
 
 import (
@@ -29,10 +30,14 @@ var ErrNoLease = errors.New("the key domain has no valid lease")
 
 // A Host answers what workers ask of the keeper.
 type Host interface {
-	// Accounts lists what the domain's worker has to open.
+	// Accounts lists what the domain's writer has to open.
 	Accounts(ctx context.Context, domain schema.ClusterID) ([]wire.Account, error)
-	// Token gives a token of an identity whose keys the domain needs.
-	Token(ctx context.Context, domain schema.ClusterID, r wire.TokenRequest) (wire.Token, error)
+	// Account says what a reader must know to open one, as it is now.
+	Account(ctx context.Context, h Holding, id schema.AccountID) (wire.Account, error)
+	// Manifest is an account's manifest as it is now, for a reader.
+	Manifest(ctx context.Context, h Holding, id schema.AccountID) (wire.Manifest, error)
+	// Token gives a token of an identity whose keys the process needs.
+	Token(ctx context.Context, clusters []schema.ClusterID, r wire.TokenRequest) (wire.Token, error)
 	// Commit makes a change of an account's manifest durable.
 	Commit(ctx context.Context, domain schema.ClusterID, c wire.Commit) error
 	// SpoolKey takes a new key pair for an account's spool into use.
@@ -55,31 +60,35 @@ type Config struct {
 	Now      func() time.Time // the clock of leases: keyring.BootClock
 	Log      *slog.Logger
 
-	// Revoked is told how long after Revoke the process of a domain was gone;
-	// may be nil.
-	Revoked func(domain schema.ClusterID, took time.Duration)
+	// Revoked is told how long after Revoke a process that lived on the key
+	// was gone; may be nil.
+	Revoked func(key schema.ClusterID, took time.Duration)
 }
 
 // A Supervisor holds the workers. It is safe for concurrent use.
 type Supervisor struct {
 	cfg     Config
 	mu      sync.Mutex
-	domains map[schema.ClusterID]*domain
-	service time.Time // end of the service key's lease
+	seats   map[string]*seat
+	leases  map[schema.ClusterID]time.Time // their ends; the service key's is the service's
 	sockets int
 	closed  bool
 }
 
-// A domain is a key domain and its worker, if it has one.
-type domain struct {
-	id      schema.ClusterID
-	lease   time.Time // of the cluster's key; zero: none
+// A seat is what a process is started for, and the process, if there is one.
+type seat struct {
+	name    string // of a writer: its domain
+	holding Holding
 	worker  *Worker   // that answers; nil if there is none
 	process *Worker   // the newest, from its start until it is gone: there are never two
 	start   *start    // not nil while a worker is being started
 	crashes int       // starts that failed and workers that ended young, in a row
 	rest    time.Time // no new start before
 	failed  error     // why the last one failed
+
+	uses int         // queries that a reader is held for
+	used time.Time   // when it was held last
+	idle *time.Timer // ends a reader that nobody uses
 }
 
 // A start is one attempt to start a worker. Whoever needs one waits for it.
@@ -89,48 +98,51 @@ type start struct {
 	err    error
 }
 
-// end kills the domain's process, if any, ready or not.
-func (d *domain) end(reason string) {
+// end kills the seat's process, if any, ready or not.
+func (d *seat) end(reason string) {
 	if d.process != nil {
 		d.process.kill(reason)
 	}
 	d.worker = nil
 }
 
-// ready reports whether the domain's worker can be called.
-func (d *domain) ready() bool { return d.worker != nil && !d.worker.asked() }
+// ready reports whether the seat's worker can be called.
+func (d *seat) ready() bool { return d.worker != nil && !d.worker.asked() }
 
 // New returns a Supervisor without workers.
 func New(cfg Config) *Supervisor {
-	return &Supervisor{cfg: cfg, domains: map[schema.ClusterID]*domain{}}
+	return &Supervisor{cfg: cfg, seats: map[string]*seat{}, leases: map[schema.ClusterID]time.Time{}}
 }
 
-func (s *Supervisor) domain(id schema.ClusterID) *domain {
-	d := s.domains[id]
+// writer is the seat of a domain's writer.
+func (s *Supervisor) writer(id schema.ClusterID) *seat {
+	return s.seat(string(id), Holding{Clusters: []schema.ClusterID{id}})
+}
+
+func (s *Supervisor) seat(name string, h Holding) *seat {
+	d := s.seats[name]
 	if d == nil {
-		d = &domain{id: id}
-		s.domains[id] = d
+		d = &seat{name: name, holding: h}
+		s.seats[name] = d
 	}
 	return d
 }
 
-// Renew extends the lease of a domain's key, or of the service key, to until.
+// Renew extends the lease of a cluster's key, or of the service key, to until.
 func (s *Supervisor) Renew(key schema.ClusterID, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if key == schema.ServiceCluster {
-		s.service = until
-		for _, d := range s.domains {
-			s.move(d)
+	back := s.leases[key].IsZero() && key != schema.ServiceCluster
+	s.leases[key] = until
+	for _, d := range s.seats {
+		if !d.holding.lives(key) {
+			continue
 		}
-		return
+		if back {
+			d.crashes, d.rest = 0, time.Time{} // the key is back: what failed for want of it may work now
+		}
+		s.move(d)
 	}
-	d := s.domain(key)
-	if d.lease.IsZero() {
-		d.crashes, d.rest = 0, time.Time{} // the key is back: what failed for want of it may work now
-	}
-	d.lease = until
-	s.move(d)
 }
 
 // Revoke ends the lease of a cluster's key, or of the service key, and kills
@@ -138,30 +150,26 @@ func (s *Supervisor) Renew(key schema.ClusterID, until time.Time) {
 func (s *Supervisor) Revoke(key schema.ClusterID, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if key == schema.ServiceCluster {
-		s.service = time.Time{}
-	} else {
-		s.domain(key).lease = time.Time{}
-	}
-	for id, d := range s.domains {
-		if id == key || key == schema.ServiceCluster {
+	delete(s.leases, key)
+	for _, d := range s.seats {
+		if d.holding.lives(key) {
 			if d.process != nil {
-				d.process.deny()
+				d.process.deny(key)
 			}
 			d.end(reason)
 		}
 	}
 }
 
-// until is when the domain's lease ends; zero if it has none.
-func (s *Supervisor) until(d *domain) time.Time {
-	if d.id == schema.ServiceCluster {
-		return s.service
+// until is when the first of the seat's leases ends; zero if it lacks one.
+func (s *Supervisor) until(d *seat) time.Time {
+	end := s.leases[schema.ServiceCluster]
+	for _, key := range d.holding.Clusters {
+		if at := s.leases[key]; at.Before(end) {
+			end = at
+		}
 	}
-	if d.lease.Before(s.service) {
-		return d.lease
-	}
-	return s.service
+	return end
 }
 
 // deadline says a time of the leases' clock in the words of the kernel.
@@ -169,8 +177,8 @@ func (s *Supervisor) deadline(until time.Time) deadline.Boottime {
 	return deadline.After(until.Sub(s.cfg.Now()))
 }
 
-// move tells the domain's process, if any, its new deadline.
-func (s *Supervisor) move(d *domain) {
+// move tells the seat's process, if any, its new deadline.
+func (s *Supervisor) move(d *seat) {
 	if d.process == nil {
 		return
 	}
@@ -182,11 +190,16 @@ func (s *Supervisor) move(d *domain) {
 	d.process.renew(s.deadline(until))
 }
 
-// Worker returns the domain's worker and starts one if need be. The error is
+// Worker returns the domain's writer and starts one if need be. The error is
 // ErrNoLease if the keys don't allow one.
 func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, error) {
+	return s.sit(ctx, func() *seat { return s.writer(id) })
+}
+
+// sit returns the worker of a seat, which is looked up with mu held.
+func (s *Supervisor) sit(ctx context.Context, which func() *seat) (*Worker, error) {
 	for {
-		w, begun, leaving, err := s.next(ctx, id)
+		w, begun, leaving, err := s.next(ctx, which)
 		switch {
 		case w != nil || err != nil:
 			return w, err
@@ -208,10 +221,10 @@ func (s *Supervisor) Worker(ctx context.Context, id schema.ClusterID) (*Worker, 
 
 // next is what to do for a worker: use this one, wait for this start, or come
 // again when the one before is gone.
-func (s *Supervisor) next(ctx context.Context, id schema.ClusterID) (w *Worker, begun *start, leaving <-chan struct{}, err error) {
+func (s *Supervisor) next(ctx context.Context, which func() *seat) (w *Worker, begun *start, leaving <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.domain(id)
+	d := which()
 	now := s.cfg.Now()
 	switch {
 	case s.closed:
@@ -234,12 +247,12 @@ func (s *Supervisor) next(ctx context.Context, id schema.ClusterID) (w *Worker, 
 	return nil, d.start, nil, nil
 }
 
-// Settled returns the domain's worker, if it has one, when none is starting or
+// Settled returns the domain's writer, if it has one, when none is starting or
 // ending. It is for who changes what a worker is told at its start.
 func (s *Supervisor) Settled(ctx context.Context, id schema.ClusterID) (w *Worker, ok bool, err error) {
 	for {
 		s.mu.Lock()
-		d := s.domain(id)
+		d := s.writer(id)
 		var over <-chan struct{}
 		switch {
 		case d.start != nil:
@@ -261,11 +274,11 @@ func (s *Supervisor) Settled(ctx context.Context, id schema.ClusterID) (w *Worke
 	}
 }
 
-// Running returns the domain's worker if there is one.
+// Running returns the domain's writer if there is one.
 func (s *Supervisor) Running(id schema.ClusterID) (*Worker, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.domains[id]
+	d := s.seats[string(id)]
 	if d == nil || !d.ready() {
 		return nil, false
 	}
@@ -276,10 +289,9 @@ func (s *Supervisor) Running(id schema.ClusterID) (*Worker, bool) {
 const young = 5 * time.Second
 
 // ended is called when a worker's process is gone.
-func (s *Supervisor) ended(id schema.ClusterID, w *Worker) {
+func (s *Supervisor) ended(d *seat, w *Worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.domain(id)
 	d.worker, d.process = nil, nil
 	switch {
 	case time.Since(w.Started) > young:
@@ -287,11 +299,12 @@ func (s *Supervisor) ended(id schema.ClusterID, w *Worker) {
 	case !w.asked():
 		s.stumbled(d, fault.New(fault.ServiceUnavailable, "The part of the service that holds this data ends soon after its start. The operator finds the cause in the server's log.").Because(ErrGone))
 	}
+	s.leave(d)
 }
 
 // stumbled puts the next start off, longer each time, up to ten seconds, so
 // that a start that can't succeed is not tried for every request.
-func (s *Supervisor) stumbled(d *domain, err error) {
+func (s *Supervisor) stumbled(d *seat, err error) {
 	d.crashes++
 	d.rest, d.failed = s.cfg.Now().Add(min(time.Duration(d.crashes)*250*time.Millisecond, 10*time.Second)), err
 }
@@ -303,7 +316,7 @@ func (s *Supervisor) Close() {
 	s.closed = true
 	var all []*Worker
 	var begun []*start
-	for _, d := range s.domains {
+	for _, d := range s.seats {
 		if d.start != nil {
 			begun = append(begun, d.start)
 		}

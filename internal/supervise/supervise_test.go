@@ -294,7 +294,9 @@ func TestADenialEndsAWorkerWithinASecond(t *testing.T) {
 	until(t, "it is starting", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		slow = s.domains["slow"].process
+		if d := s.seats["slow"]; d != nil {
+			slow = d.process
+		}
 		return slow != nil
 	})
 	s.Revoke("slow", "denied")
@@ -404,7 +406,8 @@ func TestSettledWaitsForAStart(t *testing.T) {
 	until(t, "it is starting", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.domains["slow"].process != nil
+		d := s.seats["slow"]
+		return d != nil && d.process != nil
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -427,7 +430,9 @@ func TestCloseEndsEverythingThatWasStarted(t *testing.T) {
 	until(t, "it is starting", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		slow = s.domains["slow"].process
+		if d := s.seats["slow"]; d != nil {
+			slow = d.process
+		}
 		return slow != nil
 	})
 	s.Close()

@@ -76,34 +76,33 @@ func (w *Worker) open(ctx context.Context, r wire.Open) error {
 }
 
 func (w *Worker) storeConfig(info wire.Account, c *chain) (store.Config, error) {
-	listed, err := info.Manifest.Segments()
+	cfg, err := storeConfig(info)
+	cfg.FS, cfg.Dir = w.disk, string(info.ID)
+	cfg.Keys, cfg.Current, cfg.Seen = c.sealing, c.current, info.Seen
+	cfg.Commit, cfg.Cache, cfg.Log = committer{w.host}, w.images, w.log
+	cfg.FlushBytes, cfg.FlushAge = w.start.Flush.Bytes, w.start.Flush.Age
+	return cfg, err
+}
+
+// storeConfig is what the keeper knows of a store.
+func storeConfig(info wire.Account) (store.Config, error) {
+	m, err := manifest(info.ID, info.Manifest)
+	return store.Config{Account: info.ID, Place: seal.Place{Tenant: info.Tenant, Cluster: info.Cluster}, Manifest: m}, err
+}
+
+func manifest(id schema.AccountID, m wire.Manifest) (store.Manifest, error) {
+	listed, err := m.Segments()
 	if err != nil {
-		return store.Config{}, err
+		return store.Manifest{}, err
 	}
 	segments := make([]segment.Info, len(listed))
 	for i, s := range listed {
 		segments[i] = segment.Info{
-			ID: s.ID, Account: info.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation,
+			ID: s.ID, Account: id, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation,
 			Rows: s.Rows, Bytes: s.Bytes, MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: schema.TicksOf(s.Created),
 		}
 	}
-	return store.Config{
-		FS:      w.disk,
-		Dir:     string(info.ID),
-		Account: info.ID,
-		Place:   seal.Place{Tenant: info.Tenant, Cluster: info.Cluster},
-		Keys:    c.sealing,
-		Current: c.current,
-		Manifest: store.Manifest{
-			Seq: info.Manifest.Seq, Floor: info.Manifest.Floor, MAC: info.Manifest.MAC, Segments: segments,
-		},
-		Seen:       info.Seen,
-		Commit:     committer{w.host},
-		Cache:      w.images,
-		FlushBytes: w.start.Flush.Bytes,
-		FlushAge:   w.start.Flush.Age,
-		Log:        w.log,
-	}, nil
+	return store.Manifest{Seq: m.Seq, Floor: m.Floor, MAC: m.MAC, Segments: segments}, nil
 }
 
 // adopt goes by the records that are stored now, and puts new generations to use.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -24,8 +25,8 @@ type catalog struct {
 	err       error             // why they could not be opened
 }
 
-func (w *Worker) catalog(q wire.Query) *catalog {
-	return &catalog{tables: tables(q.Tables), places: q.Places, sealed: q.Functions, open: w.openTexts}
+func catalogOf(ctx context.Context, q wire.Query, from sourcing) *catalog {
+	return &catalog{tables: tables(q.Tables), places: q.Places, sealed: q.Functions, open: func(r wire.OpenTexts) ([][]byte, error) { return from.texts(ctx, r) }}
 }
 
 // Function implements kql.FunctionCatalog. Where workspaces have functions of

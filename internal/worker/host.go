@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 
+	"logkeep/internal/schema"
 	"logkeep/internal/worker/wire"
 )
 
@@ -39,6 +40,16 @@ func (h *host) spoolKey(ctx context.Context, k wire.SpoolKey) error {
 
 func (h *host) spooled(ctx context.Context, s wire.Spooled) error {
 	return h.call(ctx, "/spooled", s, nil)
+}
+
+// account asks what must be known to open an account, as it is now.
+func (h *host) account(ctx context.Context, id schema.AccountID) (a wire.Account, err error) {
+	return a, h.call(ctx, "/account", id, &a)
+}
+
+// manifest asks for an account's manifest as it is now.
+func (h *host) manifest(ctx context.Context, id schema.AccountID) (m wire.Manifest, err error) {
+	return m, h.call(ctx, "/manifest", id, &m)
 }
 
 func (h *host) call(ctx context.Context, path string, in, out any) error {

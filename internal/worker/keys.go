@@ -105,6 +105,22 @@ func (c *chain) replace(records []wrap.Record, generation uint32, fresh *seal.Ke
 	}
 }
 
+// adopt takes the generations of fresh that c lacks, and its records. fresh is
+// not to be used any more.
+func (c *chain) adopt(fresh *chain) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for generation, k := range fresh.keys {
+		if c.keys[generation] == nil {
+			c.keys[generation] = k
+		} else {
+			k.Destroy()
+		}
+	}
+	c.take(fresh.records)
+	c.current = max(c.current, fresh.current)
+}
+
 // under tells for each generation the key version that it is wrapped with.
 func (c *chain) under() map[uint32]kek.ID {
 	c.mu.RLock()
@@ -126,7 +142,7 @@ func (c *chain) destroy() {
 
 // unwrap opens every generation of an account. Each has at least one record;
 // while a rotation is under way it has two, and either will do.
-func (w *Worker) unwrap(ctx context.Context, a wire.Account) (*chain, error) {
+func (w *base) unwrap(ctx context.Context, a wire.Account) (*chain, error) {
 	pub, err := w.vaults.integrity(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the service's integrity key: %w", err)
@@ -175,8 +191,8 @@ func (w *Worker) unwrap(ctx context.Context, a wire.Account) (*chain, error) {
 	return c, nil
 }
 
-func (w *Worker) unwrapOne(ctx context.Context, a wire.Account, r wrap.Record, lawful kek.Wrapped) (*seal.Key, error) {
-	v, err := w.vaults.of(wire.Owner{Tenant: a.Tenant, Cluster: w.start.Domain}, r.KID.VaultURI)
+func (w *base) unwrapOne(ctx context.Context, a wire.Account, r wrap.Record, lawful kek.Wrapped) (*seal.Key, error) {
+	v, err := w.vaults.of(wire.Owner{Tenant: a.Tenant, Cluster: a.Cluster}, r.KID.VaultURI)
 	if err != nil {
 		return nil, err
 	}

@@ -15,33 +15,54 @@ import (
 	"logkeep/internal/kql"
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
+	"logkeep/internal/store"
 	"logkeep/internal/worker/wire"
 )
 
 // maxQuery bounds a query request: its text and the schemas of a workspace.
 const maxQuery = 64 << 20
 
-// serveQuery answers one query with the body that the client gets.
-func (w *Worker) serveQuery(rw http.ResponseWriter, r *http.Request) {
-	var q wire.Query
-	if err := json.NewDecoder(io.LimitReader(r.Body, maxQuery)).Decode(&q); err != nil {
-		w.refuse(rw, fault.New(fault.InvalidRequestContent, "The keeper's request could not be read.").Because(err))
-		return
-	}
-	out, err := w.query(r.Context(), q)
-	if err != nil {
-		w.refuse(rw, queryFault(err))
-		return
-	}
-	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
-	rw.Write(out.Bytes())
+// A sourcing is where the rows of one query come from.
+type sourcing interface {
+	// shelf returns an account's rows, once all are there that were acknowledged
+	// before the query.
+	shelf(ctx context.Context, id schema.AccountID) (shelf, error)
+	// again is told that something of an account was not there any more. After
+	// nil, new snapshots have what is there instead; else the query fails.
+	again(ctx context.Context, id schema.AccountID, cause error) error
+	// texts opens all texts or none.
+	texts(ctx context.Context, r wire.OpenTexts) ([][]byte, error)
 }
 
-func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
+// A shelf is where an account's rows are taken from.
+type shelf interface {
+	Snapshot(workspace schema.WorkspaceID, table schema.TableName, from, to schema.Ticks) *store.Snapshot
+}
+
+// serveQuery answers one query with the body that the client gets. begin is
+// called before the query is compiled: what can be done beside that may be.
+func (w *base) serveQuery(begin func(context.Context, wire.Query) sourcing) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		var q wire.Query
+		if err := json.NewDecoder(io.LimitReader(r.Body, maxQuery)).Decode(&q); err != nil {
+			w.refuse(rw, fault.New(fault.InvalidRequestContent, "The keeper's request could not be read.").Because(err))
+			return
+		}
+		out, err := w.query(r.Context(), q, begin(r.Context(), q))
+		if err != nil {
+			w.refuse(rw, queryFault(err))
+			return
+		}
+		rw.Header().Set("Content-Type", "application/json; charset=utf-8")
+		rw.Write(out.Bytes())
+	}
+}
+
+func (w *base) query(ctx context.Context, q wire.Query, from sourcing) (*rendering, error) {
 	begin := time.Now()
-	cat := w.catalog(q)
+	cat := catalogOf(ctx, q, from)
 	program, err := kql.Compile(q.Text, cat, kql.Options{Now: q.Now, From: q.From, To: after(q.To), Parameters: q.Parameters,
-		Ask: func(p *kql.Program) ([][]string, error) { return w.ask(ctx, q, p) }})
+		Ask: func(p *kql.Program) ([][]string, error) { return w.ask(ctx, q, p, from) }})
 	if cat.err != nil { // else a function of the workspace would be an unknown one
 		return nil, cat.err
 	}
@@ -55,7 +76,7 @@ func (w *Worker) query(ctx context.Context, q wire.Query) (*rendering, error) {
 	}
 	var spent effort
 	for i, p := range append([]*kql.Program{program}, program.More...) {
-		if err := w.answer(ctx, q, p, i, out, &spent); err != nil {
+		if err := w.answer(ctx, q, p, i, out, from, &spent); err != nil {
 			return nil, err
 		}
 	}
@@ -94,8 +115,26 @@ type effort struct {
 }
 
 // answer adds one result of a query to the rendering.
-func (w *Worker) answer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering, spent *effort) error {
-	r, err := w.sources(q, p)
+func (w *base) answer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering, from sourcing, spent *effort) error {
+	return persist(ctx, from, func() error { return w.tryAnswer(ctx, q, p, number, out, from, spent) })
+}
+
+// persist does something again for as long as what fails of it was replaced.
+func persist(ctx context.Context, from sourcing, do func() error) error {
+	for {
+		err := do()
+		gone, ok := errors.AsType[*goneError](err)
+		if !ok {
+			return err
+		}
+		if err := from.again(ctx, gone.account, gone.cause); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *base) tryAnswer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering, from sourcing, spent *effort) error {
+	r, err := w.sources(ctx, q, p, from)
 	defer r.release()
 	if err != nil {
 		return err
@@ -121,7 +160,7 @@ func (w *Worker) answer(ctx context.Context, q wire.Query, p *kql.Program, numbe
 
 // run asks the engine for what the program answers of a reading. Where late rows
 // may do, those before since are left out.
-func (w *Worker) run(ctx context.Context, p *kql.Program, r *reading, since schema.Ticks, spent *effort) (*duck.Rows, error) {
+func (w *base) run(ctx context.Context, p *kql.Program, r *reading, since schema.Ticks, spent *effort) (*duck.Rows, error) {
 	begin := time.Now()
 	relations, err := r.relations(ctx, since, &spent.use)
 	if err != nil {
@@ -129,12 +168,24 @@ func (w *Worker) run(ctx context.Context, p *kql.Program, r *reading, since sche
 	}
 	text, args := p.Statement(func(s kql.Source) string { return relations[s.Relation] })
 	spent.opening += time.Since(begin)
-	return w.engine.Query(ctx, text, args)
+	engine, err := w.engine()
+	if err != nil {
+		return nil, err
+	}
+	return engine.Query(ctx, text, args)
 }
 
 // ask answers the compiler's question about what the data hold.
-func (w *Worker) ask(ctx context.Context, q wire.Query, p *kql.Program) ([][]string, error) {
-	r, err := w.sources(q, p)
+func (w *base) ask(ctx context.Context, q wire.Query, p *kql.Program, from sourcing) (out [][]string, err error) {
+	err = persist(ctx, from, func() (err error) {
+		out, err = w.tryAsk(ctx, q, p, from)
+		return err
+	})
+	return out, err
+}
+
+func (w *base) tryAsk(ctx context.Context, q wire.Query, p *kql.Program, from sourcing) ([][]string, error) {
+	r, err := w.sources(ctx, q, p, from)
 	defer r.release()
 	if err != nil {
 		return nil, err

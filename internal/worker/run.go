@@ -1,4 +1,6 @@
-// Package worker is the process that holds one key domain's keys and data.
+// Package worker is the process that holds one key domain's keys and data: as
+// a writer all of them, to itself, as a reader what queries need, beside the
+// writer and without changing anything.
 //
 // It is born in a sandbox and with a deadline, and lives as long as the keeper
 // moves it; it has no network but the tunnel to vaults; it unwraps account keys itself, so that
@@ -21,6 +23,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -37,15 +40,10 @@ import (
 	"logkeep/internal/worker/wire"
 )
 
-// A Worker is the state of the process.
+// A Worker is the state of a writer.
 type Worker struct {
-	start  wire.Start
-	host   *host
-	vaults *vaults
-	engine *duck.DB
+	*base
 	disk   *disk.Folder
-	images *segment.Cache
-	log    *slog.Logger
 	bodies sync.Pool // of *bytes.Buffer: unpacked rows on their way to columns
 
 	mu       sync.Mutex
@@ -57,8 +55,11 @@ type Worker struct {
 // its end is the order to stop. Messages for the operator go to log; they name
 // things and never hold data.
 func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
-	folder := os.Getenv(wire.FolderVariable)
-	if err := sandbox.Enter(folder); err != nil {
+	reach := sandbox.Reach{Own: os.Getenv(wire.FolderVariable)}
+	if folders := os.Getenv(wire.ReadVariable); folders != "" {
+		reach.Read = strings.Split(folders, "\n")
+	}
+	if err := sandbox.Enter(reach); err != nil {
 		return err
 	}
 	if err := harden(); err != nil {
@@ -94,11 +95,11 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	if !seal.Sealing {
 		log.Error("this program stores everything as it is: it is for benchmarks alone")
 	}
-	w, err := newWorker(start, folder, keeper, log)
+	face, end, err := begin(start, reach, keeper, log)
 	if err != nil {
 		return err
 	}
-	defer w.close()
+	defer end()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -107,7 +108,7 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 			log.Error("leases can't be read any more", "error", err.Error())
 		}
 	}()
-	server := &http.Server{Handler: w.face(), BaseContext: func(net.Listener) context.Context { return ctx }}
+	server := &http.Server{Handler: face, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() {
 		<-ctx.Done()
 		server.Close()
@@ -147,21 +148,53 @@ func follow(lines *bufio.Reader, timer *deadline.Timer) error {
 	}
 }
 
-func newWorker(start wire.Start, accounts string, keeper func(context.Context) (net.Conn, error), log *slog.Logger) (*Worker, error) {
+// begin makes a writer or a reader, as the keeper said and the sandbox was built.
+func begin(start wire.Start, reach sandbox.Reach, keeper func(context.Context) (net.Conn, error), log *slog.Logger) (face http.Handler, end func(), err error) {
+	if start.Reads != (reach.Own == "") {
+		return nil, nil, errors.New("internal error: this process is confined as a writer and told to be a reader, or the other way")
+	}
+	b := newBase(start, keeper, log)
+	if start.Reads {
+		go b.engine() // while the first query is on its way
+		r := newReader(b)
+		return r.face(), r.close, nil
+	}
+	w, err := newWorker(b, reach.Own)
+	if err != nil {
+		return nil, nil, err
+	}
+	return w.face(), w.close, nil
+}
+
+// A base is what writers and readers have in common: the way to the keeper and
+// to vaults, and what runs queries.
+type base struct {
+	start  wire.Start
+	host   *host
+	vaults *vaults
+	engine func() (*duck.DB, error) // started when it is first needed; writers do without
+	images *segment.Cache
+	log    *slog.Logger
+}
+
+func newBase(start wire.Start, keeper func(context.Context) (net.Conn, error), log *slog.Logger) *base {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(start.Roots)
-	engine, err := openEngine(start.Memory.Engine)
-	if err != nil {
-		return nil, err
+	h := newHost(keeper)
+	return &base{
+		start: start, host: h, images: segment.NewCache(start.Memory.Images), log: log,
+		vaults: &vaults{host: h, dial: tunnel.Dialer(keeper), roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
+		engine: sync.OnceValues(func() (*duck.DB, error) { return openEngine(start.Memory.Engine) }),
 	}
+}
+
+func newWorker(b *base, accounts string) (*Worker, error) {
 	folder, err := disk.OpenFolder(accounts)
 	if err != nil {
 		return nil, err
 	}
-	h := newHost(keeper)
 	return &Worker{
-		start: start, host: h, engine: engine, disk: folder, images: segment.NewCache(start.Memory.Images), log: log,
-		vaults:   &vaults{host: h, dial: tunnel.Dialer(keeper), roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
+		base: b, disk: folder,
 		accounts: map[schema.AccountID]*account{},
 		pending:  map[place]*seal.Key{},
 		bodies:   sync.Pool{New: func() any { return new(bytes.Buffer) }},

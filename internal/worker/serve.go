@@ -13,25 +13,25 @@ import (
 // face is what the keeper can ask.
 func (w *Worker) face() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /open", answer(w, func(ctx context.Context, r wire.Open) (any, error) { return struct{}{}, w.open(ctx, r) }))
-	mux.HandleFunc("POST /generate", answer(w, func(ctx context.Context, r wire.Generate) (any, error) { return w.generate(ctx, r) }))
-	mux.HandleFunc("POST /rewrap", answer(w, func(ctx context.Context, r wire.Rewrap) (any, error) { return w.rewrap(ctx, r) }))
-	mux.HandleFunc("POST /adopt", answer(w, func(ctx context.Context, r wire.Adopt) (any, error) { return struct{}{}, w.adopt(ctx, r) }))
-	mux.HandleFunc("POST /release", answer(w, func(ctx context.Context, r wire.Release) (any, error) { return struct{}{}, w.release(ctx, r) }))
-	mux.HandleFunc("POST /drop", answer(w, func(ctx context.Context, r wire.Drop) (any, error) { return struct{}{}, w.drop(ctx, r) }))
-	mux.HandleFunc("POST /flush", answer(w, func(ctx context.Context, _ struct{}) (any, error) { return w.flush(ctx) }))
-	mux.HandleFunc("POST /texts/seal", answer(w, func(_ context.Context, r wire.SealText) (any, error) { return w.sealText(r) }))
-	mux.HandleFunc("POST /texts/open", answer(w, func(_ context.Context, r wire.OpenTexts) (any, error) { return w.openTexts(r) }))
-	mux.HandleFunc("POST /status", answer(w, func(ctx context.Context, _ struct{}) (any, error) { return w.status(), nil }))
+	mux.HandleFunc("POST /open", answer(w.base, func(ctx context.Context, r wire.Open) (any, error) { return struct{}{}, w.open(ctx, r) }))
+	mux.HandleFunc("POST /generate", answer(w.base, func(ctx context.Context, r wire.Generate) (any, error) { return w.generate(ctx, r) }))
+	mux.HandleFunc("POST /rewrap", answer(w.base, func(ctx context.Context, r wire.Rewrap) (any, error) { return w.rewrap(ctx, r) }))
+	mux.HandleFunc("POST /adopt", answer(w.base, func(ctx context.Context, r wire.Adopt) (any, error) { return struct{}{}, w.adopt(ctx, r) }))
+	mux.HandleFunc("POST /release", answer(w.base, func(ctx context.Context, r wire.Release) (any, error) { return struct{}{}, w.release(ctx, r) }))
+	mux.HandleFunc("POST /drop", answer(w.base, func(ctx context.Context, r wire.Drop) (any, error) { return struct{}{}, w.drop(ctx, r) }))
+	mux.HandleFunc("POST /flush", answer(w.base, func(ctx context.Context, _ struct{}) (any, error) { return w.flush(ctx) }))
+	mux.HandleFunc("POST /texts/seal", answer(w.base, func(_ context.Context, r wire.SealText) (any, error) { return w.sealText(r) }))
+	mux.HandleFunc("POST /texts/open", answer(w.base, func(_ context.Context, r wire.OpenTexts) (any, error) { return w.openTexts(r) }))
+	mux.HandleFunc("POST /status", answer(w.base, func(ctx context.Context, _ struct{}) (any, error) { return w.status(), nil }))
+	mux.HandleFunc("POST /marks", answer(w.base, func(_ context.Context, r wire.Marks) (any, error) { return w.marks(r) }))
 	mux.HandleFunc("POST /append", w.serveAppend)
-	mux.HandleFunc("POST /query", w.serveQuery)
 	return mux
 }
 
 // maxControl bounds a control request: an account's manifest may list many segments.
 const maxControl = 1 << 30
 
-func answer[In any](w *Worker, f func(context.Context, In) (any, error)) http.HandlerFunc {
+func answer[In any](w *base, f func(context.Context, In) (any, error)) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		var in In
 		var out any
@@ -51,7 +51,7 @@ func answer[In any](w *Worker, f func(context.Context, In) (any, error)) http.Ha
 
 // refuse tells the keeper a fault. What is ours to know of it stays here, in
 // the log; it names places and causes and never holds data.
-func (w *Worker) refuse(rw http.ResponseWriter, err error) {
+func (w *base) refuse(rw http.ResponseWriter, err error) {
 	status, body := wire.EncodeFault(err)
 	if f := fault.Of(err); status >= 500 && f.Cause() != nil {
 		w.log.Error("a request failed", "code", string(f.Code), "cause", f.Cause().Error())
@@ -77,6 +77,20 @@ func (w *Worker) drop(ctx context.Context, r wire.Drop) error {
 		}
 	}
 	return nil
+}
+
+// marks says how far accounts have come.
+func (w *Worker) marks(r wire.Marks) ([]wire.Mark, error) {
+	all := make([]wire.Mark, len(r.Accounts))
+	for i, id := range r.Accounts {
+		a, err := w.account(id)
+		if err != nil {
+			return nil, err
+		}
+		m := a.store.Mark()
+		all[i] = wire.Mark{Account: id, Seq: m.Seq, Last: m.Journal.Last, Head: m.Journal.Commitment[:]}
+	}
+	return all, nil
 }
 
 func (w *Worker) all() []*account {

@@ -24,13 +24,24 @@ type tableReading struct {
 	wanted    []schema.Column
 	newest    bool // late rows may do
 	snapshots []*store.Snapshot
+	accounts  []schema.AccountID // whose the snapshots are
 }
+
+// A goneError says that something which a snapshot of an account names is not
+// there: it was replaced, or it is lost.
+type goneError struct {
+	account schema.AccountID
+	cause   error
+}
+
+func (e *goneError) Error() string { return e.cause.Error() }
+func (e *goneError) Unwrap() error { return e.cause }
 
 // sources takes snapshots of every table that the program reads. The reading is
 // never nil.
-func (w *Worker) sources(q wire.Query, p *kql.Program) (*reading, error) {
+func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from sourcing) (*reading, error) {
 	r := &reading{newest: p.Newest}
-	cat := w.catalog(q)
+	cat := catalogOf(ctx, q, from)
 	for _, src := range p.Sources {
 		table, ok := cat.table(src)
 		if !ok {
@@ -45,14 +56,14 @@ func (w *Worker) sources(q wire.Query, p *kql.Program) (*reading, error) {
 				continue
 			}
 			for _, id := range readable.Accounts {
-				a, err := w.account(id)
+				shelf, err := from.shelf(ctx, id)
 				if err != nil {
 					r.tables = append(r.tables, t)
 					return r, err
 				}
-				s := a.store.Snapshot(readable.Workspace, table.Name, src.From, before(src.To))
+				s := shelf.Snapshot(readable.Workspace, table.Name, src.From, before(src.To))
 				s.Need(needs(src.Needs))
-				t.snapshots = append(t.snapshots, s)
+				t.snapshots, t.accounts = append(t.snapshots, s), append(t.accounts, id)
 			}
 		}
 		r.tables = append(r.tables, t)
@@ -104,8 +115,11 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 			from = since
 		}
 		var files []file
-		for _, s := range t.snapshots {
+		for i, s := range t.snapshots {
 			held, err := s.Files(ctx, names(t.wanted), from)
+			if store.Replaced(err) {
+				err = &goneError{t.accounts[i], err}
+			}
 			if err != nil {
 				return nil, err
 			}

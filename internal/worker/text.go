@@ -11,8 +11,8 @@ import (
 // textKind is part of what texts are bound to: never change it.
 const textKind = "catalog-text"
 
-func (a *account) textPlace(w schema.WorkspaceID, place string) seal.Place {
-	return seal.Place{Tenant: a.info.Tenant, Cluster: a.info.Cluster, Workspace: w, Kind: textKind, Object: place}
+func textPlace(account wire.Account, w schema.WorkspaceID, place string) seal.Place {
+	return seal.Place{Tenant: account.Tenant, Cluster: account.Cluster, Workspace: w, Kind: textKind, Object: place}
 }
 
 // sealText seals a text that the catalog keeps for a workspace.
@@ -26,7 +26,7 @@ func (w *Worker) sealText(r wire.SealText) (s wire.SealedText, err error) {
 	if err != nil {
 		return s, err
 	}
-	sealed, _, err := seal.SealMessage(keys, a.textPlace(r.Workspace, r.Place), r.Text)
+	sealed, _, err := seal.SealMessage(keys, textPlace(a.info, r.Workspace, r.Place), r.Text)
 	if err != nil {
 		return s, fmt.Errorf("seal a text of workspace %s: %w", r.Workspace, err)
 	}
@@ -35,17 +35,28 @@ func (w *Worker) sealText(r wire.SealText) (s wire.SealedText, err error) {
 
 // openTexts opens all or none.
 func (w *Worker) openTexts(r wire.OpenTexts) ([][]byte, error) {
+	return openTexts(r, func(id schema.AccountID) (wire.Account, *chain, error) {
+		a, err := w.account(id)
+		if err != nil {
+			return wire.Account{}, nil, err
+		}
+		return a.info, a.chain, nil
+	})
+}
+
+// openTexts opens all or none, with the keys of accounts that of knows.
+func openTexts(r wire.OpenTexts, of func(schema.AccountID) (wire.Account, *chain, error)) ([][]byte, error) {
 	texts := make([][]byte, len(r.Texts))
 	for i, t := range r.Texts {
-		a, err := w.account(t.Account)
+		account, chain, err := of(t.Account)
 		if err != nil {
 			return nil, err
 		}
-		keys, err := a.chain.sealing(t.Generation)
+		keys, err := chain.sealing(t.Generation)
 		if err != nil {
 			return nil, err
 		}
-		if texts[i], _, err = seal.OpenMessage(keys, a.textPlace(r.Workspace, t.Place), t.Sealed); err != nil {
+		if texts[i], _, err = seal.OpenMessage(keys, textPlace(account, r.Workspace, t.Place), t.Sealed); err != nil {
 			return nil, fmt.Errorf("open the text %s of workspace %s: %w", t.Place, r.Workspace, err)
 		}
 	}

@@ -33,6 +33,7 @@ type Cluster struct {
 			PID     int    `json:"pid"`
 			Since   string `json:"since"`
 			Sandbox string `json:"sandbox"`
+			Readers []int  `json:"readers"`
 		} `json:"worker"`
 	}
 }

@@ -28,9 +28,10 @@ type ResultColumn struct {
 }
 
 // RunQuery runs KQL over a workspace, given by its customer id. A timespan such
-// as P1D or start/end narrows it; "" does not.
-func (s *Server) RunQuery(ctx context.Context, customerID, kql, timespan string) (Result, error) {
-	result, _, err := s.runQuery(ctx, customerID, kql, timespan, nil)
+// as P1D or start/end narrows it; "" does not. Others are workspaces whose
+// tables are read along.
+func (s *Server) RunQuery(ctx context.Context, customerID, kql, timespan string, others ...string) (Result, error) {
+	result, _, err := s.runQuery(ctx, customerID, kql, timespan, nil, others...)
 	return result, err
 }
 
@@ -54,12 +55,12 @@ type Statistics struct {
 	} `json:"storage"`
 }
 
-func (s *Server) runQuery(ctx context.Context, customerID, kql, timespan string, options *query.QueryWorkspaceOptions) (r Result, spent Statistics, err error) {
+func (s *Server) runQuery(ctx context.Context, customerID, kql, timespan string, options *query.QueryWorkspaceOptions, others ...string) (r Result, spent Statistics, err error) {
 	client, err := s.Logs()
 	if err != nil {
 		return r, spent, err
 	}
-	body := query.QueryBody{Query: &kql}
+	body := query.QueryBody{Query: &kql, AdditionalWorkspaces: others}
 	if timespan != "" {
 		body.Timespan = to.Ptr(query.TimeInterval(timespan))
 	}

@@ -16,7 +16,13 @@ import (
 // entered marks the environment of a program that was run anew by Enter.
 const entered = "LOGKEEP_CONFINED=yes"
 
-// Enter confines this process to folder, for good: it gives up root's
+// A Reach is what a process may open by name, besides its own program.
+type Reach struct {
+	Own  string   // the folder that it reads and writes; "" for none
+	Read []string // folders that it reads
+}
+
+// Enter confines this process to a reach, for good: it gives up root's
 // capabilities and the means to get any back, enters a Landlock domain, and
 // runs its own program anew inside. It returns there; before it, nothing else
 // should have happened but that the process began.
@@ -24,7 +30,7 @@ const entered = "LOGKEEP_CONFINED=yes"
 // Landlock confines a thread and what it starts, and a Go program has several
 // threads before its first line. Only the thread that runs a program anew
 // survives that: so afterwards there is none that is not confined.
-func Enter(folder string) error {
+func Enter(reach Reach) error {
 	for _, v := range os.Environ() {
 		if v == entered {
 			return nil
@@ -43,7 +49,7 @@ func Enter(folder string) error {
 		if err != nil {
 			return err
 		}
-		if err := restrict(folder, programs, version); err != nil {
+		if err := restrict(reach, programs, version); err != nil {
 			return err
 		}
 	}

@@ -53,16 +53,23 @@ func handled(version int) unix.LandlockRulesetAttr {
 }
 
 // restrict puts the calling thread, and what it starts, into a Landlock domain
-// of its own: to read and write in folder, and to run programs.
-func restrict(folder string, programs []string, version int) error {
+// of its own: to open what is in its reach, and to run programs.
+func restrict(reach Reach, programs []string, version int) error {
 	attr := handled(version)
 	set, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if errno != 0 {
 		return fmt.Errorf("make a Landlock ruleset: %w", errno)
 	}
 	defer unix.Close(int(set))
-	if err := allow(int(set), folder, attr.Handled_access_fs&(folderRead|folderWrite)); err != nil {
-		return err
+	if reach.Own != "" {
+		if err := allow(int(set), reach.Own, attr.Handled_access_fs&(folderRead|folderWrite)); err != nil {
+			return err
+		}
+	}
+	for _, path := range reach.Read {
+		if err := allow(int(set), path, attr.Handled_access_fs&folderRead); err != nil {
+			return err
+		}
 	}
 	for _, path := range programs {
 		if err := allow(int(set), path, attr.Handled_access_fs&runFile); err != nil {

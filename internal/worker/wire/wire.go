@@ -2,8 +2,8 @@
 // sees the other's code: a keeper holds no key and no row, a worker no catalog.
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
-//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Append, Query, SealText, OpenTexts, Flush, Status
-//	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, Commit, SpoolKey, Spooled
+//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Append, Marks, Query, SealText, OpenTexts, Flush, Status
+//	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, and of writers Commit, SpoolKey, Spooled, of readers Account, Manifest
 //
 // Both HTTP directions are POST with JSON bodies: one over a Unix socket in a
 // folder that only the server's user can enter, the other over connections that
@@ -32,9 +32,13 @@ const (
 // confines itself to it before it reads anything.
 const FolderVariable = "LOGKEEP_FOLDER"
 
+// ReadVariable is it for a reader, which changes nothing: folders, a line each.
+const ReadVariable = "LOGKEEP_READ"
+
 // A Start is the first line of a worker's standard input.
 type Start struct {
 	Domain   schema.ClusterID  `json:"domain"`
+	Reads    bool              `json:"reads,omitempty"` // it is a reader, of Domain and maybe of others
 	Deadline deadline.Boottime `json:"deadline"`
 	Service  string            `json:"service"` // URI of the service's own vault
 	Roots    []byte            `json:"roots"`   // PEM: authorities of vaults' certificates
@@ -66,6 +70,7 @@ type Account struct {
 	Tenant    schema.TenantID    `json:"tenant"`
 	Cluster   schema.ClusterID   `json:"cluster"`             // ServiceCluster for a service-key account
 	Workspace schema.WorkspaceID `json:"workspace,omitempty"` // of a service-key account
+	Folder    string             `json:"folder,omitempty"`    // told to readers
 	Records   []wrap.Record      `json:"records"`             // every key, newest generation last
 	Manifest  Manifest           `json:"manifest"`
 	Spool     Spool              `json:"spool,omitzero"`
@@ -187,6 +192,7 @@ type Query struct {
 	Places     []Place           `json:"places,omitempty"`
 	Functions  []OpenTexts       `json:"functions,omitempty"` // saved searches; those with an alias are functions of the query
 	Readable   []Readable        `json:"readable"`
+	Marks      []Mark            `json:"marks,omitempty"`      // of all accounts of Readable, for readers
 	Form       Form              `json:"form,omitempty"`       // of the answer
 	Parameters map[string]string `json:"parameters,omitempty"` // the text's query_parameters, as literals or as the texts of values
 	Statistics bool              `json:"statistics,omitempty"`
@@ -220,6 +226,20 @@ const (
 type Readable struct {
 	Workspace schema.WorkspaceID `json:"workspace"`
 	Accounts  []schema.AccountID `json:"accounts"`
+}
+
+// Marks asks a writer how far accounts have come, in their order. Path: /marks.
+// Answer: a list of Mark.
+type Marks struct {
+	Accounts []schema.AccountID `json:"accounts"`
+}
+
+// A Mark says how far an account has come (store.Mark).
+type Mark struct {
+	Account schema.AccountID `json:"account"`
+	Seq     uint64           `json:"seq"`
+	Last    uint64           `json:"last"`
+	Head    []byte           `json:"head"` // commitment of the journal's last frame
 }
 
 // A Flushed tells how many segments there are after a flush. Path: /flush.

@@ -1,0 +1,285 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"logkeep/internal/disk"
+	"logkeep/internal/fault"
+	"logkeep/internal/journal"
+	"logkeep/internal/schema"
+	"logkeep/internal/seal"
+	"logkeep/internal/store"
+	"logkeep/internal/worker/wire"
+)
+
+// A Reader is the state of a process that answers queries over accounts that
+// other processes own, maybe of several key domains. It opens an account when a
+// query first names it and follows it from then on. It can't change anything:
+// its sandbox lets it read, and the keeper takes nothing from it.
+type Reader struct {
+	*base
+
+	mu       sync.Mutex
+	accounts map[schema.AccountID]*followed
+}
+
+// A followed is an account that is open, or being opened, for reading.
+type followed struct {
+	ready chan struct{} // closed when it is one of the two; then the others are set
+	err   error
+	id    schema.AccountID
+	info  wire.Account // without its manifest
+	chain *chain
+	disk  *disk.ReadOnly
+	store *store.Follower
+}
+
+func newReader(b *base) *Reader {
+	return &Reader{base: b, accounts: map[schema.AccountID]*followed{}}
+}
+
+func (r *Reader) face() http.Handler {
+	mux := http.NewServeMux()
+	// Open tells that the process is there; accounts open when they are named.
+	mux.HandleFunc("POST /open", answer(r.base, func(context.Context, wire.Open) (any, error) { return struct{}{}, nil }))
+	mux.HandleFunc("POST /release", answer(r.base, func(_ context.Context, q wire.Release) (any, error) { return struct{}{}, r.release(q) }))
+	mux.HandleFunc("POST /status", answer(r.base, func(context.Context, struct{}) (any, error) { return r.status(), nil }))
+	mux.HandleFunc("POST /query", r.serveQuery(r.begin))
+	return mux
+}
+
+// account returns an open account and opens it if need be. Whoever comes
+// meanwhile waits; an error is not kept.
+func (r *Reader) account(ctx context.Context, id schema.AccountID) (*followed, error) {
+	r.mu.Lock()
+	a := r.accounts[id]
+	if a == nil {
+		a = &followed{ready: make(chan struct{}), id: id}
+		r.accounts[id] = a
+		// The opening is not the caller's alone: others wait for it.
+		go r.begun(context.WithoutCancel(ctx), a)
+	}
+	r.mu.Unlock()
+	select {
+	case <-a.ready:
+		return a, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// begun opens an account.
+func (r *Reader) begun(ctx context.Context, a *followed) {
+	ctx, cancel := context.WithTimeout(ctx, opening)
+	defer cancel()
+	defer close(a.ready)
+	if a.err = r.open(ctx, a); a.err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.accounts[a.id] == a {
+			delete(r.accounts, a.id)
+		}
+	}
+}
+
+// opening bounds how long an account may take to be opened: the vault is asked
+// for each of its keys.
+const opening = 30 * time.Second
+
+func (r *Reader) open(ctx context.Context, a *followed) error {
+	info, err := r.host.account(ctx, a.id)
+	if err != nil {
+		return err
+	}
+	if a.chain, err = r.unwrap(ctx, info); err != nil {
+		return keyFault(openFault(a.id, err))
+	}
+	if a.disk, err = disk.OpenReadOnly(info.Folder); err != nil {
+		a.chain.destroy()
+		return fault.New(fault.ServiceUnavailable, "The storage account is moving to another process. Try again.").WithRetryAfter(1).Because(err)
+	}
+	cfg, err := storeConfig(info)
+	if err != nil {
+		a.disk.Close()
+		a.chain.destroy()
+		return err
+	}
+	a.info = info
+	a.info.Manifest = wire.Manifest{} // the store has it
+	cfg.FS, cfg.Dir, cfg.Cache, cfg.Log = a.disk, ".", r.images, r.log
+	cfg.Keys = func(generation uint32) (seal.Keys, error) { return r.keys(a, generation) }
+	a.store = store.Follow(cfg, func(ctx context.Context) (store.Manifest, error) {
+		m, err := r.host.manifest(ctx, a.id)
+		if err != nil {
+			return store.Manifest{}, err
+		}
+		return manifest(a.id, m)
+	})
+	return nil
+}
+
+// keys returns the keys of a generation. One that is not known was made since
+// the account was opened.
+func (r *Reader) keys(a *followed, generation uint32) (seal.Keys, error) {
+	keys, err := a.chain.sealing(generation)
+	if err == nil || generation == 0 {
+		return keys, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), opening)
+	defer cancel()
+	info, err := r.host.account(ctx, a.id)
+	if err != nil {
+		return seal.Keys{}, err
+	}
+	fresh, err := r.unwrap(ctx, info)
+	if err != nil {
+		return seal.Keys{}, err
+	}
+	a.chain.adopt(fresh)
+	return a.chain.sealing(generation)
+}
+
+// An asked is the accounts of one query, on their way to the marks that came
+// with it.
+type asked struct {
+	reader *Reader
+	group  *errgroup.Group
+	marks  map[schema.AccountID]store.Mark
+
+	mu   sync.Mutex
+	open map[schema.AccountID]*followed
+}
+
+// begin opens the accounts of a query and moves them on to its marks, while it
+// is compiled. An account that is being opened is opened to the end, for the
+// next query.
+func (r *Reader) begin(ctx context.Context, q wire.Query) sourcing {
+	a := &asked{reader: r, marks: make(map[schema.AccountID]store.Mark, len(q.Marks)), open: make(map[schema.AccountID]*followed, len(q.Marks))}
+	a.group, ctx = errgroup.WithContext(ctx)
+	for _, m := range q.Marks {
+		mark := markOf(m)
+		a.marks[m.Account] = mark
+		a.group.Go(func() error {
+			f, err := r.account(ctx, m.Account)
+			if err != nil {
+				return err
+			}
+			a.mu.Lock()
+			a.open[m.Account] = f
+			a.mu.Unlock()
+			return f.store.Advance(ctx, mark)
+		})
+	}
+	return a
+}
+
+// shelf implements sourcing.
+func (a *asked) shelf(_ context.Context, id schema.AccountID) (shelf, error) {
+	if err := a.group.Wait(); err != nil {
+		return nil, keyFault(err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.open[id]; f != nil {
+		return f.store, nil
+	}
+	return nil, fmt.Errorf("internal error: a query without a mark for account %s", id)
+}
+
+// again implements sourcing: the account's owner may have replaced segments.
+func (a *asked) again(ctx context.Context, id schema.AccountID, cause error) error {
+	a.mu.Lock()
+	f := a.open[id]
+	a.mu.Unlock()
+	return f.store.Renew(ctx, a.marks[id], cause)
+}
+
+// texts implements sourcing.
+func (a *asked) texts(ctx context.Context, r wire.OpenTexts) ([][]byte, error) {
+	return openTexts(r, func(id schema.AccountID) (wire.Account, *chain, error) {
+		if _, err := a.shelf(ctx, id); err != nil {
+			return wire.Account{}, nil, err
+		}
+		a.mu.Lock()
+		f := a.open[id]
+		a.mu.Unlock()
+		if _, err := a.reader.keys(f, maxGeneration(r, id)); err != nil {
+			return wire.Account{}, nil, err
+		}
+		return f.info, f.chain, nil
+	})
+}
+
+// maxGeneration is the newest generation that texts in an account were sealed with.
+func maxGeneration(r wire.OpenTexts, id schema.AccountID) (newest uint32) {
+	for _, t := range r.Texts {
+		if t.Account == id {
+			newest = max(newest, t.Generation)
+		}
+	}
+	return newest
+}
+
+func markOf(m wire.Mark) store.Mark {
+	mark := store.Mark{Seq: m.Seq, Journal: journal.Mark{Last: m.Last}}
+	copy(mark.Journal.Commitment[:], m.Head) // a wrong one fits no journal
+	return mark
+}
+
+// release closes accounts, which go to another domain.
+func (r *Reader) release(q wire.Release) error {
+	for _, id := range q.Accounts {
+		r.mu.Lock()
+		a := r.accounts[id]
+		delete(r.accounts, id)
+		r.mu.Unlock()
+		if a != nil {
+			a.close()
+		}
+	}
+	return nil
+}
+
+func (a *followed) close() {
+	if <-a.ready; a.err != nil {
+		return
+	}
+	a.store.Close()
+	a.disk.Close()
+	a.chain.destroy()
+}
+
+func (r *Reader) close() {
+	r.mu.Lock()
+	all := make([]schema.AccountID, 0, len(r.accounts))
+	for id := range r.accounts {
+		all = append(all, id)
+	}
+	r.mu.Unlock()
+	r.release(wire.Release{Accounts: all})
+}
+
+func (r *Reader) status() (s wire.Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, a := range r.accounts {
+		select {
+		case <-a.ready:
+		default:
+			continue
+		}
+		s.Accounts = append(s.Accounts, id)
+		for generation, kid := range a.chain.under() {
+			s.Keys = append(s.Keys, wire.Key{Account: id, Generation: generation, KID: kid})
+		}
+	}
+	slices.Sort(s.Accounts)
+	return s
+}
