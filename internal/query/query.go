@@ -80,6 +80,7 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 			}
 		}
 	}
+	var all merging
 	for _, w := range r.Workspaces {
 		found, err := s.plane.Tables(ctx, w.ID)
 		if err != nil {
@@ -87,7 +88,7 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 		}
 		place := wire.Place{Names: []string{w.ID.Name(), string(w.CustomerID), w.ID.String()}, Workspace: w.CustomerID}
 		for _, t := range found {
-			q.Tables = merge(q.Tables, t.Schema())
+			all.add(t.Schema())
 			if len(r.Workspaces) > 1 {
 				place.Tables = append(place.Tables, t.Schema())
 			}
@@ -104,6 +105,8 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 			q.Functions = append(q.Functions, functions)
 		}
 	}
+	merged, stored := all.done()
+	q.Tables, q.Stored = append(q.Tables, merged...), stored
 	answer, err := s.holder.Query(ctx, workspaces, q)
 	return answer, told(err)
 }
@@ -129,23 +132,6 @@ func withActivity(workspaces []control.Workspace) []control.Workspace {
 		}
 	}
 	return all
-}
-
-// merge adds a table. Tables of one name in several workspaces are one to a
-// query, with the columns of all.
-func merge(all []schema.Table, t schema.Table) []schema.Table {
-	for i := range all {
-		if all[i].Name != t.Name {
-			continue
-		}
-		for _, c := range t.Columns {
-			if _, there := all[i].Column(c.Name); !there {
-				all[i].Columns = append(all[i].Columns, c)
-			}
-		}
-		return all
-	}
-	return append(all, t)
 }
 
 // told puts what a key's fault says inside the query API's own (decisions 2):

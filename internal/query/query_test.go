@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -44,13 +45,26 @@ func workspace(t *testing.T, name string) control.Workspace {
 }
 
 func TestTablesOfOneNameAreOneWithTheColumnsOfAll(t *testing.T) {
-	a := []schema.Column{{Name: "x", Type: schema.Long}, {Name: "y", Type: schema.String}}
-	b := []schema.Column{{Name: "z", Type: schema.Real}, {Name: "x", Type: schema.Long}}
-	got := merge(merge(merge(nil, schema.Table{Name: "T", Columns: a}), schema.Table{Name: "t", Columns: b}), schema.Table{Name: "T", Columns: b})
-	if len(got) != 2 || len(got[0].Columns) != 3 || got[0].Columns[2].Name != "z" || len(got[1].Columns) != 2 {
-		t.Errorf("%+v", got)
+	column := func(name string, of schema.Type) schema.Column { return schema.Column{Name: name, Type: of} }
+	when := column(schema.TimeGenerated, schema.DateTime)
+	a := []schema.Column{when, column("x", schema.Long), column("y", schema.String)}
+	var m merging
+	m.add(schema.Table{Name: "T", Columns: a})
+	m.add(schema.Table{Name: "t", Columns: []schema.Column{when, column("x", schema.String)}}) // another table
+	m.add(schema.Table{Name: "T", Columns: []schema.Column{when, column("z", schema.Real), column("x", schema.Long)}})
+	m.add(schema.Table{Name: "T", Columns: []schema.Column{when, column("z", schema.Real), column("x", schema.String), column("x_string", schema.Bool)}})
+	got, stored := m.done()
+	want := []schema.Table{
+		{Name: "T", Columns: []schema.Column{when, column("x_long", schema.Long), column("x_string1", schema.String), column("y", schema.String), column("z", schema.Real), column("x_string", schema.Bool)}},
+		{Name: "t", Columns: []schema.Column{when, column("x", schema.String)}},
 	}
-	if len(a) != 2 {
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if want := []wire.Stored{{Table: "T", Column: "x_long", As: "x"}, {Table: "T", Column: "x_string1", As: "x"}}; !reflect.DeepEqual(stored, want) {
+		t.Errorf("stored as %v, want %v", stored, want)
+	}
+	if a[1].Name != "x" || len(a) != 3 {
 		t.Error("the workspace's own table was changed")
 	}
 }

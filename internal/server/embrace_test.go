@@ -132,8 +132,11 @@ func TestMovingToAnotherVault(t *testing.T) {
 		return nil
 	})
 	after := s.sealedFiles()
+	if len(before) == 0 {
+		t.Fatal("the test looks in the wrong folders")
+	}
 	for name, size := range before {
-		if after[name] < size {
+		if now, there := after[name]; there && now < size { // a flush may have moved its rows on
 			t.Errorf("%s was rewritten", name)
 		}
 	}
@@ -151,7 +154,7 @@ func (s *site) sealedFiles() map[string]int64 {
 	s.t.Helper()
 	found := map[string]int64{}
 	for _, pattern := range []string{"journal/*.journal", "objects/[0-9a-f]*"} {
-		files, err := filepath.Glob(filepath.Join(s.DataDir, "accounts", "*", filepath.FromSlash(pattern)))
+		files, err := filepath.Glob(filepath.Join(s.DataDir, "accounts", "*", "*", filepath.FromSlash(pattern)))
 		must(s.t, err)
 		for _, path := range files {
 			info, err := os.Stat(path)

@@ -16,6 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
 	"logkeep/internal/cli/client"
+	"logkeep/internal/schema"
 )
 
 // second is another cluster with a key of its own in a vault of its own.
@@ -337,5 +338,46 @@ func TestReadersMayBeKilled(t *testing.T) {
 	}
 	if writer.gone() {
 		t.Error("the writer ended with a reader")
+	}
+}
+
+// Tables of one name whose columns differ are read as the language's union reads
+// them: a column of two types is two columns.
+func TestTablesOfOneNameInTwoWorkspaces(t *testing.T) {
+	t.Parallel()
+	s := linked(t)
+	s.mustSend("first", 3) // N is long
+	w := s.makeWorkspace("ws-2")
+	target := s.makeTable(w, schema.Table{Name: events.Name, Columns: []schema.Column{
+		{Name: schema.TimeGenerated, Type: schema.DateTime}, {Name: "N", Type: schema.String}, {Name: "Extra", Type: schema.Real},
+	}}, "dcr-2")
+	_, err := s.Upload(t.Context(), target, func(yield func([]byte, error) bool) {
+		yield(fmt.Appendf(nil, `{"TimeGenerated":%q,"N":"seven","Extra":0.5}`, time.Now().UTC().Format(time.RFC3339Nano)), nil)
+	}, nil)
+	must(t, err)
+	ask := func(kql string) (columns, rows string) {
+		t.Helper()
+		result, err := s.RunQuery(t.Context(), s.Workspace.CustomerID, kql, "", w.CustomerID)
+		must(t, err)
+		for _, c := range result.Columns {
+			columns += c.Name + ":" + c.Type + " "
+		}
+		for _, row := range result.Rows {
+			for _, cell := range row {
+				rows += string(cell) + " "
+			}
+			rows += "| "
+		}
+		return columns, rows
+	}
+	columns, rows := ask("Events_CL | project-away TimeGenerated | order by N_long asc nulls last")
+	if want := "Mark:string N_long:long N_string:string Extra:real "; columns != want {
+		t.Errorf("columns %s, want %s", columns, want)
+	}
+	if want := `"first-0" 0 "" null | "first-1" 1 "" null | "first-2" 2 "" null | "" null "seven" 0.5 | `; rows != want {
+		t.Errorf("rows %s, want %s", rows, want)
+	}
+	if _, rows := ask(`Events_CL | where N_string has "seven" and isnull(N_long) | summarize count(), max(Extra)`); rows != "1 0.5 | " {
+		t.Errorf("rows %s", rows)
 	}
 }

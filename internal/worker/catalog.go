@@ -85,3 +85,9 @@ func (c *catalog) table(s kql.Source) (schema.Table, bool) {
 	}
 	return c.tables.Table(string(s.Table))
 }
+
+// apart reports whether a source reads a table of one workspace as it is there,
+// and not as it is among those of all.
+func (c *catalog) apart(s kql.Source) bool {
+	return slices.ContainsFunc(c.places, func(p wire.Place) bool { return s.Place == string(p.Workspace) && p.Tables != nil })
+}

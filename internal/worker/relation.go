@@ -13,15 +13,15 @@ type file struct {
 	columns []schema.Column
 }
 
-// relation writes the SQL of a table's rows that are not before since: every wanted column in the type of
-// the table, from files of which older ones may lack some. Names are quoted,
-// paths are ours; nothing of a user's text gets in otherwise.
-func relation(table schema.Table, wanted []string, files []file, since schema.Ticks) string {
-	columns := pick(table, wanted)
+// relation writes the SQL of a table's rows that are not before since: every
+// column in its type, from files that have it under the name in stored, and of
+// which older ones may lack some. Names are quoted, paths are ours; nothing of a
+// user's text gets in otherwise.
+func relation(columns, stored []schema.Column, files []file, since schema.Ticks) string {
 	groups := map[string][]file{}
 	var order []string
 	for _, f := range files {
-		key := present(columns, f)
+		key := present(stored, f)
 		if groups[key] == nil {
 			order = append(order, key)
 		}
@@ -40,7 +40,10 @@ func relation(table schema.Table, wanted []string, files []file, since schema.Ti
 			}
 			switch key[j] {
 			case '1':
-				b.WriteString(quote(c.Name))
+				b.WriteString(quote(stored[j].Name))
+				if stored[j].Name != c.Name {
+					b.WriteString(" AS " + quote(c.Name))
+				}
 			default:
 				fmt.Fprintf(&b, "%s AS %s", filler(c.Type), quote(c.Name))
 			}

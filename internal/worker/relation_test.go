@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"logkeep/internal/duck"
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
+	"logkeep/internal/worker/wire"
 )
 
 // heldIn writes rows of JSON as the engine finds them.
@@ -76,15 +78,15 @@ func TestANameIsANameWhateverItContains(t *testing.T) {
 			table := schema.Table{Name: "T", Columns: []schema.Column{column}}
 			// As a column that a file lacks, and as one of no file.
 			other := heldIn(t, []schema.Column{{Name: "c", Type: schema.String}}, `{"c":"v"}`)
-			if got := ask(t, fmt.Sprintf("SELECT 'is ' || %s FROM %s t", quote(name), relation(table, []string{name}, []file{other}, 0))); got != "is " {
+			if got := ask(t, fmt.Sprintf("SELECT 'is ' || %s FROM %s t", quote(name), asStored(table, []string{name}, []file{other}))); got != "is " {
 				t.Errorf("a column that a file lacks reads as %q", got)
 			}
-			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), relation(table, []string{name}, nil, 0))); got != "" {
+			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), asStored(table, []string{name}, nil))); got != "" {
 				t.Errorf("no file gave %q", got)
 			}
 			// As a column that is there.
 			held := heldIn(t, []schema.Column{column}, object(name, "value"))
-			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), relation(table, []string{name}, []file{held}, 0))); got != "value" {
+			if got := ask(t, fmt.Sprintf("SELECT %s FROM %s t", quote(name), asStored(table, []string{name}, []file{held}))); got != "value" {
 				t.Errorf("%q reads as %q", name, got)
 			}
 		})
@@ -119,7 +121,7 @@ func TestFilesOfDifferentTimesAreOneTable(t *testing.T) {
 		if len(names) > 1 {
 			order = "1, 2"
 		}
-		got := ask(t, "SELECT * FROM "+relation(table, names, files, 0)+" t ORDER BY "+order+" NULLS LAST")
+		got := ask(t, "SELECT * FROM "+asStored(table, names, files)+" t ORDER BY "+order+" NULLS LAST")
 		if lines(got) != lines(want) {
 			t.Errorf("%s reads as\n%s\nwant\n%s", wanted, got, want)
 		}
@@ -160,8 +162,34 @@ func TestFillersHaveTheTypesOfTheirColumns(t *testing.T) {
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	want := ask(t, fmt.Sprintf("SELECT %s FROM %s t", full.String(), relation(schema.Table{Columns: columns}, names, []file{held}, 0)))
+	want := ask(t, fmt.Sprintf("SELECT %s FROM %s t", full.String(), asStored(schema.Table{Columns: columns}, names, []file{held})))
 	if got := ask(t, "SELECT "+empty.String()); got != want {
 		t.Errorf("fillers are %s; files have %s", got, want)
+	}
+}
+
+// asStored is the relation of columns that are stored by their own names.
+func asStored(table schema.Table, wanted []string, files []file) string {
+	columns := pick(table, wanted)
+	return relation(columns, columns, files, 0)
+}
+
+// Columns of two workspaces' tables may have one name and two types.
+func TestAColumnMayBeStoredUnderAnotherName(t *testing.T) {
+	q := wire.Query{Stored: []wire.Stored{{Table: "T", Column: "x_long", As: "x"}, {Table: "T", Column: "x_string", As: "x"}, {Table: "U", Column: "y", As: "z"}}}
+	columns := []schema.Column{{Name: "x_long", Type: schema.Long}, {Name: "y", Type: schema.Real}, {Name: "x_string", Type: schema.String}}
+	stored, renamed := storedAs(q, "T", columns)
+	if want := []string{"x", "y", "x"}; !renamed || !slices.Equal(names(stored), want) || columns[0].Name != "x_long" {
+		t.Errorf("%v %t", stored, renamed)
+	}
+	if _, renamed := storedAs(q, "V", columns); renamed {
+		t.Error("columns of another table are renamed")
+	}
+	long := file{"/1", []schema.Column{{Name: "x", Type: schema.Long}}}
+	text := file{"/2", []schema.Column{{Name: "x", Type: schema.String}, {Name: "y", Type: schema.Real}}}
+	const want = `(SELECT "x" AS "x_long", CAST(NULL AS DOUBLE) AS "y", '' AS "x_string" FROM read_parquet(['/1'])` +
+		` UNION ALL SELECT CAST(NULL AS BIGINT) AS "x_long", "y", "x" AS "x_string" FROM read_parquet(['/2']))`
+	if got := relation(columns, stored, []file{long, text}, 0); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -21,8 +21,9 @@ type reading struct {
 type tableReading struct {
 	relation  string
 	table     schema.Table
-	wanted    []schema.Column
-	newest    bool // late rows may do
+	wanted    []schema.Column // as the query knows them
+	stored    []schema.Column // and as they are stored, in the same order
+	newest    bool            // late rows may do
 	snapshots []*store.Snapshot
 	accounts  []schema.AccountID // whose the snapshots are
 }
@@ -51,6 +52,10 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 			relation: src.Relation, table: table, wanted: pick(table, src.Columns),
 			newest: p.Newest != nil && slices.Contains(p.Newest.Relations, src.Relation),
 		}
+		renamed := false
+		if t.stored = t.wanted; src.Place == "" || !cat.apart(src) {
+			t.stored, renamed = storedAs(q, t.table.Name, t.wanted)
+		}
 		for _, readable := range q.Readable {
 			if src.Place != "" && src.Place != string(readable.Workspace) {
 				continue
@@ -62,13 +67,33 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 					return r, err
 				}
 				s := shelf.Snapshot(readable.Workspace, table.Name, src.From, before(src.To))
-				s.Need(needs(src.Needs))
+				if !renamed { // needs go by names
+					s.Need(needs(src.Needs))
+				}
 				t.snapshots, t.accounts = append(t.snapshots, s), append(t.accounts, id)
 			}
 		}
 		r.tables = append(r.tables, t)
 	}
 	return r, nil
+}
+
+// storedAs is how a table's columns are stored, and whether any column of the
+// table is stored under another name.
+func storedAs(q wire.Query, table schema.TableName, columns []schema.Column) (stored []schema.Column, renamed bool) {
+	stored = slices.Clone(columns)
+	for _, s := range q.Stored {
+		if s.Table != table {
+			continue
+		}
+		renamed = true
+		for i := range columns {
+			if columns[i].Name == s.Column {
+				stored[i].Name = s.As
+			}
+		}
+	}
+	return stored, renamed
 }
 
 // needs says what a source needs in the words of segments.
@@ -116,7 +141,7 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 		}
 		var files []file
 		for i, s := range t.snapshots {
-			held, err := s.Files(ctx, names(t.wanted), from)
+			held, err := s.Files(ctx, names(t.stored), from)
 			if store.Replaced(err) {
 				err = &goneError{t.accounts[i], err}
 			}
@@ -134,7 +159,7 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 			use.OpenedBytes += u.Opened
 			use.TailRows += u.Tail
 		}
-		out[t.relation] = relation(t.table, names(t.wanted), files, from)
+		out[t.relation] = relation(t.wanted, t.stored, files, from)
 	}
 	return out, nil
 }

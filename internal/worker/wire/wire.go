@@ -191,6 +191,7 @@ type Query struct {
 	Tables     []schema.Table    `json:"tables"` // that the text may name
 	Places     []Place           `json:"places,omitempty"`
 	Functions  []OpenTexts       `json:"functions,omitempty"` // saved searches; those with an alias are functions of the query
+	Stored     []Stored          `json:"stored,omitempty"`    // columns of Tables that are stored under another name
 	Readable   []Readable        `json:"readable"`
 	Marks      []Mark            `json:"marks,omitempty"`      // of all accounts of Readable, for readers
 	Form       Form              `json:"form,omitempty"`       // of the answer
@@ -221,6 +222,14 @@ const (
 	FormKusto2         Form = "kusto2"          // /v2/rest/query
 	FormKustoFragments Form = "kusto2fragments" // /v2/rest/query, a line for each frame and tables in fragments
 )
+
+// A Stored is a column that a query knows by another name than it is stored by:
+// workspaces have tables of one name with different columns of one name.
+type Stored struct {
+	Table  schema.TableName `json:"table"`
+	Column string           `json:"column"`
+	As     string           `json:"as"`
+}
 
 // A Readable is a workspace whose rows the query reads, and where they are.
 type Readable struct {
