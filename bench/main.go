@@ -38,6 +38,8 @@ type options struct {
 	ingest   bool
 	clients  int
 	grow     int
+	control  bool
+	plane    planeOptions
 }
 
 func main() {
@@ -50,6 +52,11 @@ func main() {
 	flag.StringVar(&o.json, "json", "", "also write all numbers to this file")
 	flag.BoolVar(&o.packages, "packages", true, "run the packages' own benchmarks as well")
 	flag.BoolVar(&o.ingest, "ingest", false, "measure ingestion alone: leave out queries, keys, leases and packages")
+	flag.IntVar(&o.plane.resources, "resources", 10_000, "resources of the catalog while the control plane is measured; 0: it is not")
+	flag.IntVar(&o.plane.reads, "reads", 2000, "reads of the control plane a second")
+	flag.IntVar(&o.plane.writes, "writes", 200, "writes of the control plane a second")
+	flag.DurationVar(&o.plane.last, "last", 20*time.Second, "how long the control plane is read and written")
+	flag.BoolVar(&o.control, "control", false, "measure the control plane alone")
 	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
@@ -73,6 +80,14 @@ func run(ctx context.Context, o options) (err error) {
 		return errors.New("no arguments, at least 1000 rows and one repetition, please")
 	}
 	r := newReport(o.rows)
+	if o.plane.resources > 0 && !o.ingest && o.grow == 0 {
+		if r.Plane, err = measurePlane(ctx, o.server, o.plane); err != nil {
+			return err
+		}
+	}
+	if o.control {
+		return errors.Join(r.printPlane(os.Stdout), r.save(o.json))
+	}
 	if o.packages && !o.ingest && o.grow == 0 {
 		progress("benchmarks of packages")
 		if r.Packages, err = packageBenchmarks(ctx); err != nil {
@@ -105,10 +120,8 @@ func run(ctx context.Context, o options) (err error) {
 	if err := measure(ctx, s, off, o, r); err != nil {
 		return err
 	}
-	if o.json != "" {
-		if err := r.write(o.json); err != nil {
-			return err
-		}
+	if err := r.save(o.json); err != nil {
+		return err
 	}
 	return r.print(os.Stdout)
 }

@@ -30,6 +30,7 @@ type report struct {
 	Crowd                      crowd
 	Growth                     []step
 	Packages                   []packageLine
+	Plane                      plane
 }
 
 func newReport(rows int) *report {
@@ -42,7 +43,11 @@ func (in *ingested) settled(before usage, s *site) {
 	in.Settled, in.Memory = now.cpu()-before.cpu(), now
 }
 
-func (r *report) write(path string) error {
+// save writes the JSON file, if there is to be one.
+func (r *report) save(path string) error {
+	if path == "" {
+		return nil
+	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -93,6 +98,7 @@ func (r *report) print(to io.Writer) error {
 		line("questions to the vault in a second", fmt.Sprintf("%.0f", 2*float64(h.Probes)/h.Took.Seconds()))
 		line("leases that were missed", fmt.Sprint(h.Missed), "", "", "0")
 	}
+	r.Plane.print(line)
 	for _, p := range r.Packages {
 		line(p.Package+" "+p.Name, p.Result)
 	}

@@ -74,7 +74,12 @@ func (s *server) eventOf(r *http.Request, c *compiled, scope resource.ID, correl
 	who := callerOf(r)
 	operation := c.action
 	if operation == "" { // the handler asks: an action of a provider
-		operation = r.PathValue("namespace") + "/" + c.parts[len(c.parts)-1] + "/action"
+		parts := split(c.pattern)
+		space := r.PathValue("namespace")
+		if space == "" {
+			space = parts[len(parts)-2]
+		}
+		operation = space + "/" + parts[len(parts)-1] + "/action"
 	}
 	address, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -85,6 +85,8 @@ func TestEveryWriteIsTold(t *testing.T) {
 			"Microsoft.Resources/subscriptions/resourceGroups/write Started 0 \nMicrosoft.Resources/subscriptions/resourceGroups/write Failed 400 InvalidRequestContent"},
 		{p.admin.ObjectID, "POST", "/subscriptions/" + p.admin.SubscriptionID + "/providers/Microsoft.KeyVault/register?api-version=2021-04-01", "", 200,
 			"Microsoft.KeyVault/register/action Started 0 \nMicrosoft.KeyVault/register/action Succeeded 200 "},
+		{p.admin.ObjectID, "POST", "/providers/Microsoft.Authorization/elevateAccess?api-version=2016-07-01", "", 200,
+			"Microsoft.Authorization/elevateAccess/action Started 0 \nMicrosoft.Authorization/elevateAccess/action Succeeded 200 "},
 		{p.admin.ObjectID, "POST", "/subscriptions/" + p.admin.SubscriptionID + "/providers/Microsoft.KeyVault/checkNameAvailability?api-version=2023-07-01", `{"name":"kv","type":"Microsoft.KeyVault/vaults"}`, 200, ""},
 	} {
 		w := p.call(t, h, c.who, c.method, c.path, c.body)

@@ -63,6 +63,8 @@ type Deps struct {
 	Evidence Evidence // nil: no census and no coverage
 	Reports  Reports  // nil: no reports of drills
 
+	Throttling *Throttling // nil: nobody is
+
 	Activity Activity // nil: writes are told to nobody
 
 	// Metrics writes the server's metrics; nil: there are none.

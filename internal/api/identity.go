@@ -34,7 +34,7 @@ func (s *server) identityFaces() []*face {
 	return []*face{
 		{name: "arm", hosts: s.mainHost, audiences: s.armAudiences(), dialect: armDialect, routes: join(
 			s.metadataRoutes(), s.subscriptionRoutes(), s.groupRoutes(), s.resourceRoutes(), s.providerRoutes(),
-			s.roleDefinitionRoutes(), s.roleAssignmentRoutes(), s.userIdentityRoutes(),
+			s.roleDefinitionRoutes(), s.roleAssignmentRoutes(), s.userIdentityRoutes(), s.aliasRoutes(),
 		)},
 		{name: "entra", hosts: s.mainHost, dialect: entraDialect, routes: s.entraRoutes()},
 		{name: "graph", hosts: s.mainHost, audiences: entra.GraphAudiences(s.armAudiences()...), dialect: graphDialect, routes: s.graphRoutes()},

@@ -56,6 +56,9 @@ var providers = []provider{
 		{"deletedWorkspaces", false, []string{"2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01", "2021-12-01-preview", "2020-10-01"}},
 		{"locations/operationStatuses", false, []string{"2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01", "2021-06-01", "2020-08-01"}},
 	}},
+	{"Microsoft.Subscription", []providerType{
+		{"aliases", false, []string{"2021-10-01", "2020-09-01"}},
+	}},
 	{"Microsoft.Resources", []providerType{
 		{"tenants", false, []string{"2022-12-01", "2020-01-01", "2016-06-01"}},
 		{"subscriptions", false, []string{"2022-12-01", "2020-01-01", "2019-11-01", "2016-06-01"}},

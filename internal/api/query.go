@@ -32,6 +32,9 @@ type QueryRequest struct {
 	Correlation string
 	Form        string            // of the answer: "" the query API's, "kusto1", "kusto2", "kusto2fragments"
 	Parameters  map[string]string // of the text's query_parameters
+
+	// MayRead tells whether the caller may read a table of a workspace.
+	MayRead func(ctx context.Context, workspace control.Workspace, table schema.TableName) (bool, error)
 }
 
 // A Querier answers queries. The answer is the body of a 200: a JSON object
@@ -188,8 +191,18 @@ func (s *server) ask(r *http.Request, workspace string, body queryBody, prefer s
 // begin runs a query for as long as it may take. cancel must be called when
 // the answer was read; it is never nil.
 func (s *server) begin(r *http.Request, q QueryRequest) (answer io.ReadCloser, cancel context.CancelFunc, err error) {
+	q.MayRead = func(ctx context.Context, w control.Workspace, t schema.TableName) (bool, error) {
+		return s.mayReadTable(ctx, q.Caller, w.ID, t)
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), q.Wait)
-	answer, err = s.Query.Query(ctx, q)
+	leave, err := s.place(ctx, q.Caller.ObjectID)
+	if err == nil {
+		if answer, err = s.Query.Query(ctx, q); err != nil {
+			leave()
+		} else {
+			answer = occupying{answer, leave}
+		}
+	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fault.New(fault.QueryTimeout, "The query took longer than %s. Narrow it, or allow more with the header Prefer: wait=600.", q.Wait).Because(err)
 	}
@@ -225,6 +238,20 @@ func (s *server) queryable(r *http.Request, name string) (control.Workspace, err
 		err = fault.New(fault.InsufficientAccess, "The provided credentials have insufficient access to perform the requested operation. Assign a role such as Log Analytics Reader at '%s'.", v.ID)
 	}
 	return v, err
+}
+
+// mayReadTable: who may query a workspace reads those of its tables that a role
+// lets him read: all of them, as Reader and Log Analytics Reader do; one, by the
+// action workspaces/query/{table}/read; or one, by a role on the table itself,
+// such as Reader or Log Analytics Data Reader there (behaviour 22.1).
+func (s *server) mayReadTable(ctx context.Context, who rbac.Caller, workspace resource.ID, t schema.TableName) (bool, error) {
+	const provider = "Microsoft.OperationalInsights/workspaces"
+	scope := workspace.Child("tables", string(t)).String()
+	may, err := s.Access.Decide(ctx, who, provider+"/query/"+string(t)+"/read", false, scope)
+	if err != nil || may {
+		return may, err
+	}
+	return s.Access.Decide(ctx, who, provider+"/tables/data/read", true, scope)
 }
 
 // preferences reads the header Prefer: wait=600,include-statistics=true.

@@ -208,6 +208,11 @@ func (rt *router) serve(a *answer, r *http.Request, c *compiled, path []string) 
 		}
 	}
 	scope := scopeOf(path)
+	if !c.public {
+		if err := rt.count(a, r, c, scope); err != nil {
+			return err
+		}
+	}
 	if c.action != "" {
 		if err := rt.allow(r, c.action, c.data, scope); err != nil {
 			rt.denied(&a.telling, r, c, scope, a.correlation)

@@ -252,7 +252,7 @@ type linkView struct {
 	Name       string        `json:"name"` // {workspace}/cluster
 	Type       resource.Type `json:"type"`
 	Properties struct {
-		Cluster           string         `json:"writeAccessResourceId"`
+		Cluster           string         `json:"writeAccessResourceId,omitempty"`
 		ProvisioningState resource.State `json:"provisioningState"`
 	} `json:"properties"`
 }
@@ -352,8 +352,10 @@ func (s *server) deleteLink(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !found {
-		w.WriteHeader(http.StatusNoContent)
-		return nil
+		// az prints what comes back, and falls over a 204, which has nothing.
+		gone := linkView{ID: v.ID.Child("linkedServices", "cluster").String(), Name: v.ID.Name() + "/cluster", Type: resource.LinkedService}
+		gone.Properties.ProvisioningState = resource.Succeeded
+		return writeJSON(w, http.StatusOK, gone)
 	}
 	return begun(w, r, o, viewLink(v))
 }

@@ -76,6 +76,8 @@ type Catalog struct {
 	writer *sql.DB // one connection
 	reader *sql.DB
 
+	writing, reading *statements // prepared, of the two
+
 	revisions sync.Map // lower-case resource type → *atomic.Uint64
 }
 
@@ -89,7 +91,7 @@ type Records struct {
 // A Tx is a transaction. It lives as long as the function it is handed to.
 type Tx struct {
 	Records
-	sql     *sql.Tx
+	sql     within
 	write   bool
 	changed bool            // a row was
 	touched map[string]bool // resource types changed, lower case
@@ -97,20 +99,22 @@ type Tx struct {
 
 // Tx runs f in a write transaction and commits when f returns nil.
 func (c *Catalog) Tx(ctx context.Context, f func(*Tx) error) error {
-	return c.transact(ctx, c.writer, true, f)
+	return c.transact(ctx, c.writing, true, f)
 }
 
 // View runs f on one consistent state of the catalog. f must not write.
 func (c *Catalog) View(ctx context.Context, f func(*Tx) error) error {
-	return c.transact(ctx, c.reader, false, f)
+	return c.transact(ctx, c.reading, false, f)
 }
 
-func (c *Catalog) transact(ctx context.Context, db *sql.DB, write bool, f func(*Tx) error) error {
-	t, err := db.BeginTx(ctx, nil)
+func (c *Catalog) transact(ctx context.Context, db *statements, write bool, f func(*Tx) error) error {
+	t, err := db.db.BeginTx(ctx, nil)
 	if err != nil {
 		return worded(err)
 	}
-	tx := &Tx{sql: t, write: write, touched: map[string]bool{}}
+	on := within{statements: db, tx: t, missed: map[string]bool{}}
+	defer on.catchUp(ctx)
+	tx := &Tx{sql: on, write: write, touched: map[string]bool{}}
 	tx.Records = Records{cat: c, tx: tx}
 	defer t.Rollback() // after a commit this does nothing
 	if err := f(tx); err != nil {
@@ -175,7 +179,7 @@ func (r Records) read() queries {
 	if r.tx != nil {
 		return r.tx.sql
 	}
-	return r.cat.reader
+	return r.cat.reading
 }
 
 // change runs f in the transaction at hand, or in one of its own.

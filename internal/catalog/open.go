@@ -49,6 +49,7 @@ func open(ctx context.Context, path string) (_ *Catalog, err error) {
 		return nil, err
 	}
 	c.writer.SetMaxOpenConns(1)
+	c.writing = &statements{db: c.writer}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.writer.Close())
@@ -64,6 +65,7 @@ func open(ctx context.Context, path string) (_ *Catalog, err error) {
 		return nil, err
 	}
 	c.reader.SetMaxOpenConns(readers)
+	c.reading = &statements{db: c.reader}
 	c.reader.SetMaxIdleConns(readers)
 	return c, nil
 }

@@ -34,6 +34,7 @@ type Settings struct {
 	Sandbox       string        `yaml:"sandbox"` // require or prefer
 	Swap          string        `yaml:"swap"`    // refuse or warn
 	SpoolBytes    int64         `yaml:"spool-bytes"`
+	Throttling    string        `yaml:"throttling"`     // on or off
 	IssuerBuiltin string        `yaml:"issuer-builtin"` // on or off
 	Issuers       Issuers       `yaml:"issuers"`        // flag: issuer
 	Admins        Words         `yaml:"admins"`         // flag: admin
@@ -44,11 +45,18 @@ type Settings struct {
 	WitnessAccept string `yaml:"witness-accept"`
 
 	// These are lines of the file only.
-	Vaults         []VaultDomain `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
-	VaultRoots     string        `yaml:"vault-roots"`     // PEM file of authorities, beside the system's, that may vouch for them
-	IMDSIdentities []string      `yaml:"imds-identities"` // user-assigned identities whose tokens this host's programs may have
+	Limits         map[string]Limit `yaml:"limits"`          // instead of the documented ones; zero: none
+	Vaults         []VaultDomain    `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
+	VaultRoots     string           `yaml:"vault-roots"`     // PEM file of authorities, beside the system's, that may vouch for them
+	IMDSIdentities []string         `yaml:"imds-identities"` // user-assigned identities whose tokens this host's programs may have
 
 	DoubleEncryptionRegions []string `yaml:"double-encryption-regions"` // where clusters can have the second layer; left out: everywhere; []: nowhere
+}
+
+// A Limit is how many requests may come at once, and a second in the long run.
+type Limit struct {
+	Burst     int     `yaml:"burst"`
+	PerSecond float64 `yaml:"per-second"`
 }
 
 // A VaultDomain is a domain under which tenants may name vaults.
@@ -62,7 +70,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		DataDir: ".logkeep", Listen: "127.0.0.1:8443", Domain: "logkeep.test", IMDS: "127.0.0.1:8480",
 		ProbeInterval: 10 * time.Second, ProbeTimeout: 5 * time.Second, Lease: 30 * time.Second, OutageGrace: time.Hour,
-		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, IssuerBuiltin: "on",
+		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, IssuerBuiltin: "on", Throttling: "on",
 	}
 }
 
@@ -79,6 +87,7 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
 	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
 	f.Int64Var(&s.SpoolBytes, "spool-bytes", d.SpoolBytes, "how many bytes of rows may wait for one cluster's key, where ingestionWhenRevoked is Seal")
+	f.StringVar(&s.Throttling, "throttling", d.Throttling, "off: people may ask as often as they like, instead of by the documented limits (limits in the file)")
 	f.Var(&s.Issuers, "issuer", "OpenID Connect issuer whose tokens are accepted, `URL[,audience=A][,tenant=ID][,claim=NAME]`; repeatable")
 	f.StringVar(&s.IssuerBuiltin, "issuer-builtin", d.IssuerBuiltin, "off: nobody signs in at this server itself")
 	f.Var(&s.Admins, "admin", "`OBJECTID` or ISSUER#SUBJECT of who, known by an --issuer, is Owner of everything; repeatable")
@@ -117,7 +126,7 @@ func (s *Settings) check() error {
 			wrong = append(wrong, fmt.Errorf("vaults: domain %q is no lower-case domain such as vault.azure.net", v.Domain))
 		}
 	}
-	for name, choice := range map[string][3]string{"sandbox": {s.Sandbox, "prefer", "require"}, "swap": {s.Swap, "refuse", "warn"}, "issuer-builtin": {s.IssuerBuiltin, "on", "off"}} {
+	for name, choice := range map[string][3]string{"sandbox": {s.Sandbox, "prefer", "require"}, "swap": {s.Swap, "refuse", "warn"}, "issuer-builtin": {s.IssuerBuiltin, "on", "off"}, "throttling": {s.Throttling, "on", "off"}} {
 		if choice[0] != choice[1] && choice[0] != choice[2] {
 			wrong = append(wrong, fmt.Errorf("%s %q is neither %s nor %s", name, choice[0], choice[1], choice[2]))
 		}

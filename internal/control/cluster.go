@@ -154,7 +154,17 @@ func list[T any](ctx context.Context, r catalog.Records, scope resource.ID, typ 
 
 // Associated returns the workspaces that are linked to a cluster.
 func (s *Service) Associated(ctx context.Context, c Cluster) ([]Workspace, error) {
-	return s.associated(ctx, s.cat.Records, c)
+	all, err := s.allWorkspaces.get(ctx, s.cat, resource.Workspace, workspaceOf)
+	if err != nil {
+		return nil, err
+	}
+	var linked []Workspace
+	for _, w := range all {
+		if w.Link != nil && w.Link.Cluster.Equal(c.ID) {
+			linked = append(linked, w)
+		}
+	}
+	return linked, nil
 }
 
 func (s *Service) associated(ctx context.Context, r catalog.Records, c Cluster) ([]Workspace, error) {

@@ -3,6 +3,7 @@ package entra
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +45,9 @@ type Verifier struct {
 	known   jose.JSONWebKeySet
 	fetched time.Time // when they were
 	tried   time.Time // when they were asked for
+
+	good  map[[sha256.Size]byte]claims // of tokens with a good signature
+	since time.Time                    // fetched, of the keys that they were checked with
 }
 
 // NewVerifier returns a verifier of tokens that are signed with one of the
@@ -76,24 +80,12 @@ func (v *Verifier) Verify(token string, audiences []string) (rbac.Caller, error)
 	if len(token) > longest {
 		return rbac.Caller{}, invalid("it is too long", nil)
 	}
-	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
-	if err != nil {
-		return rbac.Caller{}, invalid("it is no token signed with RS256", err)
-	}
-	key, ok, err := v.key(parsed.Signatures[0].Header.KeyID)
-	if err != nil {
-		return rbac.Caller{}, err
-	}
-	if !ok {
-		return rbac.Caller{}, invalid("its key is not known here", nil)
-	}
-	payload, err := parsed.Verify(key.Key)
-	if err != nil {
-		return rbac.Caller{}, invalid("its signature does not match", err)
-	}
-	var c claims
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return rbac.Caller{}, invalid("its claims are not those of an access token", err)
+	c, seen := v.remembered(token)
+	if !seen {
+		var err error
+		if c, err = v.read(token); err != nil {
+			return rbac.Caller{}, err
+		}
 	}
 	if err := c.inTime(time.Now()); err != nil {
 		return rbac.Caller{}, err
@@ -109,6 +101,57 @@ func (v *Verifier) Verify(token string, audiences []string) (rbac.Caller, error)
 		kind = rbac.ManagedIdentity
 	}
 	return rbac.Caller{Tenant: schema.TenantID(c.Tenant), ObjectID: c.ObjectID, AppID: c.AppID, Kind: kind}, nil
+}
+
+// read checks a token's signature and returns its claims.
+func (v *Verifier) read(token string) (c claims, err error) {
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		return c, invalid("it is no token signed with RS256", err)
+	}
+	key, ok, err := v.key(parsed.Signatures[0].Header.KeyID)
+	if err != nil {
+		return c, err
+	}
+	if !ok {
+		return c, invalid("its key is not known here", nil)
+	}
+	payload, err := parsed.Verify(key.Key)
+	if err != nil {
+		return c, invalid("its signature does not match", err)
+	}
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return c, invalid("its claims are not those of an access token", err)
+	}
+	v.remember(token, c)
+	return c, nil
+}
+
+// Tokens whose signature was found good are remembered, by the hash of all of
+// their text, for as long as the keys that were known then are: a client sends
+// one token with every request, and checking it took longer than anything else
+// about a read. Times, audience and rights are looked at each time.
+
+// mostRemembered bounds them; beyond it all are forgotten.
+const mostRemembered = 4096
+
+func (v *Verifier) remembered(token string) (claims, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if time.Since(v.fetched) > keysFor || !v.since.Equal(v.fetched) {
+		return claims{}, false
+	}
+	c, ok := v.good[sha256.Sum256([]byte(token))]
+	return c, ok
+}
+
+func (v *Verifier) remember(token string, c claims) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.good == nil || len(v.good) >= mostRemembered || !v.since.Equal(v.fetched) {
+		v.good, v.since = map[[sha256.Size]byte]claims{}, v.fetched
+	}
+	v.good[sha256.Sum256([]byte(token))] = c
 }
 
 // ours reports whether the token names somebody, and its own tenant as issuer.

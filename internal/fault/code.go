@@ -48,6 +48,8 @@ const (
 	RequestEntityTooLarge              Code = "RequestEntityTooLarge"
 	UnsupportedMediaType               Code = "UnsupportedMediaType"
 	TooManyRequests                    Code = "TooManyRequests"
+	SubscriptionRequestsThrottled      Code = "SubscriptionRequestsThrottled"
+	TenantRequestsThrottled            Code = "TenantRequestsThrottled"
 	QuotaExceeded                      Code = "QuotaExceeded"
 	ResourceMoveNotSupported           Code = "ResourceMoveNotSupported"
 	OperationNotFound                  Code = "OperationNotFound"
@@ -168,6 +170,8 @@ var meanings = map[Code]Meaning{
 	PreconditionFailed:                 {http.StatusPreconditionFailed, 0, "The resource has changed since the etag was read."},
 	RequestEntityTooLarge:              {http.StatusRequestEntityTooLarge, 0, "The body is larger than the face accepts."},
 	UnsupportedMediaType:               {http.StatusUnsupportedMediaType, 0, "The body must be application/json."},
+	SubscriptionRequestsThrottled:      {http.StatusTooManyRequests, 1, "The principal asks too often in the subscription; wait as Retry-After says. The headers x-ms-ratelimit-remaining-subscription-reads, -writes and -deletes say how much is left."},
+	TenantRequestsThrottled:            {http.StatusTooManyRequests, 1, "The same above subscriptions."},
 	TooManyRequests:                    {http.StatusTooManyRequests, 1, "A rate limit was reached; wait as Retry-After says."},
 	QuotaExceeded:                      {http.StatusConflict, 0, "A limit on the number of resources was reached."},
 	ResourceMoveNotSupported:           {http.StatusConflict, 0, "The resource can't be moved to another group, subscription or region."},

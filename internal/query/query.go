@@ -33,6 +33,9 @@ type Request struct {
 	Render     bool
 	Form       wire.Form
 	Parameters map[string]string // of the text's query_parameters
+
+	// MayRead tells whether the caller may read a table; nil: all of them.
+	MayRead func(ctx context.Context, workspace control.Workspace, table schema.TableName) (bool, error)
 }
 
 // A Plane knows the tables and the saved searches of workspaces: control.Service.
@@ -107,6 +110,9 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 	}
 	merged, stored := all.done()
 	q.Tables, q.Stored = append(q.Tables, merged...), stored
+	if err := r.conceal(ctx, &q); err != nil {
+		return nil, err
+	}
 	answer, err := s.holder.Query(ctx, workspaces, q)
 	return answer, told(err)
 }
@@ -119,6 +125,29 @@ func (s *Service) functions(ctx context.Context, w control.Workspace) (wire.Open
 		out.Texts = append(out.Texts, wire.PlacedText{SealedText: wire.SealedText(t), Place: places[i]})
 	}
 	return out, err
+}
+
+// conceal takes out tables that the caller may not read in one of the
+// workspaces: to his query they do not exist. A name stands for the tables of all
+// workspaces together, so that one that is denied somewhere is not read at all.
+func (r Request) conceal(ctx context.Context, q *wire.Query) (err error) {
+	if r.MayRead == nil {
+		return nil
+	}
+	hidden := func(w control.Workspace) func(schema.Table) bool {
+		return func(t schema.Table) bool {
+			var may bool
+			if err == nil {
+				may, err = r.MayRead(ctx, w, t.Name)
+			}
+			return !may
+		}
+	}
+	for i, w := range r.Workspaces {
+		q.Tables = slices.DeleteFunc(q.Tables, hidden(w))
+		q.Places[i].Tables = slices.DeleteFunc(q.Places[i].Tables, hidden(w))
+	}
+	return err
 }
 
 // withActivity adds to workspaces the activity of their subscriptions.

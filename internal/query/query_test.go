@@ -86,3 +86,23 @@ func TestTheInnermostCodeSaysWhatToDo(t *testing.T) {
 		t.Errorf("a query without bounds: %+v", p.asked)
 	}
 }
+
+func TestATableThatMayNotBeReadDoesNotExist(t *testing.T) {
+	table := func(w control.Workspace, name string) control.Table {
+		return control.Table{ID: w.ID.Child("tables", name)}
+	}
+	a, b := workspace(t, "a"), workspace(t, "b")
+	p := &planned{tables: map[string][]control.Table{"a": {table(a, "Open"), table(a, "Shut"), table(a, "Mixed")}, "b": {table(b, "Mixed")}}}
+	denied := map[string]bool{"a/Shut": true, "b/Mixed": true}
+	_, err := New(p, p, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{a, b}, Text: "Open", MayRead: func(_ context.Context, w control.Workspace, t schema.TableName) (bool, error) {
+		return !denied[w.ID.Name()+"/"+string(t)], nil
+	}})
+	if err != nil || len(p.asked.Tables) != 1 || p.asked.Tables[0].Name != "Open" {
+		t.Errorf("%+v %v", p.asked.Tables, err)
+	}
+	broken := errors.New("the book can't be read")
+	_, err = New(p, p, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{a}, MayRead: func(context.Context, control.Workspace, schema.TableName) (bool, error) { return false, broken }})
+	if !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 
 	"logkeep/internal/cli"
 	"logkeep/internal/entra"
@@ -14,6 +15,7 @@ import (
 	"logkeep/internal/keyring"
 	"logkeep/internal/kql/score"
 	"logkeep/internal/schema"
+	"logkeep/internal/throttle"
 	"logkeep/internal/worker"
 	"logkeep/internal/worker/sandbox"
 )
@@ -49,12 +51,20 @@ func Commands() cli.Commands {
 			for _, i := range s.Issuers {
 				trusts = append(trusts, entra.Trust{URL: i.URL, Tenant: schema.TenantID(i.Tenant), Audiences: i.Audiences, Claim: i.Claim})
 			}
+			rates := map[string]throttle.Rate{}
+			for name, l := range s.Limits {
+				if !slices.ContainsFunc(throttle.Azure(), func(a throttle.Limit) bool { return a.Name == name }) {
+					return fmt.Errorf("limits: there is no limit %q", name)
+				}
+				rates[name] = throttle.Rate{Burst: l.Burst, PerSecond: l.PerSecond}
+			}
 			var pairs []hostcert.Pair
 			for _, p := range s.Certificates {
 				pairs = append(pairs, hostcert.Pair{Certificate: p.Certificate, Key: p.Key})
 			}
 			return Run(ctx, Config{
 				Issuers: trusts, IssuerRoots: issuerRoots, Closed: s.IssuerBuiltin == "off", Admins: s.Admins, Certificates: pairs,
+				Unthrottled: s.Throttling == "off", Rates: rates,
 				DoubleEncryption: s.DoubleEncryptionRegions,
 				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,

@@ -29,6 +29,6 @@ type querier struct{ *query.Service }
 func (s querier) Query(ctx context.Context, q api.QueryRequest) (io.ReadCloser, error) {
 	return s.Service.Query(ctx, query.Request{
 		Workspaces: q.Workspaces, Text: q.Text, Now: q.Now, From: q.From, To: q.To, Statistics: q.Statistics, Render: q.Render,
-		Form: wire.Form(q.Form), Parameters: q.Parameters,
+		Form: wire.Form(q.Form), Parameters: q.Parameters, MayRead: q.MayRead,
 	})
 }

@@ -88,6 +88,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	v, err := startVault(ctx, append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "vault"), runtime, vaultStart{
 		Dir: dir.in("vault"), Domain: cfg.Domain, Port: port, RootKey: rootKey, Keeper: keeperSocket,
 		Outside: len(cfg.Issuers) > 0, Certificates: cfg.Certificates,
+		Rate: cfg.vaultRate(),
 	}, cfg.Log)
 	if err != nil {
 		return err
@@ -224,7 +225,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v, Outside: gate.Outside, Login: gate.login()},
 		Control:  plane, Vaults: v,
 		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains, journal)},
-		Activity: journal, Evidence: domains, Reports: v, Metrics: counts.Write,
+		Activity: journal, Throttling: cfg.throttling(), Evidence: domains, Reports: v, Metrics: counts.Write,
 	})
 	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support, &clients)
 }

@@ -13,10 +13,12 @@ import (
 	"log/slog"
 	"time"
 
+	"logkeep/internal/api"
 	"logkeep/internal/entra"
 	"logkeep/internal/hostcert"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
+	"logkeep/internal/throttle"
 	"logkeep/internal/worker/sandbox"
 	"logkeep/internal/worker/wire"
 )
@@ -65,6 +67,11 @@ type Config struct {
 	// their files change.
 	Certificates []hostcert.Pair
 
+	// Unthrottled switches the limits on how often people may ask off; Rates
+	// replace those of the table by name.
+	Unthrottled bool
+	Rates       map[string]throttle.Rate
+
 	Memory wire.Memory
 	Flush  wire.Flush
 	Spool  int64 // bytes of rows that may wait for one cluster's key; 0: domain.DefaultSpool
@@ -106,4 +113,25 @@ func (c *Config) complete() {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+}
+
+// throttling is the limits of the keeper's faces.
+func (c *Config) throttling() *api.Throttling {
+	if c.Unthrottled {
+		return nil
+	}
+	return api.NewThrottling(c.Rates)
+}
+
+// vaultRate is how often a vault may be asked.
+func (c *Config) vaultRate() throttle.Rate {
+	if rate, own := c.Rates[throttle.Vault]; own || c.Unthrottled {
+		return rate
+	}
+	for _, l := range throttle.Azure() {
+		if l.Name == throttle.Vault {
+			return l.Rate
+		}
+	}
+	return throttle.Rate{}
 }

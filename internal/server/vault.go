@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"logkeep/internal/hostcert"
+	"logkeep/internal/throttle"
 	"logkeep/internal/vault"
 	"logkeep/internal/vault/admin"
 )
@@ -34,6 +35,7 @@ type vaultStart struct {
 
 	Outside      bool            `json:"outside,omitempty"` // see vault.Config
 	Certificates []hostcert.Pair `json:"certificates,omitempty"`
+	Rate         throttle.Rate   `json:"rate,omitzero"`
 }
 
 // File descriptors that the vault's process inherits.
@@ -80,7 +82,7 @@ func RunVault(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	go forget(ctx) // of keys that it unwrapped for workers
 	return vault.Run(ctx, vault.Config{
 		Dir: start.Dir, Domain: start.Domain, Port: start.Port, RootKey: root,
-		Data: data, Admin: adminListener, Keeper: start.Keeper, Outside: start.Outside, Certificates: start.Certificates, Log: log,
+		Data: data, Admin: adminListener, Keeper: start.Keeper, Outside: start.Outside, Rate: start.Rate, Certificates: start.Certificates, Log: log,
 	})
 }
 

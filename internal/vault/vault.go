@@ -28,6 +28,7 @@ import (
 
 	"logkeep/internal/hostcert"
 	"logkeep/internal/seal"
+	"logkeep/internal/throttle"
 	"logkeep/internal/vault/admin"
 	"logkeep/internal/vault/armface"
 	"logkeep/internal/vault/keyface"
@@ -46,6 +47,7 @@ type Config struct {
 	Keeper string // Unix socket of the keeper's callbacks
 
 	Outside      bool            // the keeper trusts outside issuers: it is asked about tokens that are not this process's own
+	Rate         throttle.Rate   // of requests to one vault; zero: any
 	Certificates []hostcert.Pair // that clients get where they cover a vault's name, instead of those of the own authority
 
 	Audit func(admin.Event) // gets every record before it is stored; its call waits, so it must be quick
@@ -121,7 +123,7 @@ func newService(cfg Config, store *keystore.Store, held *held) (*service, error)
 	errorLog := slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug)
 	s.admin = &http.Server{Handler: admin.Handler(cfg.Log, calls), ErrorLog: errorLog}
 	s.data = &http.Server{
-		Handler: s.keys, TLSConfig: s.tls(certificates), ErrorLog: errorLog, MaxHeaderBytes: 32 << 10,
+		Handler: throttled(throttle.NewMeter(cfg.Rate), s.keys), TLSConfig: s.tls(certificates), ErrorLog: errorLog, MaxHeaderBytes: 32 << 10,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, // clients reuse connections for so long
 	}

@@ -197,6 +197,9 @@ func (s *Server) Host(name string) string {
 	return "https://" + host
 }
 
+// HTTP is the client that finds the server's hosts and trusts its authority.
+func (s *Server) HTTP() *http.Client { return s.web }
+
 func (s *Server) cloud() cloud.Configuration {
 	return cloud.Configuration{
 		ActiveDirectoryAuthorityHost: s.URL,

@@ -80,13 +80,13 @@ type OwnServer struct {
 // Serve starts executable as a server in a new temporary folder and waits until
 // it is ready. The root key lies in the same folder: right for a try, and for
 // nothing else.
-func Serve(ctx context.Context, executable string) (*OwnServer, error) {
+func Serve(ctx context.Context, executable string, flags ...string) (*OwnServer, error) {
 	folder, err := os.MkdirTemp("", "logkeep-demo-")
 	if err != nil {
 		return nil, err
 	}
 	s := &OwnServer{Folder: folder, DataDir: filepath.Join(folder, "data"), ended: make(chan error, 1)}
-	if err := s.start(ctx, executable); err != nil {
+	if err := s.start(ctx, executable, flags); err != nil {
 		s.Kill()
 		tail := s.lastWords()
 		s.Remove()
@@ -95,7 +95,7 @@ func Serve(ctx context.Context, executable string) (*OwnServer, error) {
 	return s, nil
 }
 
-func (s *OwnServer) start(ctx context.Context, executable string) error {
+func (s *OwnServer) start(ctx context.Context, executable string, flags []string) error {
 	address, err := freeAddress()
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s *OwnServer) start(ctx context.Context, executable string) error {
 		return err
 	}
 	defer log.Close()
-	s.command = exec.Command(executable, "serve", "--data-dir", s.DataDir, "--listen", address, "--root-key", filepath.Join(s.Folder, "root.key"), "--imds", "off", "--swap", "warn")
+	s.command = exec.Command(executable, append([]string{"serve", "--data-dir", s.DataDir, "--listen", address, "--root-key", filepath.Join(s.Folder, "root.key"), "--imds", "off", "--swap", "warn"}, flags...)...)
 	s.command.Env = plainEnvironment(os.Environ())
 	s.command.Stderr = log
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to handle
