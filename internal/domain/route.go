@@ -71,7 +71,7 @@ func (d *Domains) keyFault(domain schema.ClusterID, err error) error {
 		return err
 	}
 	s := d.ring.Status(domain)
-	if domain == schema.ServiceCluster || s.Setting.IsZero() {
+	if domain == schema.ServiceCluster || s.Setting.IsZero() && s.State != keyring.Damaged {
 		if s = d.ring.Status(schema.ServiceCluster); s.State.Serves() && errors.Is(err, supervise.ErrGone) {
 			return err
 		}

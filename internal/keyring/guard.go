@@ -78,7 +78,7 @@ func (g *guard) install(page Page) {
 		g.seq++
 	}
 	g.page = page
-	g.wrapped, g.broken = checkPage(g.cluster, page, g.r.cfg.Integrity)
+	g.wrapped, g.broken = g.check(page)
 	g.needs = versions(page)
 	if g.broken != nil {
 		g.seq++
@@ -86,6 +86,15 @@ func (g *guard) install(page Page) {
 		return
 	}
 	g.publish()
+}
+
+// check verifies a page of the cluster. The caller holds mu.
+func (g *guard) check(page Page) (kek.Wrapped, error) {
+	var service kek.ID
+	if s := g.r.guard(schema.ServiceCluster); s != nil && g.id != schema.ServiceCluster {
+		service = s.snap.Load().Setting
+	}
+	return checkPage(g.cluster, page, service, g.r.cfg.Integrity)
 }
 
 // update takes over what changed about the cluster. Records of accounts that it

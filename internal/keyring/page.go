@@ -13,7 +13,10 @@ import (
 
 // checkPage verifies every record before anything is done with any, and gives
 // what a probe asks about. Nothing is sent to a vault for a page that fails.
-func checkPage(c Cluster, page Page, pub *ecdsa.PublicKey) (kek.Wrapped, error) {
+// A record under a key that is neither the cluster's nor the service's is one
+// whose key nobody asks about: its setting was taken away. service is zero for
+// the service's own page and where the service has no key yet.
+func checkPage(c Cluster, page Page, service kek.ID, pub *ecdsa.PublicKey) (kek.Wrapped, error) {
 	type key struct {
 		account    schema.AccountID
 		generation uint32
@@ -23,6 +26,9 @@ func checkPage(c Cluster, page Page, pub *ecdsa.PublicKey) (kek.Wrapped, error) 
 		at := wrap.Place{Tenant: c.Tenant, Cluster: c.ID, Account: rec.Account, Generation: rec.Generation, Layer: rec.Layer}
 		if _, err := rec.Open(pub, at); err != nil {
 			return kek.Wrapped{}, err
+		}
+		if !service.IsZero() && !rec.KID.SameKey(service) && (page.Setting.IsZero() || !rec.KID.SameKey(page.Setting)) {
+			return kek.Wrapped{}, fmt.Errorf("generation %d of account %s is wrapped with %s, which is neither the cluster's key nor the service's", rec.Generation, rec.Account, rec.KID)
 		}
 		k := key{rec.Account, rec.Generation}
 		if seen[k] {

@@ -171,7 +171,7 @@ func (g *guard) reread(q question) {
 	defer g.mu.Unlock()
 	g.probing = false
 	if g.ctx.Err() == nil && err == nil && g.seq == q.askers[0].seq {
-		if _, bad := checkPage(g.cluster, page, g.r.cfg.Integrity); bad == nil {
+		if _, bad := g.check(page); bad == nil {
 			g.install(page)
 			g.soon()
 		}

@@ -130,6 +130,9 @@ func TestWhoWritesTheCatalogCannotForge(t *testing.T) {
 			text := altered(t, s, func(r map[string]any) { r["account"] = string(sibling) })
 			forge(s).do("UPDATE wraps SET record = ?2"+newest, account, text)
 		},
+		"the setting of the cluster's key, taken away": func(t *testing.T, s *site) {
+			forge(s).do("DELETE FROM canaries WHERE cluster = (SELECT domain FROM accounts WHERE id = ?1)", account)
+		},
 		"a manifest's floor": func(t *testing.T, s *site) {
 			forge(s).do("UPDATE manifests SET floor = floor - 1 WHERE account = ?1", account)
 		},
