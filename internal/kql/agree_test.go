@@ -16,7 +16,6 @@ type maker struct {
 	bytes []byte
 	i     int
 	cols  []string // of the rows so far, as name:kind
-	lets  int
 }
 
 // n chooses a number below most.

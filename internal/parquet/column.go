@@ -21,7 +21,6 @@ type chunk struct {
 	info   metadata.ChunkMetaInfo
 	stats  metadata.EncodedStatistics
 	counts metadata.EncodingStats
-	values parquetgo.Encoding // of data pages
 }
 
 // column writes a chunk: from has the column's array in each record.

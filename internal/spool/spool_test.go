@@ -475,7 +475,8 @@ func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 func TestIDsAreTold(t *testing.T) {
 	var random [16]byte
 	copy(random[:], strings.Repeat("x", 16))
-	if !spool.Own(spool.NewID()) || spool.Own(random) || spool.NewID() == spool.NewID() {
+	first, second := spool.NewID(), spool.NewID()
+	if !spool.Own(first) || spool.Own(random) || first == second {
 		t.Error("ids of batches can't be told from others")
 	}
 }

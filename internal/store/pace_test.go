@@ -72,11 +72,11 @@ func TestManyTablesWaitLonger(t *testing.T) {
 			for i := range tables {
 				s.tables[tableKey{"w", schema.TableName(fmt.Sprint(i))}] = &tableState{chunks: make([]*chunk, 1)}
 			}
-			time.Sleep(want - 1)
+			time.Sleep(want - time.Nanosecond)
 			if s.old() {
 				t.Errorf("%d tables: flushed before %v", tables, want)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if !s.old() {
 				t.Errorf("%d tables: not flushed after %v", tables, want)
 			}

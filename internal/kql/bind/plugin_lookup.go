@@ -185,7 +185,7 @@ func pluginSequenceDetect(b *binder, c *pluginCall) *table {
 			}
 		}
 		label := "_e" + itoa(len(steps))
-		given, typ := c.value(label)
+		_, typ := c.value(label)
 		if c.bad {
 			return nil
 		}
@@ -193,10 +193,9 @@ func pluginSequenceDetect(b *binder, c *pluginCall) *table {
 			c.fail(c.op.Span, "A step of sequence_detect() is a condition, not a %s.", typ)
 			return nil
 		}
+		given := "Expr" + itoa(len(steps)+1)
 		if isAssign {
 			given = a.Names[0].Name
-		} else {
-			given = "Expr" + itoa(len(steps)+1)
 		}
 		steps = append(steps, given)
 	}
