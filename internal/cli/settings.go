@@ -70,7 +70,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		DataDir: ".logkeep", Listen: "127.0.0.1:8443", Domain: "logkeep.test", IMDS: "127.0.0.1:8480",
 		ProbeInterval: 10 * time.Second, ProbeTimeout: 5 * time.Second, Lease: 30 * time.Second, OutageGrace: time.Hour,
-		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, IssuerBuiltin: "on", Throttling: "on",
+		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, IssuerBuiltin: "on", Throttling: "off",
 	}
 }
 
@@ -87,7 +87,7 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
 	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
 	f.Int64Var(&s.SpoolBytes, "spool-bytes", d.SpoolBytes, "how many bytes of rows may wait for one cluster's key, where ingestionWhenRevoked is Seal")
-	f.StringVar(&s.Throttling, "throttling", d.Throttling, "off: people may ask as often as they like, instead of by the documented limits (limits in the file)")
+	f.StringVar(&s.Throttling, "throttling", d.Throttling, "on: people may ask as often as the documented limits allow, instead of as often as they like (limits in the file)")
 	f.Var(&s.Issuers, "issuer", "OpenID Connect issuer whose tokens are accepted, `URL[,audience=A][,tenant=ID][,claim=NAME]`; repeatable")
 	f.StringVar(&s.IssuerBuiltin, "issuer-builtin", d.IssuerBuiltin, "off: nobody signs in at this server itself")
 	f.Var(&s.Admins, "admin", "`OBJECTID` or ISSUER#SUBJECT of who, known by an --issuer, is Owner of everything; repeatable")

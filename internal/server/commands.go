@@ -64,7 +64,7 @@ func Commands() cli.Commands {
 			}
 			return Run(ctx, Config{
 				Issuers: trusts, IssuerRoots: issuerRoots, Closed: s.IssuerBuiltin == "off", Admins: s.Admins, Certificates: pairs,
-				Unthrottled: s.Throttling == "off", Rates: rates,
+				Throttled: s.Throttling == "on", Rates: rates,
 				DoubleEncryption: s.DoubleEncryptionRegions,
 				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,

@@ -67,10 +67,10 @@ type Config struct {
 	// their files change.
 	Certificates []hostcert.Pair
 
-	// Unthrottled switches the limits on how often people may ask off; Rates
-	// replace those of the table by name.
-	Unthrottled bool
-	Rates       map[string]throttle.Rate
+	// Throttled switches the documented limits on how often people may ask on;
+	// Rates are others for some of them, in force in any case.
+	Throttled bool
+	Rates     map[string]throttle.Rate
 
 	Memory wire.Memory
 	Flush  wire.Flush
@@ -116,22 +116,23 @@ func (c *Config) complete() {
 }
 
 // throttling is the limits of the keeper's faces.
-func (c *Config) throttling() *api.Throttling {
-	if c.Unthrottled {
-		return nil
-	}
-	return api.NewThrottling(c.Rates)
-}
+func (c *Config) throttling() *api.Throttling { return api.NewThrottling(c.rates()) }
 
 // vaultRate is how often a vault may be asked.
-func (c *Config) vaultRate() throttle.Rate {
-	if rate, own := c.Rates[throttle.Vault]; own || c.Unthrottled {
-		return rate
-	}
+func (c *Config) vaultRate() throttle.Rate { return c.rates()[throttle.Vault] }
+
+// rates are the limits on how often people may ask; zero is none.
+func (c *Config) rates() map[string]throttle.Rate {
+	rates := map[string]throttle.Rate{}
 	for _, l := range throttle.Azure() {
-		if l.Name == throttle.Vault {
-			return l.Rate
+		switch own, given := c.Rates[l.Name]; {
+		case given:
+			rates[l.Name] = own
+		case c.Throttled:
+			rates[l.Name] = l.Rate
+		default:
+			rates[l.Name] = throttle.Rate{}
 		}
 	}
-	return throttle.Rate{}
+	return rates
 }
