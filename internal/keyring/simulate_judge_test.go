@@ -54,6 +54,7 @@ type record struct {
 	looks   int
 	grants  int // reasons to ask out of turn
 	least   time.Duration
+	over    time.Time // the last end of a grace: what was sent before it counts for nothing (0003)
 }
 
 // asking is a question of a ring's.
@@ -178,6 +179,7 @@ func (j *judge) revoked(id schema.ClusterID, status Status) {
 		}
 	case Unreachable:
 		j.of(id).grants++
+		j.of(id).over = j.s.clock()
 	}
 }
 
@@ -375,7 +377,7 @@ func (s *sim) look() {
 		}
 		y := said.proof
 		if leased[c.ID] != nil && y.wrapped == string(s.pages[c.ID].Canary.Wrapped) && !j.noIdentity[c.ID] &&
-			y.sent.After(j.born) && y.sent.After(j.changed[c.ID]) && y.sent.After(j.wentOn) && said.lastNo.Before(y.sent) &&
+			y.sent.After(j.born) && y.sent.After(j.changed[c.ID]) && y.sent.After(j.wentOn) && y.sent.After(said.over) && said.lastNo.Before(y.sent) &&
 			y.sent.Add(j.policy(c.ID).Lease-2*time.Millisecond).After(now) {
 			j.find(unserved, "cluster %s: a yes that was sent at %v gives nobody a life: %v", c.ID, y.sent, leased[c.ID])
 		}
