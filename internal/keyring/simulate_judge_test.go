@@ -54,7 +54,7 @@ type record struct {
 	looks   int
 	grants  int // reasons to ask out of turn
 	least   time.Duration
-	over    time.Time // the last end of a grace: what was sent before it counts for nothing (0003)
+	over    time.Time // the last end of a grace, if it was due: what was sent before it counts for nothing (0003)
 }
 
 // asking is a question of a ring's.
@@ -179,7 +179,10 @@ func (j *judge) revoked(id schema.ClusterID, status Status) {
 		}
 	case Unreachable:
 		j.of(id).grants++
-		j.of(id).over = j.s.clock()
+		now, p := j.s.clock(), j.policy(id)
+		if due := j.of(id).proof.sent.Add(p.Grace + p.Lease); !now.Before(due.Add(-2 * time.Millisecond)) {
+			j.of(id).over = now
+		}
 	}
 }
 
