@@ -33,6 +33,7 @@ import (
 	"logkeep/internal/metrics"
 	"logkeep/internal/schema"
 	"logkeep/internal/wrap"
+	"logkeep/internal/wrap/wraptest"
 )
 
 // held is what it costs a keeper to hold the leases of many clusters.
@@ -193,13 +194,13 @@ func (k *idleKeeper) NewGeneration(ctx context.Context, c schema.ClusterID, kid,
 		key := make([]byte, kek.KeySize)
 		rand.Read(key)
 		at := wrap.Place{Tenant: tenant, Cluster: c, Account: a, Generation: 1}
-		rec, err := wrap.New(ctx, v, k, at, kid, key, sha256.Sum256(key))
+		rec, err := wrap.New(ctx, v, wraptest.Signer{Key: k.integrity}, at, kid, key, sha256.Sum256(key))
 		if err != nil {
 			return nil, wrap.Canary{}, err
 		}
 		out = append(out, rec)
 	}
-	canary, err := wrap.NewCanary(ctx, v, k, tenant, c, kid)
+	canary, err := wrap.NewCanary(ctx, v, wraptest.Signer{Key: k.integrity}, tenant, c, kid)
 	return out, canary, err
 }
 
@@ -214,18 +215,6 @@ func (k *idleKeeper) workers() (*kek.Client, error) {
 		k.client = c
 	}
 	return k.client, nil
-}
-
-// Sign is the integrity key.
-func (k *idleKeeper) Sign(_ context.Context, digest [32]byte) ([]byte, error) {
-	r, s, err := ecdsa.Sign(rand.Reader, k.integrity, digest[:])
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 64)
-	r.FillBytes(out[:32])
-	s.FillBytes(out[32:])
-	return out, nil
 }
 
 // cpuTime is what this process has used, its children not.

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,27 +12,15 @@ import (
 	"logkeep/internal/kek/kektest"
 	"logkeep/internal/resource"
 	"logkeep/internal/wrap"
+	"logkeep/internal/wrap/wraptest"
 )
-
-type integrity struct{ key *ecdsa.PrivateKey }
-
-func (i integrity) Sign(_ context.Context, digest [32]byte) ([]byte, error) {
-	r, s, err := ecdsa.Sign(rand.Reader, i.key, digest[:])
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 64)
-	r.FillBytes(out[:32])
-	s.FillBytes(out[32:])
-	return out, nil
-}
 
 // Whatever a writer of the catalog puts together from records of this
 // installation and from his own, no key but the account's newest is used.
 func TestRowsAreSealedToTheAccountsNewestKeyOnly(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	ours := integrity{key}
+	ours := wraptest.Signer{Key: key}
 	theirs, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	vault := kektest.New()
@@ -65,14 +52,14 @@ func TestRowsAreSealedToTheAccountsNewestKeyOnly(t *testing.T) {
 	}{
 		{"the newest, of two layers", pair(ours, at, 2, 2), inner, true},
 		{"the newest, of one layer", pair(ours, at, 2, 1), sole, true},
-		{"signed by somebody else", pair(integrity{theirs}, at, 2, 2), inner, false},
+		{"signed by somebody else", pair(wraptest.Signer{Key: theirs}, at, 2, 2), inner, false},
 		{"of a sibling", pair(ours, sibling, 2, 2), inner, false},
 		{"of another cluster", pair(ours, elsewhere, 2, 2), inner, false},
 		{"of an older generation", pair(ours, at, 1, 2), inner, false},
 		{"with a layer less", pair(ours, at, 2, 1), inner, false},
 		{"with a layer more", pair(ours, at, 2, 2), sole, false},
 		{"without any", pair(ours, at, 2, 0), sole, false},
-		{"of a generation whose record somebody else signed", pair(ours, at, 3, 1), append(sole[:2:2], wrapped(integrity{theirs}, 3, wrap.Sole)), false},
+		{"of a generation whose record somebody else signed", pair(ours, at, 3, 1), append(sole[:2:2], wrapped(wraptest.Signer{Key: theirs}, 3, wrap.Sole)), false},
 		{"of an account without records", pair(ours, at, 2, 1), nil, false},
 	} {
 		if err := checkSpoolKey(c.key, at, c.records, &key.PublicKey); (err == nil) != c.good {

@@ -45,31 +45,10 @@ func (j *Journal) Append(ctx context.Context, entries ...Entry) (uint64, error) 
 	j.queue = append(j.queue, r)
 	j.mu.Unlock()
 
-	// Whoever gets the turn writes for all that wait. When the turn comes, an
-	// earlier writer may already have written this unit.
-	select {
-	case <-r.done:
-	case j.turn <- struct{}{}:
-		for !r.finished() {
-			j.commit()
-		}
-		<-j.turn
-	case <-ctx.Done():
-		if j.withdraw(r) {
-			return 0, ctx.Err()
-		}
-		<-r.done
+	if err := j.turn.Wait(ctx, r.done, j.commit, func() bool { return j.withdraw(r) }); err != nil {
+		return 0, err
 	}
 	return r.seq, r.err
-}
-
-func (r *request) finished() bool {
-	select {
-	case <-r.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // withdraw takes r out of the queue, if it is still there.

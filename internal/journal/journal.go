@@ -120,7 +120,7 @@ type Journal struct {
 	lock io.Closer
 
 	// turn holds a token while someone writes. It guards the writer.
-	turn chan struct{}
+	turn disk.Turn
 	w    writer
 
 	mu     sync.Mutex
@@ -174,7 +174,7 @@ func open(cfg Config) (*Journal, error) {
 	if err := r.run(); err != nil {
 		return nil, err
 	}
-	j := &Journal{cfg: cfg, turn: make(chan struct{}, 1), files: r.files, last: r.next - 1, head: r.previous}
+	j := &Journal{cfg: cfg, turn: disk.NewTurn(), files: r.files, last: r.next - 1, head: r.previous}
 	j.w = writer{cfg: cfg, keys: keys, number: r.number, next: r.next, previous: r.previous}
 	return j, nil
 }
@@ -203,8 +203,8 @@ func (j *Journal) Use(generation uint32) error {
 	if err != nil {
 		return fmt.Errorf("journal %s: %w", j.cfg.Dir, err)
 	}
-	j.turn <- struct{}{}
-	defer func() { <-j.turn }()
+	j.turn.Take()
+	defer j.turn.Give()
 	if j.isClosed() {
 		return ErrClosed
 	}
@@ -267,7 +267,7 @@ func (j *Journal) Close() error {
 	for _, r := range waiting {
 		r.finish(0, ErrClosed)
 	}
-	j.turn <- struct{}{} // a write under way ends first
-	defer func() { <-j.turn }()
+	j.turn.Take() // a write under way ends first
+	defer j.turn.Give()
 	return errors.Join(j.w.leave(), j.lock.Close())
 }

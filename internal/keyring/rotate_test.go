@@ -11,6 +11,7 @@ import (
 	"logkeep/internal/kek/kektest"
 	"logkeep/internal/schema"
 	"logkeep/internal/wrap"
+	"logkeep/internal/wrap/wraptest"
 )
 
 func (w *world) saved(id schema.ClusterID) Page {
@@ -187,7 +188,7 @@ func TestRewrapMustBeOfTheSameKeys(t *testing.T) {
 		},
 		"another key": func(w *world) func([]wrap.Record) []wrap.Record {
 			return func(r []wrap.Record) []wrap.Record {
-				other, err := wrap.New(w.t.Context(), w.vaultOf(r[0].KID), w.workers, r[0].Place(), r[0].KID, make([]byte, 32), commitment(make([]byte, 32)))
+				other, err := wrap.New(w.t.Context(), w.vaultOf(r[0].KID), wraptest.Signer{Key: w.integrity}, r[0].Place(), r[0].KID, make([]byte, 32), commitment(make([]byte, 32)))
 				must(w.t, err)
 				r[0] = other
 				return r
@@ -196,7 +197,7 @@ func TestRewrapMustBeOfTheSameKeys(t *testing.T) {
 		"another version": func(w *world) func([]wrap.Record) []wrap.Record {
 			return func(r []wrap.Record) []wrap.Record {
 				key := w.workers.key(r[0].Place())
-				old, err := wrap.New(w.t.Context(), w.customer, w.workers, r[0].Place(), w.key, key, commitment(key))
+				old, err := wrap.New(w.t.Context(), w.customer, wraptest.Signer{Key: w.integrity}, r[0].Place(), w.key, key, commitment(key))
 				must(w.t, err)
 				r[0] = old
 				return r

@@ -3,7 +3,6 @@ package keyring
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"logkeep/internal/kek"
 	"logkeep/internal/schema"
 	"logkeep/internal/wrap"
+	"logkeep/internal/wrap/wraptest"
 )
 
 // process is a worker: the keys of a domain in the clear, until its deadline.
@@ -307,14 +307,14 @@ func (k *keeper) wrap(ctx context.Context, id schema.ClusterID, kid kek.ID, keys
 		v = credulous{v, new([]byte)}
 	}
 	for at, key := range sorted(keys) {
-		rec, err := wrap.New(ctx, v, signing{k.s.integrity}, at, kid, key, commitment(key))
+		rec, err := wrap.New(ctx, v, wraptest.Signer{Key: k.s.integrity}, at, kid, key, commitment(key))
 		if err != nil {
 			return nil, c, err
 		}
 		records = append(records, rec)
 	}
 	if canary {
-		c, err = wrap.NewCanary(ctx, v, signing{k.s.integrity}, k.s.tenantOf[id], id, kid)
+		c, err = wrap.NewCanary(ctx, v, wraptest.Signer{Key: k.s.integrity}, k.s.tenantOf[id], id, kid)
 	}
 	if err == nil {
 		err = k.act()
@@ -384,20 +384,6 @@ func sorted(keys map[wrap.Place][]byte) func(func(wrap.Place, []byte) bool) {
 			}
 		}
 	}
-}
-
-// signing is the service's integrity key.
-type signing struct{ key *ecdsa.PrivateKey }
-
-func (s signing) Sign(_ context.Context, digest [32]byte) ([]byte, error) {
-	r, v, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 64)
-	r.FillBytes(out[:32])
-	v.FillBytes(out[32:])
-	return out, nil
 }
 
 // credulous is a vault whose wraps are believed to be good.

@@ -19,6 +19,7 @@ import (
 	"logkeep/internal/kek/kektest"
 	"logkeep/internal/schema"
 	"logkeep/internal/wrap"
+	"logkeep/internal/wrap/wraptest"
 )
 
 const serviceURI = "https://service.example.com"
@@ -388,13 +389,13 @@ func (k *workers) wrapped(ctx context.Context, id schema.ClusterID, kid kek.ID, 
 	vault := k.w.vaultOf(kid)
 	var out []wrap.Record
 	for _, at := range places {
-		rec, err := wrap.New(ctx, vault, k, at, kid, k.key(at), commitment(k.key(at)))
+		rec, err := wrap.New(ctx, vault, wraptest.Signer{Key: k.w.integrity}, at, kid, k.key(at), commitment(k.key(at)))
 		if err != nil {
 			return nil, wrap.Canary{}, err
 		}
 		out = append(out, rec)
 	}
-	canary, err := wrap.NewCanary(ctx, vault, k, k.tenantOf(id), id, kid)
+	canary, err := wrap.NewCanary(ctx, vault, wraptest.Signer{Key: k.w.integrity}, k.tenantOf(id), id, kid)
 	if err != nil {
 		return nil, wrap.Canary{}, err
 	}
@@ -420,18 +421,6 @@ func (k *workers) Adopt(_ context.Context, id schema.ClusterID, p Page) error {
 	k.adopted[id] = p
 	k.mu.Unlock()
 	return k.w.book.at("after adopt")
-}
-
-// Sign is the integrity key.
-func (k *workers) Sign(_ context.Context, digest [32]byte) ([]byte, error) {
-	r, s, err := ecdsa.Sign(rand.Reader, k.w.integrity, digest[:])
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 64)
-	r.FillBytes(out[:32])
-	s.FillBytes(out[32:])
-	return out, nil
 }
 
 // bubble runs a test in synctest and closes the ring at its end.

@@ -10,6 +10,7 @@ import (
 
 	"logkeep/internal/disk/disktest"
 	"logkeep/internal/spool"
+	"logkeep/internal/wrap/wraptest"
 )
 
 // A fixture is a file of format version 1 with what opens it. It was written
@@ -32,7 +33,7 @@ func TestFilesOfVersion1AreRead(t *testing.T) {
 		for n := range 2 {
 			must(t, s.Append(t.Context(), in.key, in.writer, batch(n)))
 		}
-		public, err := in.signing.PublicKey.Bytes()
+		public, err := in.Key.PublicKey.Bytes()
 		must(t, err)
 		text, err := json.MarshalIndent(fixture{public, in.private, fs.Bytes(name)}, "", "  ")
 		must(t, err)
@@ -48,7 +49,7 @@ func TestFilesOfVersion1AreRead(t *testing.T) {
 	must(t, json.Unmarshal(text, &x))
 	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), x.Integrity)
 	must(t, err)
-	in := &installation{t: t, signing: &ecdsa.PrivateKey{PublicKey: *pub}, private: x.Private}
+	in := &installation{t: t, Signer: wraptest.Signer{Key: &ecdsa.PrivateKey{PublicKey: *pub}}, private: x.Private}
 	got := in.drain(with(t, name, x.File), 0)
 	if len(got.payloads) != 2 || got.payloads[0] != "w/T_CL/0/canary-0" || got.payloads[1] != "w/T_CL/1/canary-1" || got.aside+got.missing+got.torn > 0 {
 		t.Errorf("got %+v", got)

@@ -19,26 +19,16 @@ import (
 	"logkeep/internal/disk/disktest"
 	"logkeep/internal/spool"
 	"logkeep/internal/wrap"
+	"logkeep/internal/wrap/wraptest"
 )
 
 // An installation signs, and has an account with a key.
 type installation struct {
+	wraptest.Signer
 	t       testing.TB
-	signing *ecdsa.PrivateKey
 	key     wrap.SpoolKey
 	private [][]byte
 	writer  *spool.Writer
-}
-
-func (in *installation) Sign(_ context.Context, digest [32]byte) ([]byte, error) {
-	r, s, err := ecdsa.Sign(rand.Reader, in.signing, digest[:])
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 64)
-	r.FillBytes(out[:32])
-	s.FillBytes(out[32:])
-	return out, nil
 }
 
 var place = wrap.Place{Tenant: "t", Cluster: "c", Account: "c-0"}
@@ -47,7 +37,7 @@ func install(t testing.TB, layers int) *installation {
 	t.Helper()
 	signing, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	in := &installation{t: t, signing: signing, key: wrap.SpoolKey{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 2, ID: "k1"}}
+	in := &installation{t: t, Signer: wraptest.Signer{Key: signing}, key: wrap.SpoolKey{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 2, ID: "k1"}}
 	for range layers {
 		public, private, err := spool.NewPair()
 		must(t, err)
@@ -81,7 +71,7 @@ func batch(n int) spool.Batch {
 }
 
 func (in *installation) folder(fs *disktest.Memory, floor, through uint64) *spool.Folder {
-	return spool.OpenFolder(fs, spool.Dir, place, &in.signing.PublicKey, floor, through)
+	return spool.OpenFolder(fs, spool.Dir, place, &in.Key.PublicKey, floor, through)
 }
 
 // An imported is what was read from a spool.
@@ -268,7 +258,7 @@ func TestNothingForgedComesOut(t *testing.T) {
 		t.Errorf("at another number: %+v", got)
 	}
 	// At another account.
-	f := spool.OpenFolder(with(t, name, good), spool.Dir, wrap.Place{Tenant: "t", Cluster: "c", Account: "c-1"}, &in.signing.PublicKey, 0, 9)
+	f := spool.OpenFolder(with(t, name, good), spool.Dir, wrap.Place{Tenant: "t", Cluster: "c", Account: "c-1"}, &in.Key.PublicKey, 0, 9)
 	if file, _, err := f.Next(); err != nil || !errors.Is(file.Useless(), wrap.ErrMisplaced) {
 		t.Errorf("at another account: %v, %v", file.Useless(), err)
 	}

@@ -43,7 +43,7 @@ type Spool struct {
 	dir   string
 	close func() error
 
-	turn chan struct{} // holds a token while somebody writes; guards the file
+	turn disk.Turn // holds a token while somebody writes; guards the file
 	file *outFile
 
 	mu      sync.Mutex
@@ -77,7 +77,7 @@ type request struct {
 // Open opens the spool in dir, which it makes when it is first needed. Numbers
 // of new files are above floor, and above those of the files that are there.
 func Open(fs disk.FS, dir string, floor uint64) (*Spool, error) {
-	s := &Spool{fs: fs, dir: dir, close: func() error { return nil }, turn: make(chan struct{}, 1), last: floor, counted: map[string]Count{}, stale: true}
+	s := &Spool{fs: fs, dir: dir, close: func() error { return nil }, turn: disk.NewTurn(), last: floor, counted: map[string]Count{}, stale: true}
 	infos, err := fs.List(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open spool %s: %w", dir, err)
@@ -130,33 +130,13 @@ func (s *Spool) Append(ctx context.Context, k wrap.SpoolKey, w *Writer, b Batch)
 	s.mu.Lock()
 	s.queue = append(s.queue, r)
 	s.mu.Unlock()
-	// Whoever gets the turn writes for all that wait.
-	select {
-	case <-r.done:
-	case s.turn <- struct{}{}:
-		for !r.finished() {
-			s.commit()
-		}
-		<-s.turn
-	case <-ctx.Done():
-		if s.withdraw(r) {
-			return ctx.Err()
-		}
-		<-r.done
+	if err := s.turn.Wait(ctx, r.done, s.commit, func() bool { return s.withdraw(r) }); err != nil {
+		return err
 	}
 	if r.err != nil {
 		return fmt.Errorf("spool %s: %w", s.dir, r.err)
 	}
 	return nil
-}
-
-func (r *request) finished() bool {
-	select {
-	case <-r.done:
-		return true
-	default:
-		return false
-	}
 }
 
 func (s *Spool) withdraw(r *request) bool {
@@ -276,8 +256,8 @@ func (s *Spool) leave() {
 // Finish ends the file that is being written and tells the highest number that
 // any file has: those up to it belong to whoever is told.
 func (s *Spool) Finish() (through uint64) {
-	s.turn <- struct{}{}
-	defer func() { <-s.turn }()
+	s.turn.Take()
+	defer s.turn.Give()
 	s.leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()

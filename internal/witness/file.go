@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"logkeep/internal/dsse"
+	"logkeep/internal/wholefile"
 )
 
 // A file keeps the statement on another disk, or on another machine's.
@@ -64,34 +65,6 @@ func bounded(r io.Reader) ([]byte, error) {
 }
 
 // Write puts the statement in place, whole or not at all, and durably.
-func (f file) Write(_ context.Context, statement []byte) (err error) {
-	dir := filepath.Dir(f.path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(f.path)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close()
-			os.Remove(tmp.Name())
-		}
-	}()
-	if _, err := tmp.Write(statement); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), f.path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+func (f file) Write(_ context.Context, statement []byte) error {
+	return wholefile.Write(f.path, statement, 0o600)
 }

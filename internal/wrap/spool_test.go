@@ -7,9 +7,10 @@ import (
 	"testing"
 
 	"logkeep/internal/wrap"
+	"logkeep/internal/wrap/wraptest"
 )
 
-func spoolKey(t *testing.T, s signer) wrap.SpoolKey {
+func spoolKey(t *testing.T, s wraptest.Signer) wrap.SpoolKey {
 	t.Helper()
 	k := wrap.SpoolKey{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 3, ID: "1", Pairs: []wrap.SpoolPair{{[]byte("public"), []byte("private")}, {[]byte("p2"), []byte("s2")}}}
 	if err := k.Sign(t.Context(), s); err != nil {
@@ -31,7 +32,7 @@ func TestASpoolKeyIsSignedWhole(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back, k) {
 		t.Fatalf("%+v\n%+v\n%v", back, k, err)
 	}
-	if err := back.Open(&s.key.PublicKey, double[0]); err != nil {
+	if err := back.Open(&s.Key.PublicKey, double[0]); err != nil {
 		t.Fatal(err)
 	}
 	for i := range reflect.TypeFor[wrap.SpoolKey]().NumField() {
@@ -41,7 +42,7 @@ func TestASpoolKeyIsSignedWhole(t *testing.T) {
 		}
 		bad := k
 		spoil(reflect.ValueOf(&bad).Elem().Field(i))
-		if err := bad.Open(&s.key.PublicKey, place); !errors.Is(err, wrap.ErrUnsigned) {
+		if err := bad.Open(&s.Key.PublicKey, place); !errors.Is(err, wrap.ErrUnsigned) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
@@ -58,7 +59,7 @@ func TestASpoolKeyIsSignedWhole(t *testing.T) {
 	for name, change := range pairs {
 		bad := k
 		bad.Pairs = change(slices.Clone(k.Pairs))
-		if err := bad.Open(&s.key.PublicKey, place); !errors.Is(err, wrap.ErrUnsigned) {
+		if err := bad.Open(&s.Key.PublicKey, place); !errors.Is(err, wrap.ErrUnsigned) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -66,7 +67,7 @@ func TestASpoolKeyIsSignedWhole(t *testing.T) {
 		"tenant": {Tenant: "x", Cluster: "c", Account: "c-0", Generation: 3}, "cluster": {Tenant: "t", Cluster: "x", Account: "c-0", Generation: 3},
 		"account": {Tenant: "t", Cluster: "c", Account: "c-1", Generation: 3}, "generation": {Tenant: "t", Cluster: "c", Account: "c-0", Generation: 2},
 	} {
-		if err := k.Open(&s.key.PublicKey, at); !errors.Is(err, wrap.ErrMisplaced) {
+		if err := k.Open(&s.Key.PublicKey, at); !errors.Is(err, wrap.ErrMisplaced) {
 			t.Errorf("at another %s: %v", name, err)
 		}
 	}
@@ -78,11 +79,11 @@ func TestASpoolWriterIsSigned(t *testing.T) {
 	if err := w.Sign(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Verify(&s.key.PublicKey); err != nil {
+	if err := w.Verify(&s.Key.PublicKey); err != nil {
 		t.Fatal(err)
 	}
 	w.Public = []byte("x")
-	if err := w.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+	if err := w.Verify(&s.Key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
 		t.Errorf("another key: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package wrap_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,28 +14,16 @@ import (
 	"logkeep/internal/kek"
 	"logkeep/internal/kek/kektest"
 	"logkeep/internal/wrap"
+	"logkeep/internal/wrap/wraptest"
 )
 
-type signer struct{ key *ecdsa.PrivateKey }
-
-func newSigner(t testing.TB) signer {
+func newSigner(t testing.TB) wraptest.Signer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signer{key}
-}
-
-func (s signer) Sign(_ context.Context, digest [32]byte) ([]byte, error) {
-	r, v, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 64)
-	r.FillBytes(out[:32])
-	v.FillBytes(out[32:])
-	return out, nil
+	return wraptest.Signer{Key: key}
 }
 
 var place = wrap.Place{Tenant: "t", Cluster: "c", Account: "c-0", Generation: 3}
@@ -47,7 +34,7 @@ var double = []wrap.Place{
 	{Tenant: "t", Cluster: "c", Account: "c-0", Layer: wrap.Outer},
 }
 
-func record(t testing.TB, s signer) (wrap.Record, *kektest.Vault) {
+func record(t testing.TB, s wraptest.Signer) (wrap.Record, *kektest.Vault) {
 	t.Helper()
 	v := kektest.New()
 	r, err := wrap.New(t.Context(), v, s, place, v.NewKey("k"), make([]byte, 32), [32]byte{1, 2, 3})
@@ -68,7 +55,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back, r) {
 		t.Fatalf("%+v\n%+v\n%v", back, r, err)
 	}
-	w, err := back.Open(&s.key.PublicKey, place)
+	w, err := back.Open(&s.Key.PublicKey, place)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +75,14 @@ func TestEveryFieldIsSigned(t *testing.T) {
 	for i := range reflect.TypeFor[wrap.Record]().NumField() {
 		bad := r
 		spoil(reflect.ValueOf(&bad).Elem().Field(i))
-		if err := bad.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+		if err := bad.Verify(&s.Key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
 			t.Errorf("record with another %s: %v", reflect.TypeFor[wrap.Record]().Field(i).Name, err)
 		}
 	}
 	for i := range reflect.TypeFor[wrap.Canary]().NumField() {
 		bad := c
 		spoil(reflect.ValueOf(&bad).Elem().Field(i))
-		if err := bad.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+		if err := bad.Verify(&s.Key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
 			t.Errorf("canary with another %s: %v", reflect.TypeFor[wrap.Canary]().Field(i).Name, err)
 		}
 	}
@@ -123,7 +110,7 @@ func TestFieldsDoNotRunTogether(t *testing.T) {
 	s := newSigner(t)
 	r, _ := record(t, s)
 	r.Cluster, r.Account = r.Cluster+"c", r.Account[1:]
-	if err := r.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+	if err := r.Verify(&s.Key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
 		t.Error(err)
 	}
 }
@@ -131,7 +118,7 @@ func TestFieldsDoNotRunTogether(t *testing.T) {
 func TestForeignAndMisplacedRecordsAreRefused(t *testing.T) {
 	s := newSigner(t)
 	r, _ := record(t, s)
-	if _, err := r.Open(&newSigner(t).key.PublicKey, place); !errors.Is(err, wrap.ErrUnsigned) {
+	if _, err := r.Open(&newSigner(t).Key.PublicKey, place); !errors.Is(err, wrap.ErrUnsigned) {
 		t.Errorf("foreign: %v", err)
 	}
 	if _, err := r.Open(nil, place); !errors.Is(err, wrap.ErrUnsigned) {
@@ -141,7 +128,7 @@ func TestForeignAndMisplacedRecordsAreRefused(t *testing.T) {
 		{"u", "c", "c-0", 3, ""}, {"t", "d", "c-0", 3, ""}, {"t", "c", "c-1", 3, ""}, {"t", "c", "c-0", 2, ""},
 		{"t", "c", "c-0", 3, wrap.Inner}, {"t", "c", "c-0", 3, wrap.Outer}, {},
 	} {
-		if _, err := r.Open(&s.key.PublicKey, at); !errors.Is(err, wrap.ErrMisplaced) {
+		if _, err := r.Open(&s.Key.PublicKey, at); !errors.Is(err, wrap.ErrMisplaced) {
 			t.Errorf("at %+v: %v", at, err)
 		}
 	}
@@ -165,13 +152,13 @@ func TestRecordsOfTwoLayers(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(back, r) {
 			t.Fatalf("%+v\n%+v\n%v", back, r, err)
 		}
-		if _, err := back.Open(&s.key.PublicKey, at); err != nil {
+		if _, err := back.Open(&s.Key.PublicKey, at); err != nil {
 			t.Error(err)
 		}
 		for _, other := range []wrap.Layer{wrap.Sole, wrap.Inner, wrap.Outer, "x"} {
 			if bad := r; other != r.Layer {
 				bad.Layer = other
-				if err := bad.Verify(&s.key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
+				if err := bad.Verify(&s.Key.PublicKey); !errors.Is(err, wrap.ErrUnsigned) {
 					t.Errorf("%q passed off as %q: %v", r.Layer, other, err)
 				}
 			}
@@ -200,7 +187,7 @@ func TestCanary(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back, c) {
 		t.Fatal(err)
 	}
-	w, err := back.Open(&s.key.PublicKey, "t", "c")
+	w, err := back.Open(&s.Key.PublicKey, "t", "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +199,7 @@ func TestCanary(t *testing.T) {
 	if c.Matches(value) || c.Matches(nil) {
 		t.Error("it matches something else")
 	}
-	if _, err := c.Open(&s.key.PublicKey, "t", "d"); !errors.Is(err, wrap.ErrMisplaced) {
+	if _, err := c.Open(&s.Key.PublicKey, "t", "d"); !errors.Is(err, wrap.ErrMisplaced) {
 		t.Error(err)
 	}
 }
@@ -245,7 +232,7 @@ func TestRecordsOfForm1(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pub, _ := s.key.PublicKey.Bytes()
+		pub, _ := s.Key.PublicKey.Bytes()
 		rb, _ := r.Encode()
 		cb, _ := c.Encode()
 		for name, b := range map[string][]byte{"integrity.pub": pub, "record-1.json": rb, "canary-1.json": cb} {
@@ -287,7 +274,7 @@ func TestRecordsOfForm2(t *testing.T) {
 	if *rewrite {
 		s, v := newSigner(t), kektest.New()
 		id := v.NewKey("k")
-		pub, _ := s.key.PublicKey.Bytes()
+		pub, _ := s.Key.PublicKey.Bytes()
 		if err := os.WriteFile("testdata/integrity-2.pub", pub, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -345,7 +332,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r.Verify(&s.key.PublicKey) == nil {
+		if r.Verify(&s.Key.PublicKey) == nil {
 			t.Error("bytes that nobody signed verify")
 		}
 	})
