@@ -128,6 +128,7 @@ func (s *server) controlFaces() []*face {
 	}
 	if s.Vaults != nil {
 		arm = append(arm, s.vaultRoutes()...)
+		arm = append(arm, s.vaultKeyRoutes()...)
 	}
 	if s.Shared != nil {
 		arm = append(arm, s.sharedKeyRoutes()...)

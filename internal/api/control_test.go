@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,7 @@ import (
 	"logkeep/internal/seal"
 	"logkeep/internal/vault/admin"
 	"logkeep/internal/vault/armface"
+	"logkeep/internal/vault/keyface"
 	"logkeep/internal/vault/keystore"
 )
 
@@ -194,12 +196,14 @@ func openVaults(t testing.TB) *admin.Client {
 	log := slog.New(slog.DiscardHandler)
 	f := armface.New(armface.Config{Domain: "x.test", Port: 8443, Store: store, Log: log,
 		Notice: func(context.Context, admin.Notice) {}, Audit: func(keystore.VaultUID, admin.Event) {}})
+	calls := f.Calls()
+	maps.Copy(calls, keyface.New(keyface.Config{Domain: "x.test", Port: 8443, Store: store, Log: log, Notice: func(context.Context, admin.Notice) {}}).Calls())
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: admin.Handler(log, f.Calls())}
+	srv := &http.Server{Handler: admin.Handler(log, calls)}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
 	c := admin.NewClient(path)

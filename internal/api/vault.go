@@ -25,6 +25,7 @@ type Vaults interface {
 	DeletedVaults(ctx context.Context, r admin.Request) ([]admin.DeletedVault, error)
 	DeletedVault(ctx context.Context, r admin.Request) (admin.DeletedVault, error)
 	PurgeVault(ctx context.Context, r admin.Request) error
+	VaultKeys
 }
 
 func (s *server) vaultRoutes() []route {

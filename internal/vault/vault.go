@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -111,6 +112,7 @@ func newService(cfg Config, store *keystore.Store, held *held) (*service, error)
 	calls := armface.New(armface.Config{
 		Domain: cfg.Domain, Port: cfg.Port, Store: store, Notice: s.notice, Audit: s.trail.add, Log: cfg.Log,
 	}).Calls()
+	maps.Copy(calls, s.keys.Calls())
 	held.serve(calls)
 	certificates := &renewing{authority: held.authority, names: []string{"*.vault." + cfg.Domain, "*.managedhsm." + cfg.Domain}}
 	if _, err := certificates.get(nil); err != nil {

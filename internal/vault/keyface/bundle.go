@@ -165,22 +165,28 @@ func (b *base64URL) UnmarshalText(text []byte) (err error) {
 
 // record hands the call's audit record on.
 func (c *call) record(start time.Time, id string, status int, told *refusal) {
+	operation := "Authentication"
+	if c.op != nil {
+		operation = c.op.audit
+	}
+	who := admin.Caller{Address: c.address(), Correlation: cmp.Or(clip(c.r.Header.Get("X-Ms-Client-Request-Id")), id), ClientInfo: clip(c.r.UserAgent())}
+	c.recordAs(operation, start, who, c.base+truncate(c.r.URL.RequestURI(), 1024), status, told)
+}
+
+// recordAs hands on the record of an operation: what was asked for is uri, from
+// where and by which client, who says.
+func (c *call) recordAs(operation string, start time.Time, who admin.Caller, uri string, status int, told *refusal) {
 	if c.vault.UID == "" {
 		return // no vault, no log
 	}
 	e := admin.Event{
 		Time: start.UTC(), ResourceID: strings.ToUpper(c.vault.ID.String()),
-		OperationName: "Authentication", OperationVersion: c.version, Category: "AuditEvent",
+		OperationName: operation, OperationVersion: c.version, Category: "AuditEvent",
 		ResultType: "Success", ResultSignature: http.StatusText(status),
-		DurationMs: time.Since(start).Milliseconds(), CallerIPAddress: c.address(),
-		CorrelationID: cmp.Or(clip(c.r.Header.Get("X-Ms-Client-Request-Id")), id),
+		DurationMs: time.Since(start).Milliseconds(), CallerIPAddress: who.Address,
+		CorrelationID: who.Correlation,
 		Identity:      admin.Identity{Claim: admin.Claim{ObjectID: c.caller.objectID, AppID: c.caller.appID, TenantID: c.caller.tenant}},
-		Properties: admin.EventProps{
-			ClientInfo: clip(c.r.UserAgent()), RequestURI: c.base + truncate(c.r.URL.RequestURI(), 1024), ID: c.object, HTTPStatus: status,
-		},
-	}
-	if c.op != nil {
-		e.OperationName = c.op.audit
+		Properties:    admin.EventProps{ClientInfo: who.ClientInfo, RequestURI: uri, ID: c.object, HTTPStatus: status},
 	}
 	if told != nil {
 		e.ResultDescription = told.message

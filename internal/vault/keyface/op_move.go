@@ -61,6 +61,11 @@ func (c *call) importKey(url.Values) (any, error) {
 
 // add makes private the newest version of the call's key.
 func (c *call) add(v *keystore.Version, private *material.Private) (any, error) {
+	return c.addWith(v, private, nil)
+}
+
+// addWith does so and sets the key's rotation policy, unless that is nil.
+func (c *call) addWith(v *keystore.Version, private *material.Private, rotation *keystore.RotationPolicy) (any, error) {
 	var k keystore.Key
 	err := c.Store.Update(c.ctx, func(t *keystore.Tx) (err error) {
 		if k, err = c.nameFree(t); err != nil {
@@ -71,6 +76,9 @@ func (c *call) add(v *keystore.Version, private *material.Private) (any, error) 
 				return err
 			}
 			k = keystore.Key{Vault: c.vault.UID, Name: c.target.name}
+		}
+		if rotation != nil {
+			k.Rotation = rotation
 		}
 		return t.AddVersion(&k, v, private)
 	})

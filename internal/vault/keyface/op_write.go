@@ -104,18 +104,24 @@ func (b change) apply(v *keystore.Version) error {
 	return nil
 }
 
+// fresh is the first version of a new key, and what kind of key it is.
+func (b change) fresh() (keystore.Version, material.Spec, error) {
+	spec, err := b.spec()
+	if err != nil {
+		return keystore.Version{}, spec, err
+	}
+	now := time.Now().Unix()
+	v := keystore.Version{Kind: spec.Kind, Ops: allOps[spec.Kind], Enabled: true, Created: now, Updated: now}
+	return v, spec, b.apply(&v)
+}
+
 func (c *call) create(url.Values) (any, error) {
 	b, err := body[change](c)
 	if err != nil {
 		return nil, err
 	}
-	spec, err := b.spec()
+	v, spec, err := b.fresh()
 	if err != nil {
-		return nil, err
-	}
-	now := time.Now().Unix()
-	v := keystore.Version{Kind: spec.Kind, Ops: allOps[spec.Kind], Enabled: true, Created: now, Updated: now}
-	if err := b.apply(&v); err != nil {
 		return nil, err
 	}
 	// Making a key takes long: it is done before anyone has to wait for us,
