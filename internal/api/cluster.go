@@ -306,6 +306,10 @@ func (s *server) listScope(r *http.Request) (resource.ID, error) {
 	return groupOf(r), err
 }
 
+// manyTiers is the first api-version whose clients know commitment tiers below
+// 500 GB a day and above 5,000.
+const manyTiers = "2022-10-01"
+
 func (s *server) putCluster(w http.ResponseWriter, r *http.Request) error {
 	return s.writeCluster(w, r, s.Control.PutCluster)
 }
@@ -326,6 +330,9 @@ func (s *server) writeCluster(w http.ResponseWriter, r *http.Request, write func
 	ch, err := body.change()
 	if err != nil {
 		return err
+	}
+	if versionOf(r.URL.Query()) < manyTiers {
+		ch.Tiers = control.EarlyTiers()
 	}
 	if ch.Identity != nil {
 		for _, text := range ch.Identity.Assigned {

@@ -40,7 +40,7 @@ type ring struct {
 	set map[schema.ClusterID]kek.ID
 }
 
-func (r *ring) Check(_ context.Context, _ control.Holder, id kek.ID) error {
+func (r *ring) Check(_ context.Context, _ control.Holder, id kek.ID, _ int32) error {
 	switch id.Name {
 	case "gone":
 		return &kek.Unfit{Key: id, Why: kek.Unreadable, Detail: "the vault refused to show it: 404 KeyNotFound"}

@@ -1,9 +1,9 @@
 package control
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +20,7 @@ type ClusterChange struct {
 	Identity         *IdentityChange
 	SkuName          *string
 	Capacity         *int64
+	Tiers            []int64 // capacities that the client's api-version knows; nil: all
 	Key              *KeyChange
 	BillingType      *string
 	DoubleEncryption *bool
@@ -45,6 +46,9 @@ type SettingsChange struct {
 var clusterName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`)
 
 const capacityList = "100, 200, 300, 400, 500, 1000, 2000, 5000, 10000, 25000, 50000"
+
+// EarlyTiers are the capacities of api-versions before 2022-10-01 (behaviour 3.11).
+func EarlyTiers() []int64 { return []int64{500, 1000, 2000, 5000} }
 
 // apply returns c as the change wants it. All that is wrong with the change is
 // in the error. create says that c does not exist yet.
@@ -78,14 +82,14 @@ func (s *Service) apply(c Cluster, ch ClusterChange, create bool) (Cluster, erro
 			no(fault.New(fault.InvalidParameter, "properties.billingType '%.40s' is unknown; use Cluster or Workspaces.", *ch.BillingType).WithTarget("properties.billingType"))
 		}
 	}
-	if v := ch.DoubleEncryption; v != nil && *v != c.DoubleEncryption {
-		switch {
-		case !create:
+	if v := ch.DoubleEncryption; v != nil {
+		if !create && *v != c.DoubleEncryption {
 			no(fault.New(fault.InvalidParameter, "properties.isDoubleEncryptionEnabled can't be changed after the cluster was created.").WithTarget("properties.isDoubleEncryptionEnabled"))
-		case *v && !s.limits.doubles(c.Location):
-			no(fault.New(fault.DoubleEncryptionUnsupported, "%s doesn't support Double Encryption for clusters. Leave properties.isDoubleEncryptionEnabled out or set it to false.", cmp.Or(c.Location, "The region")).WithTarget("properties.isDoubleEncryptionEnabled"))
 		}
 		c.DoubleEncryption = *v
+	}
+	if create && c.Location != "" && c.DoubleEncryption && !s.limits.doubles(c.Location) { // the weaker kind is never made unasked
+		no(fault.New(fault.DoubleEncryptionUnsupported, "%s doesn't support Double Encryption for clusters. Set properties.isDoubleEncryptionEnabled to false.", c.Location).WithTarget("properties.isDoubleEncryptionEnabled"))
 	}
 	if v := ch.Zones; v != nil && *v != c.Zones {
 		if !create {
@@ -112,7 +116,7 @@ func (s *Service) applySku(c *Cluster, ch ClusterChange, create bool) *fault.Err
 			return fault.New(fault.MissingSku, "No SKU was set. Set the SKU name to capacityReservation and Capacity value to %s GB per day.", capacityList).WithTarget("sku")
 		}
 		return nil
-	case !reservation && ch.Capacity != nil:
+	case ch.Capacity != nil && (!reservation || ch.SkuName == nil && create):
 		return fault.New(fault.CapacityWithoutReservation, "Capacity was provided but SKU isn't capacityReservation. Set SKU name to capacityReservation.").WithTarget("sku.name")
 	case !reservation:
 		return fault.New(fault.InvalidSkuName, "SKU name is invalid. Set SKU name to capacityReservation.").WithTarget("sku.name")
@@ -121,15 +125,26 @@ func (s *Service) applySku(c *Cluster, ch ClusterChange, create bool) *fault.Err
 			return fault.New(fault.MissingCapacity, "Missing Capacity in SKU. Set Capacity value to %s GB per day.", capacityList).WithTarget("sku.capacity")
 		}
 		return nil
-	case !slices.Contains(capacities, *ch.Capacity):
-		return fault.New(fault.InvalidInput, "CapacityReservationLevel must be an allowed value: [%s].", capacityList).WithTarget("sku.capacity")
 	case *ch.Capacity == c.Capacity:
-		return nil
+		return nil // whatever the client's version knows: it sends back what it has read
+	case !slices.Contains(capacities, *ch.Capacity) || ch.Tiers != nil && !slices.Contains(ch.Tiers, *ch.Capacity):
+		return fault.New(fault.InvalidInput, "CapacityReservationLevel must be an allowed value: [%s].", tierList(ch.Tiers)).WithTarget("sku.capacity")
 	case !create && *ch.Capacity < c.Capacity && time.Since(c.LastSku) < s.limits.Commitment:
 		return fault.New(fault.CapacityLocked, "Capacity is locked for 30 days. Decreasing capacity is permitted 30 days after update.").WithTarget("sku.capacity")
 	}
 	c.Capacity, c.LastSku = *ch.Capacity, time.Now().UTC()
 	return nil
+}
+
+func tierList(tiers []int64) string {
+	if tiers == nil {
+		return capacityList
+	}
+	var all []string
+	for _, n := range tiers {
+		all = append(all, strconv.FormatInt(n, 10))
+	}
+	return strings.Join(all, ", ")
 }
 
 // applyKey reads keyVaultProperties. It checks the form only.

@@ -23,7 +23,7 @@ func (s *Service) DeleteCluster(ctx context.Context, id resource.ID, caller stri
 		case c.State == resource.Creating || c.State == resource.Provisioning:
 			return fault.New(fault.ClusterProvisioning, "Can't delete a cluster while in provisioning state. Wait for the Async operation to complete and try again.")
 		case c.State == resource.Deleting:
-			return fault.New(fault.ClusterDeleting, "Cluster is in deleting state. Wait for the Async operation to complete and try again.")
+			return deleting()
 		case !c.State.Settled():
 			return inProgress()
 		}

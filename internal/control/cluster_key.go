@@ -27,7 +27,7 @@ func (s *Service) checkKey(ctx context.Context, c Cluster) error {
 	if builtIn && normalLocation(location) != c.Location {
 		return fault.New(fault.InvalidParameter, "The vault '%s' is in region '%s' and the cluster in '%s'. Key Vault, cluster and workspaces must be in the same region.", c.Key.ID.VaultURI, location, c.Location).WithTarget("properties.keyVaultProperties.keyVaultUri")
 	}
-	return translate(s.keys.Check(ctx, c.holder(), c.Key.ID))
+	return translate(s.keys.Check(ctx, c.holder(), c.Key.ID, c.Key.RSASize))
 }
 
 // RestoreIdentity gives a cluster a new system-assigned identity after its own

@@ -23,10 +23,8 @@ func (s *Service) PutCluster(ctx context.Context, id resource.ID, caller string,
 		return s.createCluster(ctx, id, caller, ch)
 	case err != nil:
 		return Cluster{}, Operation{}, err
-	case !now.State.Settled() && now.State != resource.Deleting:
-		return Cluster{}, Operation{}, fault.New(fault.ClusterNotSucceeded, "Operation can't be executed now. Async operation is in a state other than succeeded. Cluster must complete its operation before any update operation is performed.")
 	}
-	return s.updateCluster(ctx, now, caller, ch)
+	return s.updateCluster(ctx, now, caller, ch, busyForPut)
 }
 
 // PatchCluster changes what the change names.
@@ -35,7 +33,34 @@ func (s *Service) PatchCluster(ctx context.Context, id resource.ID, caller strin
 	if err != nil {
 		return Cluster{}, Operation{}, err
 	}
-	return s.updateCluster(ctx, now, caller, ch)
+	return s.updateCluster(ctx, now, caller, ch, busyForPatch)
+}
+
+// busyForPut refuses to write a cluster while an operation runs, in the words
+// of PUT (behaviour 3.9, 4.1); nil if none does.
+func busyForPut(now resource.State) error {
+	switch {
+	case now == resource.Deleting:
+		return fault.New(fault.ClusterDeleting, "Cluster is in deleting state. Async operation is in progress. Cluster must complete its operation before any update operation is performed.")
+	case !now.Settled():
+		return fault.New(fault.ClusterNotSucceeded, "Operation can't be executed now. Async operation is in a state other than succeeded. Cluster must complete its operation before any update operation is performed.")
+	}
+	return nil
+}
+
+// busyForPatch is busyForPut in the words of PATCH (behaviour 4.5, 4.6).
+func busyForPatch(now resource.State) error {
+	switch {
+	case now == resource.Deleting:
+		return deleting()
+	case !now.Settled():
+		return inProgress()
+	}
+	return nil
+}
+
+func deleting() error {
+	return fault.New(fault.ClusterDeleting, "Cluster is in deleting state. Wait for the Async operation to complete and try again.")
 }
 
 func (s *Service) createCluster(ctx context.Context, id resource.ID, caller string, ch ClusterChange) (Cluster, Operation, error) {
@@ -46,7 +71,7 @@ func (s *Service) createCluster(ctx context.Context, id resource.ID, caller stri
 	}
 	var where *fault.Error
 	c.Location, where = locate(id, "", ch.Location)
-	c.DoubleEncryption = s.limits.doubles(c.Location)
+	c.DoubleEncryption = true
 	c, err := s.apply(c, ch, true)
 	if err := joined(where, err); err != nil {
 		return Cluster{}, Operation{}, err
@@ -170,8 +195,8 @@ func (s *Service) room(ctx context.Context, tx *catalog.Tx, c Cluster) error {
 	return nil
 }
 
-func (s *Service) updateCluster(ctx context.Context, now Cluster, caller string, ch ClusterChange) (Cluster, Operation, error) {
-	wish, err := s.wish(ctx, now, ch)
+func (s *Service) updateCluster(ctx context.Context, now Cluster, caller string, ch ClusterChange, busy func(resource.State) error) (Cluster, Operation, error) {
+	wish, err := s.wish(ctx, now, ch, busy)
 	if err != nil {
 		return Cluster{}, Operation{}, err
 	}
@@ -208,17 +233,14 @@ type change struct {
 
 // wish checks a change in the order that is promised and returns what the
 // cluster is to be.
-func (s *Service) wish(ctx context.Context, now Cluster, ch ClusterChange) (Cluster, error) {
+func (s *Service) wish(ctx context.Context, now Cluster, ch ClusterChange, busy func(resource.State) error) (Cluster, error) {
 	_, where := locate(now.ID, now.Location, ch.Location)
 	wish, err := s.apply(now, ch, false)
 	if err := joined(where, err); err != nil {
 		return Cluster{}, err
 	}
-	switch {
-	case now.State == resource.Deleting:
-		return Cluster{}, fault.New(fault.ClusterDeleting, "Cluster is in deleting state. Wait for the Async operation to complete and try again.")
-	case !now.State.Settled():
-		return Cluster{}, inProgress()
+	if err := busy(now.State); err != nil {
+		return Cluster{}, err
 	}
 	if err := s.associatedUnchanged(ctx, now, ch.Associated); err != nil {
 		return Cluster{}, err

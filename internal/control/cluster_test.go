@@ -83,6 +83,7 @@ func TestWhatAClusterMustBe(t *testing.T) {
 			c.Key = &KeyChange{VaultURI: new("https://169.254.169.254.evil"), Name: new("k")}
 		}), fault.InvalidKeyVaultProperties, "Keys may not be at"},
 		{"double encryption", "cccc", with(func(c *ClusterChange) { c.DoubleEncryption, c.Location = new(true), new("northeurope") }), fault.DoubleEncryptionUnsupported, "northeurope doesn't support Double Encryption for clusters."},
+		{"double encryption that nobody declined", "cccc", with(func(c *ClusterChange) { c.Location = new("northeurope") }), fault.DoubleEncryptionUnsupported, "northeurope doesn't support Double Encryption for clusters."},
 		{"a lease that is too short", "cccc", with(func(c *ClusterChange) { c.Settings.Lease = new(10 * time.Second) }), fault.InvalidParameter, "two probe intervals"},
 		{"several at once", "c", with(func(c *ClusterChange) { c.Capacity, c.BillingType = new(int64(7)), new("x") }), fault.InvalidClusterName, ""},
 		{"several at once", "cccc", with(func(c *ClusterChange) { c.Location, c.Capacity, c.BillingType = nil, new(int64(7)), new("x") }), fault.MultipleErrorsOccurred, "3 properties"},
@@ -179,7 +180,7 @@ func TestDoubleEncryptionIsTheDefault(t *testing.T) {
 		{"by-default", func(*ClusterChange) {}, true},
 		{"wanted", func(c *ClusterChange) { c.DoubleEncryption = new(true) }, true},
 		{"not-wanted", func(c *ClusterChange) { c.DoubleEncryption = new(false) }, false},
-		{"elsewhere", func(c *ClusterChange) { c.Location = new("North Europe") }, false},
+		{"elsewhere", func(c *ClusterChange) { c.Location, c.DoubleEncryption = new("North Europe"), new(false) }, false},
 	} {
 		ch := newCluster()
 		c.ch(&ch)
@@ -285,7 +286,7 @@ func TestQuotasOfClusters(t *testing.T) {
 	_, _, err = w.PutCluster(t.Context(), w.id(resource.Cluster, "dddd"), "me", newCluster())
 	wants(t, "reserved", err, fault.QuotaExceeded, "3 clusters")
 	far := newCluster()
-	far.Location = new("northeurope")
+	far.Location, far.DoubleEncryption = new("northeurope"), new(false)
 	_, o, err = w.PutCluster(t.Context(), w.id(resource.Cluster, "dddd"), "me", far)
 	w.finish(o, err)
 }

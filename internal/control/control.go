@@ -76,8 +76,9 @@ type SpoolStatus struct {
 // Keys keeps the keys of clusters. SetKey, ClearKey, Watch and Forget may be
 // called again with the same arguments and then change nothing.
 type Keys interface {
-	// Check tells whether the key could be set: *kek.Unfit or *kek.Silent.
-	Check(ctx context.Context, h Holder, id kek.ID) error
+	// Check tells whether the key, if it is an RSA key with that many bits at
+	// least, could be set: *kek.Unfit or *kek.Silent.
+	Check(ctx context.Context, h Holder, id kek.ID, bits int32) error
 	// SetKey puts the cluster's keys under the KEK and watches it; those of
 	// data from before only if the settings say that they are to be covered.
 	SetKey(ctx context.Context, h Holder, id kek.ID) error

@@ -28,7 +28,7 @@ type ring struct {
 	holders map[schema.ClusterID]Holder
 }
 
-func (r *ring) Check(_ context.Context, h Holder, id kek.ID) error {
+func (r *ring) Check(_ context.Context, h Holder, id kek.ID, _ int32) error {
 	switch {
 	case h.Principal == "":
 		return errors.New("internal error: a check without principal")

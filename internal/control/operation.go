@@ -166,7 +166,7 @@ func (s *Service) perform(op catalog.Operation) {
 		panic("internal error: operation of unknown kind " + op.Kind)
 	}
 	ctx := context.WithoutCancel(s.ctx) // the outcome is written even if Close has begun
-	err := j.do(s.ctx, op)
+	err := s.persist(j, op)
 	if err != nil && s.ctx.Err() != nil {
 		s.log.Info("operation is left for the next start", "operation", op.ID, "kind", op.Kind, "resource", op.Resource)
 		return
@@ -195,6 +195,27 @@ func (s *Service) perform(op catalog.Operation) {
 		j.after(ctx, op)
 	}
 	s.ended(ctx, op.ID)
+}
+
+// patience is how long an operation goes on trying when a part of the service
+// is away: a worker that ended is there again in seconds.
+const patience = time.Minute
+
+// persist does the work, again and again while a part of the service is away.
+func (s *Service) persist(j job, op catalog.Operation) error {
+	begun := time.Now()
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		err := j.do(s.ctx, op)
+		if !errors.Is(err, fault.ServiceUnavailable) || time.Since(begun) > patience {
+			return err
+		}
+		s.log.Warn("operation is tried again", "operation", op.ID, "kind", op.Kind, "resource", op.Resource, "cause", err)
+		select {
+		case <-time.After(pause):
+		case <-s.ctx.Done():
+			return err
+		}
+	}
 }
 
 // Operation returns an operation of the subscription.

@@ -342,6 +342,22 @@ func (s *Service) recover(ctx context.Context, tx *catalog.Tx, w Workspace, ch W
 	return w, after, nil
 }
 
+// nameFree refuses the name of a workspace that was deleted elsewhere in the
+// tenant and can still be recovered (behaviour 9.3).
+func (s *Service) nameFree(ctx context.Context, tx *catalog.Tx, w Workspace) error {
+	hidden, err := s.deletedWorkspaces(ctx, tx.Records, resource.Root())
+	if err != nil {
+		return err
+	}
+	for _, old := range hidden {
+		if old.Tenant == w.Tenant && strings.EqualFold(old.ID.Name(), w.ID.Name()) {
+			return fault.New(fault.Conflict, "This workspace name is already in use: a workspace of that name was deleted in another resource group and can be recovered until %s. Recover it and delete it with force=true, or choose another name.",
+				old.Deleted.Add(s.limits.SoftDelete).UTC().Format(time.RFC1123)).WithTarget("name")
+		}
+	}
+	return nil
+}
+
 func (s *Service) newWorkspace(ctx context.Context, tx *catalog.Tx, id resource.ID, caller string, ch WorkspaceChange) (Workspace, catalog.Operation, error) {
 	if !workspaceName.MatchString(id.Name()) {
 		return Workspace{}, catalog.Operation{}, fault.New(fault.InvalidResourceName, "The workspace name '%.80s' isn't valid. It has 4 to 63 letters, digits and hyphens, and a hyphen neither first nor last.", id.Name()).WithTarget("name")
@@ -356,6 +372,9 @@ func (s *Service) newWorkspace(ctx context.Context, tx *catalog.Tx, id resource.
 		return Workspace{}, catalog.Operation{}, err
 	}
 	if w.Tenant, err = s.place(ctx, tx.Records, id); err != nil {
+		return Workspace{}, catalog.Operation{}, err
+	}
+	if err := s.nameFree(ctx, tx, w); err != nil {
 		return Workspace{}, catalog.Operation{}, err
 	}
 	if w, err = putWorkspace(ctx, tx, w); err != nil {

@@ -78,7 +78,7 @@ func TestLinks(t *testing.T) {
 func TestALinkKeepsToItsRegion(t *testing.T) {
 	w := newWorld(t)
 	far := newCluster()
-	far.Location = new("northeurope")
+	far.Location, far.DoubleEncryption = new("northeurope"), new(false)
 	c, o, err := w.PutCluster(t.Context(), w.id(resource.Cluster, "farr"), "me", far)
 	w.finish(o, err)
 	_, _, err = w.LinkWorkspace(t.Context(), w.makeWorkspace("ws-1").ID, c.ID.String(), "me")

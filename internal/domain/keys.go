@@ -44,7 +44,7 @@ func (c credential) GetToken(ctx context.Context, o policy.TokenRequestOptions) 
 }
 
 // Check implements control.Keys.
-func (d *Domains) Check(ctx context.Context, h control.Holder, id kek.ID) error {
+func (d *Domains) Check(ctx context.Context, h control.Holder, id kek.ID, bits int32) error {
 	if h.Principal == "" {
 		return &kek.Unfit{Key: id, Why: kek.Unreadable, Detail: "the cluster has no identity that could use it"}
 	}
@@ -52,7 +52,10 @@ func (d *Domains) Check(ctx context.Context, h control.Holder, id kek.ID) error 
 	if err != nil {
 		return &kek.Unfit{Key: id, Why: kek.Unreadable, Detail: err.Error()}
 	}
-	_, err = kek.Check(ctx, v, id, d.cfg.Now)
+	checked, err := kek.Check(ctx, v, id, d.cfg.Now)
+	if k := checked.Key; err == nil && strings.HasPrefix(k.Type, "RSA") && k.Bits < int(bits) {
+		return &kek.Unfit{Key: k.ID, Why: kek.Unsupported, Detail: fmt.Sprintf("it has %d bits, and keyRsaSize asks for %d at least", k.Bits, bits)}
+	}
 	return err
 }
 

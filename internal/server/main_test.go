@@ -85,6 +85,7 @@ type setting struct {
 	Admins       []string
 	Closed       bool
 	Certificates []hostcert.Pair
+	Doubles      []string // regions with double encryption; nil: all
 }
 
 // quick are the shortest bounds that a policy may have.
@@ -105,7 +106,7 @@ func (s setting) config() server.Config {
 		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Vaults: s.Vaults, VaultRoots: s.VaultRoots, Swap: server.WarnOfSwap,
 		Witness: s.Witness, WitnessAccept: s.WitnessAccept,
 		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
-		Issuers: s.Issuers, IssuerRoots: s.IssuerRoots, Admins: s.Admins, Closed: s.Closed, Certificates: s.Certificates,
+		Issuers: s.Issuers, IssuerRoots: s.IssuerRoots, Admins: s.Admins, Closed: s.Closed, Certificates: s.Certificates, DoubleEncryption: s.Doubles,
 	}
 }
 
