@@ -2,11 +2,13 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
+	"logkeep/internal/standard"
 )
 
 func (s *server) tableRoutes() []route {
@@ -22,15 +24,19 @@ func (s *server) tableRoutes() []route {
 		{method: "PUT", pattern: one, action: put, handle: s.putTable},
 		{method: "PATCH", pattern: one, action: put, handle: s.patchTable},
 		{method: "DELETE", pattern: one, action: "Microsoft.OperationalInsights/workspaces/tables/delete", handle: s.deleteTable},
+		{method: "POST", pattern: one + "/migrate", action: "Microsoft.OperationalInsights/workspaces/tables/migrate/action", handle: s.migrateTable},
+		{method: "POST", pattern: one + "/cancelSearch", action: "Microsoft.OperationalInsights/workspaces/tables/cancelSearch/action", handle: s.cancelSearch},
 	}
 }
 
 type columnBody struct {
-	Name        string `json:"name"`
-	Type        string `json:"type"`
-	Hint        string `json:"dataTypeHint,omitempty"`
-	DisplayName string `json:"displayName,omitempty"`
-	Description string `json:"description,omitempty"`
+	Name           string `json:"name"`
+	Type           string `json:"type"`
+	Hint           string `json:"dataTypeHint,omitempty"`
+	DisplayName    string `json:"displayName,omitempty"`
+	Description    string `json:"description,omitempty"`
+	DefaultDisplay *bool  `json:"isDefaultDisplay,omitempty"` // of published columns
+	Hidden         *bool  `json:"isHidden,omitempty"`
 }
 
 // columns reads columns; a type of an unknown name is schema.Invalid, which
@@ -86,7 +92,8 @@ type tableView struct {
 
 type tableProperties struct {
 	ProvisioningState  resource.State `json:"provisioningState"`
-	Plan               string         `json:"plan"`
+	Plan               control.Plan   `json:"plan"`
+	LastPlanModified   *string        `json:"lastPlanModifiedDate,omitempty"`
 	Retention          int            `json:"retentionInDays"`
 	Total              int            `json:"totalRetentionInDays"`
 	Archive            int            `json:"archiveRetentionInDays"`
@@ -102,25 +109,43 @@ type tableSchema struct {
 	Source          string       `json:"source"`
 	TableType       string       `json:"tableType"`
 	TableSubType    string       `json:"tableSubType"`
+	Solutions       []string     `json:"solutions,omitempty"`
 	Columns         []columnBody `json:"columns"`
 	StandardColumns []columnBody `json:"standardColumns"`
 }
 
 func viewTable(t control.Table, w control.Workspace) tableView {
-	p := tableProperties{ProvisioningState: t.State, Plan: "Analytics", Retention: w.Retention, RetentionAsDefault: t.Retention == nil, TotalAsDefault: t.Total == nil,
+	k := t.Keeping(w, time.Now())
+	p := tableProperties{ProvisioningState: t.State, Plan: k.Plan, Retention: k.Interactive, Total: k.Total, Archive: k.Archive(),
+		RetentionAsDefault: t.Retention == nil, TotalAsDefault: t.Total == nil,
 		Schema: tableSchema{Name: t.ID.Name(), DisplayName: t.DisplayName, Description: t.Description, Source: "customer", TableType: "CustomLog",
 			TableSubType: "DataCollectionRuleBased", Columns: []columnBody{}, StandardColumns: []columnBody{}}}
-	if t.Retention != nil {
-		p.Retention = *t.Retention
+	if t.Classic {
+		p.Schema.TableSubType = "Classic"
 	}
-	if p.Total = p.Retention; t.Total != nil {
-		p.Total = max(*t.Total, p.Retention)
+	if !t.PlanChanged.IsZero() {
+		at := t.PlanChanged.UTC().Format(time.RFC3339)
+		p.LastPlanModified = &at
 	}
-	p.Archive = p.Total - p.Retention
 	for _, c := range t.Columns {
-		p.Schema.Columns = append(p.Schema.Columns, columnBody{c.Name, armType(c.Type), c.Hint, c.DisplayName, c.Description})
+		p.Schema.Columns = append(p.Schema.Columns, columnBody{Name: c.Name, Type: armType(c.Type), Hint: c.Hint, DisplayName: c.DisplayName, Description: c.Description})
+	}
+	if t.Published != nil {
+		viewPublished(&p.Schema, *t.Published)
 	}
 	return tableView{ID: t.ID.String(), Name: t.ID.Name(), Type: resource.Table, Properties: p}
+}
+
+// viewPublished adds what a table is in every workspace.
+func viewPublished(s *tableSchema, t standard.Table) {
+	s.Source, s.TableType, s.TableSubType, s.Solutions = "microsoft", "Microsoft", "Any", []string{"LogManagement"}
+	if t.Sentinel {
+		s.Solutions = []string{"SecurityInsights"}
+	}
+	for _, c := range t.Columns {
+		hidden := c.Name == "TenantId" || c.Name[0] == '_'
+		s.StandardColumns = append(s.StandardColumns, columnBody{Name: c.Name, Type: armType(c.Type), DefaultDisplay: new(!hidden), Hidden: new(hidden)})
+	}
 }
 
 func (s *server) listTables(w http.ResponseWriter, r *http.Request) error {
@@ -132,7 +157,7 @@ func (s *server) listTables(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.Control.Tables(r.Context(), id)
+	all, err := s.Control.AllTables(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -181,7 +206,7 @@ func (s *server) changeTable(w http.ResponseWriter, r *http.Request, replace boo
 	}
 	p := body.Properties
 	if p.SearchResults != nil || p.RestoredLogs != nil {
-		return fault.New(fault.InvalidParameter, "Search jobs and restored logs are not supported; leave properties.searchResults and properties.restoredLogs out.").WithTarget("properties")
+		return fault.New(fault.InvalidParameter, "Search jobs and restore operations are not supported; query the table itself; leave properties.searchResults and properties.restoredLogs out.").WithTarget("properties")
 	}
 	ch := control.TableChange{Retention: p.Retention, Total: p.TotalRetention, Plan: p.Plan, Replace: replace}
 	if p.Schema != nil {
@@ -192,6 +217,31 @@ func (s *server) changeTable(w http.ResponseWriter, r *http.Request, replace boo
 		return err
 	}
 	return s.writeTable(w, r, t)
+}
+
+func (s *server) migrateTable(w http.ResponseWriter, r *http.Request) error {
+	id, err := holderOf(r)
+	if err != nil {
+		return err
+	}
+	if err := s.Control.MigrateTable(r.Context(), id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// cancelSearch stops a search job, of which there are none.
+func (s *server) cancelSearch(_ http.ResponseWriter, r *http.Request) error {
+	id, err := holderOf(r)
+	if err != nil {
+		return err
+	}
+	t, err := s.Control.Table(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return fault.New(fault.InvalidParameter, "The table '%s' is not the result of a search job, so there is none to cancel.", t.Name())
 }
 
 func (s *server) deleteTable(w http.ResponseWriter, r *http.Request) error {

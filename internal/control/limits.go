@@ -21,6 +21,8 @@ type Limits struct {
 	Columns           int           // of a table: 500
 	ColumnName        int           // characters: 45
 	CustomTables      int           // of a workspace: 500
+	PlanChange        time.Duration // between two switches of a table's plan: 7 days
+	Shortened         time.Duration // before a shorter total retention removes rows: 30 days
 	RuleFlows         int           // data flows, streams, workspaces of a rule: 10
 	Transform         int           // characters: 15,360
 	OutageGrace       time.Duration // default of a cluster: 1 hour, and its maximum
@@ -47,6 +49,8 @@ func (l Limits) orDefault() Limits {
 	l.Columns = cmp.Or(l.Columns, 500)
 	l.ColumnName = cmp.Or(l.ColumnName, 45)
 	l.CustomTables = cmp.Or(l.CustomTables, 500)
+	l.PlanChange = cmp.Or(l.PlanChange, 7*day)
+	l.Shortened = cmp.Or(l.Shortened, 30*day)
 	l.RuleFlows = cmp.Or(l.RuleFlows, 10)
 	l.Transform = cmp.Or(l.Transform, 15360)
 	l.OutageGrace = cmp.Or(l.OutageGrace, time.Hour)
