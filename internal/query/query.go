@@ -14,6 +14,7 @@ import (
 	"logkeep/internal/fault"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
+	"logkeep/internal/standard"
 	"logkeep/internal/worker/wire"
 )
 
@@ -75,7 +76,7 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 	workspaces := r.Workspaces
 	if s.activity != nil && strings.Contains(r.Text, activity.Table) {
 		// The log of a workspace's subscription lies in an account of its own (design 0028).
-		q.Tables = append(q.Tables, activity.Schema())
+		q.Tables = append(q.Tables, activityTable())
 		workspaces = withActivity(workspaces)
 		for _, log := range workspaces[len(r.Workspaces):] {
 			if err := s.activity.Ready(ctx, log); err != nil {
@@ -91,6 +92,9 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 		}
 		place := wire.Place{Names: []string{w.ID.Name(), string(w.CustomerID), w.ID.String()}, Workspace: w.CustomerID}
 		for _, t := range found {
+			if s.activity != nil && t.Name() == activity.Table {
+				continue // it is not among the workspace's own
+			}
 			all.add(t.Schema())
 			if len(r.Workspaces) > 1 {
 				place.Tables = append(place.Tables, t.Schema())
@@ -144,10 +148,29 @@ func (r Request) conceal(ctx context.Context, q *wire.Query) (err error) {
 		}
 	}
 	for i, w := range r.Workspaces {
-		q.Tables = slices.DeleteFunc(q.Tables, hidden(w))
+		q.Tables = slices.DeleteFunc(q.Tables, func(t schema.Table) bool {
+			gone := hidden(w)(t)
+			if gone && standard.Is(string(t.Name)) {
+				q.Hidden = append(q.Hidden, t.Name)
+			}
+			return gone
+		})
 		q.Places[i].Tables = slices.DeleteFunc(q.Places[i].Tables, hidden(w))
 	}
 	return err
+}
+
+// activityTable is the published table of activity, with all that is stored of it.
+func activityTable() schema.Table {
+	t := activity.Schema()
+	if p, ok := standard.Lookup(activity.Table); ok {
+		for _, c := range p.Columns {
+			if _, there := t.Column(c.Name); !there {
+				t.Columns = append(t.Columns, c)
+			}
+		}
+	}
+	return t
 }
 
 // withActivity adds to workspaces the activity of their subscriptions.

@@ -9,14 +9,19 @@ import (
 
 	"logkeep/internal/kql"
 	"logkeep/internal/schema"
+	"logkeep/internal/standard"
 	"logkeep/internal/worker/wire"
 )
 
 // catalog is what the compiler may look up for one query: tables, places and
 // saved functions. Functions are opened when the first one is asked for, since
 // most queries call none.
+//
+// Published tables that no workspace of the query has used are there for whoever
+// names them, and have no rows; wildcards do not find them.
 type catalog struct {
 	tables
+	hidden []schema.TableName
 	places []wire.Place
 	sealed []wire.OpenTexts
 	open   func(wire.OpenTexts) ([][]byte, error)
@@ -26,7 +31,45 @@ type catalog struct {
 }
 
 func catalogOf(ctx context.Context, q wire.Query, from sourcing) *catalog {
-	return &catalog{tables: tables(q.Tables), places: q.Places, sealed: q.Functions, open: func(r wire.OpenTexts) ([][]byte, error) { return from.texts(ctx, r) }}
+	return &catalog{tables: tables(q.Tables), hidden: q.Hidden, places: q.Places, sealed: q.Functions, open: func(r wire.OpenTexts) ([][]byte, error) { return from.texts(ctx, r) }}
+}
+
+// Table implements kql.Catalog. A saved function goes before a published table
+// that is not used: both are called by their names.
+func (c *catalog) Table(name string) (schema.Table, bool) {
+	if t, ok := c.tables.Table(name); ok {
+		return t, true
+	}
+	if _, ok := c.published(name); !ok {
+		return schema.Table{}, false
+	}
+	if _, ok := c.Function(name); ok {
+		return schema.Table{}, false
+	}
+	return c.published(name)
+}
+
+// published is a published table that may be named; names are exact here.
+func (c *catalog) published(name string) (schema.Table, bool) {
+	t, ok := standard.Lookup(name)
+	if !ok || string(t.Name) != name || slices.Contains(c.hidden, t.Name) {
+		return schema.Table{}, false
+	}
+	return schema.Table{Name: t.Name, Columns: t.Columns}, true
+}
+
+// elsewhere is the tables of one place.
+type elsewhere struct {
+	tables
+	all *catalog
+}
+
+// Table implements kql.Catalog.
+func (e elsewhere) Table(name string) (schema.Table, bool) {
+	if t, ok := e.tables.Table(name); ok {
+		return t, true
+	}
+	return e.all.published(name)
 }
 
 // Function implements kql.FunctionCatalog. Where workspaces have functions of
@@ -68,9 +111,9 @@ func (c *catalog) Place(_, name string) (kql.Catalog, string, bool) {
 	for _, p := range c.places {
 		if slices.ContainsFunc(p.Names, func(n string) bool { return strings.EqualFold(n, name) }) {
 			if p.Tables == nil {
-				return c.tables, string(p.Workspace), true
+				return elsewhere{c.tables, c}, string(p.Workspace), true
 			}
-			return tables(p.Tables), string(p.Workspace), true
+			return elsewhere{p.Tables, c}, string(p.Workspace), true
 		}
 	}
 	return nil, "", false
@@ -80,10 +123,10 @@ func (c *catalog) Place(_, name string) (kql.Catalog, string, bool) {
 func (c *catalog) table(s kql.Source) (schema.Table, bool) {
 	for _, p := range c.places {
 		if s.Place == string(p.Workspace) && p.Tables != nil {
-			return tables(p.Tables).Table(string(s.Table))
+			return elsewhere{p.Tables, c}.Table(string(s.Table))
 		}
 	}
-	return c.tables.Table(string(s.Table))
+	return elsewhere{c.tables, c}.Table(string(s.Table))
 }
 
 // apart reports whether a source reads a table of one workspace as it is there,

@@ -11,6 +11,7 @@ import (
 type file struct {
 	path    string
 	columns []schema.Column
+	known   map[string]string // texts of columns that it need not have: the same in all rows
 }
 
 // relation writes the SQL of a table's rows that are not before since: every
@@ -45,7 +46,7 @@ func relation(columns, stored []schema.Column, files []file, since schema.Ticks)
 					b.WriteString(" AS " + quote(c.Name))
 				}
 			default:
-				fmt.Fprintf(&b, "%s AS %s", filler(c.Type), quote(c.Name))
+				fmt.Fprintf(&b, "%s AS %s", groups[key][0].lacking(c), quote(c.Name))
 			}
 		}
 		b.WriteString(" FROM read_parquet([")
@@ -98,8 +99,9 @@ func names(columns []schema.Column) []string {
 	return out
 }
 
-// present tells for each column whether the file has it in the same type. A
-// column that was dropped and made again in another type reads as absent.
+// present tells for each column whether the file has it in the same type, and
+// what its rows have otherwise: files of which that is the same are read
+// together. A column that was dropped and made again in another type is absent.
 func present(columns []schema.Column, f file) string {
 	b := make([]byte, len(columns))
 	for i, c := range columns {
@@ -110,7 +112,22 @@ func present(columns []schema.Column, f file) string {
 			}
 		}
 	}
-	return string(b)
+	key := string(b)
+	for i, c := range columns {
+		if b[i] == '0' {
+			key += "\x00" + f.known[c.Name]
+		}
+	}
+	return key
+}
+
+// lacking is what the file's rows have in a column that it lacks.
+func (f file) lacking(c schema.Column) string {
+	text, ok := f.known[c.Name]
+	if !ok || c.Type != schema.String && c.Type != schema.GUID {
+		return filler(c.Type)
+	}
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
 
 // filler is what a row has in a column that its file lacks.

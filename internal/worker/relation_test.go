@@ -14,6 +14,7 @@ import (
 
 	"logkeep/internal/batch"
 	"logkeep/internal/duck"
+	"logkeep/internal/kql"
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
 	"logkeep/internal/worker/wire"
@@ -32,7 +33,7 @@ func heldIn(t *testing.T, columns []schema.Column, rows string) file {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tail.Close() })
-	return file{tail.Path(), tail.Columns()}
+	return file{path: tail.Path(), columns: tail.Columns()}
 }
 
 // ask runs a statement and returns the rows as text, one cell after another.
@@ -185,11 +186,27 @@ func TestAColumnMayBeStoredUnderAnotherName(t *testing.T) {
 	if _, renamed := storedAs(q, "V", columns); renamed {
 		t.Error("columns of another table are renamed")
 	}
-	long := file{"/1", []schema.Column{{Name: "x", Type: schema.Long}}}
-	text := file{"/2", []schema.Column{{Name: "x", Type: schema.String}, {Name: "y", Type: schema.Real}}}
+	long := file{path: "/1", columns: []schema.Column{{Name: "x", Type: schema.Long}}}
+	text := file{path: "/2", columns: []schema.Column{{Name: "x", Type: schema.String}, {Name: "y", Type: schema.Real}}}
 	const want = `(SELECT "x" AS "x_long", CAST(NULL AS DOUBLE) AS "y", '' AS "x_string" FROM read_parquet(['/1'])` +
 		` UNION ALL SELECT CAST(NULL AS BIGINT) AS "x_long", "y", "x" AS "x_string" FROM read_parquet(['/2']))`
 	if got := relation(columns, stored, []file{long, text}, 0); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestWhatIsNotStoredOfAPublishedTableIsKnown(t *testing.T) {
+	text := schema.Column{Name: "A", Type: schema.String}
+	one, other := heldIn(t, []schema.Column{text}, `[{"A":"x"}]`), heldIn(t, []schema.Column{text}, `[{"A":"y"}]`)
+	one.known, other.known = knownOf("Syslog", "w-1"), knownOf("Syslog", "w'2")
+	columns := []schema.Column{text, {Name: "Type", Type: schema.String}, {Name: "TenantId", Type: schema.GUID}, {Name: "Computer", Type: schema.String}}
+	if got := ask(t, "SELECT * FROM "+relation(columns, columns, []file{one, other}, 0)+" ORDER BY 1"); got != "x Syslog w-1 \ny Syslog w'2 " {
+		t.Errorf("%q", got)
+	}
+	if knownOf("Syslog_CL", "w-1") != nil {
+		t.Error("a custom table stores what it has")
+	}
+	if left := needs([]kql.Need{{{{Column: "Type", Terms: []string{"syslog"}}}}, {{{Column: "A", Terms: []string{"x"}}}}}, one.known); len(left) != 1 || left[0][0][0].Column != "A" {
+		t.Errorf("segments are asked for %v", left)
 	}
 }

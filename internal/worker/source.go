@@ -8,6 +8,7 @@ import (
 	"logkeep/internal/kql"
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
+	"logkeep/internal/standard"
 	"logkeep/internal/store"
 	"logkeep/internal/worker/wire"
 )
@@ -25,7 +26,8 @@ type tableReading struct {
 	stored    []schema.Column // and as they are stored, in the same order
 	newest    bool            // late rows may do
 	snapshots []*store.Snapshot
-	accounts  []schema.AccountID // whose the snapshots are
+	accounts  []schema.AccountID  // whose the snapshots are
+	known     []map[string]string // what all rows of a snapshot have
 }
 
 // A goneError says that something which a snapshot of an account names is not
@@ -60,6 +62,7 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 			if src.Place != "" && src.Place != string(readable.Workspace) {
 				continue
 			}
+			of := knownOf(table.Name, readable.Workspace)
 			for _, id := range readable.Accounts {
 				shelf, err := from.shelf(ctx, id)
 				if err != nil {
@@ -68,9 +71,9 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 				}
 				s := shelf.Snapshot(readable.Workspace, table.Name, src.From, before(src.To))
 				if !renamed { // needs go by names
-					s.Need(needs(src.Needs))
+					s.Need(needs(src.Needs, of))
 				}
-				t.snapshots, t.accounts = append(t.snapshots, s), append(t.accounts, id)
+				t.snapshots, t.accounts, t.known = append(t.snapshots, s), append(t.accounts, id), append(t.known, of)
 			}
 		}
 		r.tables = append(r.tables, t)
@@ -96,19 +99,35 @@ func storedAs(q wire.Query, table schema.TableName, columns []schema.Column) (st
 	return stored, renamed
 }
 
-// needs says what a source needs in the words of segments.
-func needs(of []kql.Need) []segment.Need {
+// knownOf is what rows of a published table have in columns that are not stored:
+// the table's name and the workspace's id.
+func knownOf(table schema.TableName, w schema.WorkspaceID) map[string]string {
+	if !standard.Is(string(table)) {
+		return nil
+	}
+	return map[string]string{"Type": string(table), "TenantId": string(w)}
+}
+
+// needs says what a source needs in the words of segments, which know nothing
+// of columns that are not stored.
+func needs(of []kql.Need, known map[string]string) []segment.Need {
 	var out []segment.Need
 	for _, n := range of {
 		var need segment.Need
+		stored := true
 		for _, all := range n {
 			var clues []segment.Clue
 			for _, c := range all {
+				if _, is := known[c.Column]; is {
+					stored = false
+				}
 				clues = append(clues, segment.Clue(c))
 			}
 			need = append(need, clues)
 		}
-		out = append(out, need)
+		if stored {
+			out = append(out, need)
+		}
 	}
 	return out
 }
@@ -149,7 +168,7 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 				return nil, err
 			}
 			for _, f := range held {
-				files = append(files, file{f.Path, f.Columns})
+				files = append(files, file{f.Path, f.Columns, t.known[i]})
 			}
 			u := s.Use()
 			use.Segments += u.Segments

@@ -184,22 +184,23 @@ type Appended struct {
 // A Query is a request of the query API. Path: /query. The answer is the
 // client's body.
 type Query struct {
-	Text       string            `json:"text"`
-	Now        schema.Ticks      `json:"now"`
-	From       schema.Ticks      `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
-	To         schema.Ticks      `json:"to,omitempty"`
-	Tables     []schema.Table    `json:"tables"` // that the text may name
-	Places     []Place           `json:"places,omitempty"`
-	Functions  []OpenTexts       `json:"functions,omitempty"` // saved searches; those with an alias are functions of the query
-	Stored     []Stored          `json:"stored,omitempty"`    // columns of Tables that are stored under another name
-	Readable   []Readable        `json:"readable"`
-	Marks      []Mark            `json:"marks,omitempty"`      // of all accounts of Readable, for readers
-	Form       Form              `json:"form,omitempty"`       // of the answer
-	Parameters map[string]string `json:"parameters,omitempty"` // the text's query_parameters, as literals or as the texts of values
-	Statistics bool              `json:"statistics,omitempty"`
-	Render     bool              `json:"render,omitempty"`
-	MaxRows    int               `json:"maxRows"`
-	MaxBytes   int64             `json:"maxBytes"`
+	Text       string             `json:"text"`
+	Now        schema.Ticks       `json:"now"`
+	From       schema.Ticks       `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
+	To         schema.Ticks       `json:"to,omitempty"`
+	Tables     []schema.Table     `json:"tables"`           // that the text may name, beside the published ones, which are empty unless they are here
+	Hidden     []schema.TableName `json:"hidden,omitempty"` // published tables that the text may not name
+	Places     []Place            `json:"places,omitempty"`
+	Functions  []OpenTexts        `json:"functions,omitempty"` // saved searches; those with an alias are functions of the query
+	Stored     []Stored           `json:"stored,omitempty"`    // columns of Tables that are stored under another name
+	Readable   []Readable         `json:"readable"`
+	Marks      []Mark             `json:"marks,omitempty"`      // of all accounts of Readable, for readers
+	Form       Form               `json:"form,omitempty"`       // of the answer
+	Parameters map[string]string  `json:"parameters,omitempty"` // the text's query_parameters, as literals or as the texts of values
+	Statistics bool               `json:"statistics,omitempty"`
+	Render     bool               `json:"render,omitempty"`
+	MaxRows    int                `json:"maxRows"`
+	MaxBytes   int64              `json:"maxBytes"`
 }
 
 // A Use tells what of the storage a query has read, for its statistics.
