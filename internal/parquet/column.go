@@ -10,7 +10,6 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 
 	"logkeep/internal/batch"
-	"logkeep/internal/schema"
 )
 
 // pageSize is about how many bytes of values a page has.
@@ -23,8 +22,9 @@ type chunk struct {
 	counts metadata.EncodingStats
 }
 
-// column writes a chunk: from has the column's array in each record.
-func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, c schema.Column, from []arrow.Array, rows int) error {
+// column writes a chunk: from has the array of column i in each record.
+func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from []arrow.Array, rows int) error {
+	c := p.columns[i]
 	k := &chunk{
 		info:   metadata.ChunkMetaInfo{NumValues: int64(rows), IndexPageOffset: -1},
 		counts: metadata.EncodingStats{DictEncodingStats: map[parquetgo.Encoding]int32{}, DataEncodingStats: map[parquetgo.Encoding]int32{}},
@@ -41,7 +41,7 @@ func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, c schema.Colu
 	var err error
 	switch from[0].(type) {
 	case *array.String:
-		err = p.texts(k, &col)
+		err = p.texts(k, &col, i)
 	case *array.Int64:
 		if c.Name == p.o.Sorted {
 			err = p.deltas(k, &col)

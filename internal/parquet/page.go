@@ -2,8 +2,10 @@ package parquet
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 
+	"github.com/DataDog/zstd"
 	parquetgo "github.com/apache/arrow-go/v18/parquet"
 )
 
@@ -47,6 +49,10 @@ func appendHeader(b []byte, kind, size, packed, values int, encoding parquetgo.E
 	return append(b, 0, 0) // the ends of both structs
 }
 
+// level is zstd's fastest of those that find what logs repeat; on logs slower
+// ones cost more for nothing.
+const level = zstd.BestSpeed
+
 // dataPage writes p.page, which is levels and values of rows.
 func (p *Writer) dataPage(k *chunk, rows int, encoding parquetgo.Encoding) error {
 	if k.info.DataPageOffset == 0 {
@@ -64,9 +70,12 @@ func (p *Writer) dictionaryPage(k *chunk, plain []byte, values int) error {
 
 func (p *Writer) put(k *chunk, kind int, body []byte, values int, encoding parquetgo.Encoding) error {
 	packed := body
-	if p.zstd != nil {
-		p.packed = p.zstd.EncodeAll(body, p.packed[:0])
-		packed = p.packed
+	if p.o.Compress {
+		var err error
+		if packed, err = zstd.CompressLevel(p.packed[:cap(p.packed)], body, level); err != nil {
+			return fmt.Errorf("compress a page: %w", err)
+		}
+		p.packed = packed
 	}
 	p.header = appendHeader(p.header[:0], kind, len(body), len(packed), values, encoding)
 	k.info.UncompressedSize += int64(len(p.header) + len(body))

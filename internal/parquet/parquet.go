@@ -28,7 +28,6 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
-	"github.com/klauspost/compress/zstd"
 
 	"logkeep/internal/batch"
 	"logkeep/internal/schema"
@@ -42,6 +41,12 @@ type Options struct {
 	Dictionary bool              // values that repeat are written once
 	Sorted     string            // name of a long or datetime column without nulls by which rows are sorted; "" none
 	Pairs      map[string]string // keys and values in the footer
+
+	// Texts is told of every column of text of every group, in their order, and
+	// how many bytes its texts have at most. What it returns is given the texts
+	// that are in the column, each at least once, as they are written; they are
+	// valid until the column is. Either may be nil.
+	Texts func(column, size int) func(text []byte)
 }
 
 // A Writer writes one file. It is not safe for concurrent use.
@@ -53,7 +58,6 @@ type Writer struct {
 	columns []schema.Column
 	meta    *metadata.FileMetaDataBuilder
 	groups  int16
-	zstd    *zstd.Encoder
 
 	runs []run // of the group being written
 
@@ -76,12 +80,6 @@ func NewWriter(w io.Writer, sc *arrow.Schema, o Options) (*Writer, error) {
 	p := &Writer{w: w, o: o, schema: sc, columns: columns}
 	if o.Compress {
 		properties = append(properties, parquetgo.WithCompression(compress.Codecs.Zstd))
-		// The fastest level: on logs the slower ones cost a third more for nothing.
-		p.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(pageSize),
-			zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false)) // the seal checks more
-		if err != nil {
-			return nil, err
-		}
 	}
 	for i, c := range columns {
 		if c.Name == o.Sorted {
@@ -148,7 +146,7 @@ func (p *Writer) group(recs []arrow.RecordBatch, rows int) error {
 				return fmt.Errorf("internal error: records with different columns are written into one file")
 			}
 		}
-		if err := p.column(group.NextColumnChunk(), c, from, rows); err != nil {
+		if err := p.column(group.NextColumnChunk(), i, from, rows); err != nil {
 			return fmt.Errorf("column %s: %w", c.Name, err)
 		}
 	}

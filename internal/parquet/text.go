@@ -14,7 +14,13 @@ const maxStat = 4096
 
 // texts writes a column of text: as a dictionary where a sample says that it
 // repeats, else as it is.
-func (p *Writer) texts(k *chunk, c *cells) error {
+func (p *Writer) texts(k *chunk, c *cells, column int) error {
+	watch := func(size int) func([]byte) {
+		if p.o.Texts == nil {
+			return nil
+		}
+		return p.o.Texts(column, size)
+	}
 	from := make([]textArray, len(c.from))
 	for i, a := range c.from {
 		from[i] = newTextArray(a.(*array.String))
@@ -23,12 +29,12 @@ func (p *Writer) texts(k *chunk, c *cells) error {
 		seen, looked := make(map[string]struct{}, sampled), 0
 		c.sample(func(record, row int32) { seen[string(from[record].at(row))] = struct{}{}; looked++ })
 		if looked > 0 && len(seen)*2 <= looked+1 {
-			if done, err := p.dictionaryTexts(k, c, from); done || err != nil {
+			if done, err := p.dictionaryTexts(k, c, from, watch); done || err != nil {
 				return err
 			}
 		}
 	}
-	return p.plainTexts(k, c, from)
+	return p.plainTexts(k, c, from, watch)
 }
 
 // A textArray is the text of one record.
@@ -87,14 +93,18 @@ func (s *bound) tell(k *chunk) {
 }
 
 // plainTexts writes each text with its length before it.
-func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray) error {
+func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, watch func(int) func([]byte)) error {
+	size := 0
+	for i := range from {
+		size += len(from[i].text)
+	}
+	tell := watch(size)
 	var s bound
 	rest := *c // what the next page begins with
 	rest.rows = 0
 	body := p.dictionary.plain[:0]
 	values := 0
 	flush := func(end []run) error {
-		rest.runs = end
 		rest.runs = end
 		p.page = append(p.levels(p.page[:0], &rest, values), body...)
 		if err := p.dataPage(k, rest.rows, parquetgo.Encodings.Plain); err != nil {
@@ -114,6 +124,9 @@ func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray) error {
 			if all || a.IsValid(int(row)) {
 				v := t.at(row)
 				s.add(v)
+				if tell != nil {
+					tell(v)
+				}
 				body = append(put32(body, uint32(len(v))), v...)
 				values++
 			}
@@ -138,7 +151,7 @@ func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray) error {
 
 // dictionaryTexts writes every text once and indexes of them, unless the
 // dictionary would outgrow a page.
-func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray) (done bool, err error) {
+func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray, watch func(int) func([]byte)) (done bool, err error) {
 	d := &p.dictionary
 	d.reset()
 	p.index = p.index[:0]
@@ -151,9 +164,13 @@ func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray) (done boo
 	}
 	k.stats.NullCount = int64(c.rows - len(p.index))
 	var s bound
+	tell := watch(len(d.plain))
 	for at := 0; at < len(d.plain); {
 		n := int(binary.LittleEndian.Uint32(d.plain[at:]))
 		s.add(d.plain[at+4 : at+4+n])
+		if tell != nil {
+			tell(d.plain[at+4 : at+4+n])
+		}
 		at += 4 + n
 	}
 	s.tell(k)

@@ -1,9 +1,9 @@
 package segment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
-	"strings"
 )
 
 // A term is a run of ASCII letters, digits and characters beyond ASCII, as the
@@ -24,6 +24,14 @@ const (
 func newTermSet(blocks int) termSet { return make(termSet, blocks*blockWords) }
 
 func (t termSet) blocks() int { return len(t) / blockWords }
+
+// add adds a term to the column's set.
+func (w *termWriter) add(h uint64) {
+	if seen := &w.recent[h%recentTerms]; *seen != h {
+		*seen = h
+		w.set.add(h)
+	}
+}
 
 func (t termSet) add(h uint64) {
 	block := t[blockOf(h, t.blocks())*blockWords:][:blockWords]
@@ -84,25 +92,94 @@ func (t termSet) encode(b []byte) []byte {
 
 // hashTerm is the hash of a term. Setting bit 5 of an ASCII letter makes it
 // small and leaves a digit alone.
-func hashTerm[T string | []byte](term T) uint64 {
-	const small = 0x2020202020202020
-	h := uint64(len(term)) * 0x9e3779b97f4a7c15
-	i := 0
-	for ; i+8 <= len(term); i += 8 {
-		w := uint64(term[i]) | uint64(term[i+1])<<8 | uint64(term[i+2])<<16 | uint64(term[i+3])<<24 |
-			uint64(term[i+4])<<32 | uint64(term[i+5])<<40 | uint64(term[i+6])<<48 | uint64(term[i+7])<<56
-		h = mix(h^(w|small), 0xa0761d6478bd642f)
+func hashTerm(term string) uint64 {
+	padded := append(make([]byte, 0, 64), term...)
+	return hashOf(append(padded, make([]byte, wordSize)...), 0, len(term))
+}
+
+const (
+	small    = 0x2020202020202020
+	wordSize = 8 // bytes that are looked at together
+)
+
+// hashOf is the hash of the term b[from:end]. Behind end b has a word more, of
+// whatever.
+func hashOf(b []byte, from, end int) uint64 {
+	h := uint64(end-from) * 0x9e3779b97f4a7c15
+	for ; from+wordSize <= end; from += wordSize {
+		h = mix(h^(binary.LittleEndian.Uint64(b[from:])|small), 0xa0761d6478bd642f)
 	}
-	var last uint64
-	for k := 0; i < len(term); i, k = i+1, k+8 {
-		last |= uint64(term[i]|0x20) << k
-	}
+	rest := uint64(1)<<(8*(end-from)&63) - 1
+	last := (binary.LittleEndian.Uint64(b[from:]) | small) & rest
 	return mix(mix(h^last, 0xe7037ed1a0b428db), 0x8ebc6af09c88c6e3)
 }
 
 func mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo
+}
+
+// Each is a byte that stands in all bytes of a word.
+const each = 0x0101010101010101
+
+// inTerms sets bit i for byte i of a word if it belongs to a term, of bytes
+// below 0x80.
+func inTerms(w uint64) uint64 {
+	lower := w | small
+	letter := (lower + (0x80-'a')*each) &^ (lower + (0x7f-'z')*each)
+	digit := (w + (0x80-'0')*each) &^ (w + (0x7f-'9')*each)
+	// The high bits of all bytes, gathered in the highest byte.
+	return ((letter | digit) & (0x80 * each) >> 7) * 0x0102040810204080 >> 56
+}
+
+// addText adds the terms of a text that are all ASCII. It reports whether the
+// text has others that may equal one of those when case is left out of account.
+func (w *termWriter) addText(s []byte) (odd bool) {
+	end := len(s)
+	if end == 0 {
+		return false
+	}
+	if cap(s)-end < wordSize {
+		s = append(make([]byte, 0, end+wordSize), s...)
+	}
+	s = s[:end+wordSize] // what lies behind is looked at and left out
+	from := -1           // where the term begins that reached the end of the last 64 bytes
+	for base := 0; base < end; base += 64 {
+		var terms uint64
+		for i := base; i < min(base+64, end); i += wordSize {
+			word := binary.LittleEndian.Uint64(s[i:])
+			if left := end - i; left < wordSize {
+				word &= 1<<(8*left) - 1
+			}
+			if word&(0x80*each) != 0 {
+				return w.addForeign(s[:end])
+			}
+			terms |= inTerms(word) << (i - base)
+		}
+		if from >= 0 {
+			n := bits.TrailingZeros64(^terms)
+			if n == 64 {
+				continue
+			}
+			w.add(hashOf(s, from, base+n))
+			from = -1
+			terms = terms >> n << n
+		}
+		for terms != 0 {
+			at := bits.TrailingZeros64(terms)
+			n := bits.TrailingZeros64(^(terms >> at))
+			if at+n >= 64 {
+				from = base + at
+				break
+			}
+			w.add(hashOf(s, base+at, base+at+n))
+			terms = terms >> (at + n) << (at + n)
+		}
+	}
+	if from >= 0 {
+		w.add(hashOf(s, from, end))
+	}
+	return false
 }
 
 // Classes of bytes.
@@ -125,9 +202,9 @@ var termClass = func() (class [256]uint8) {
 	return class
 }()
 
-// addText adds the terms of a text that are all ASCII. It reports whether the
-// text has others that may equal one of those when case is left out of account.
-func (t termSet) addText(s string) (odd bool) {
+// addForeign is addText of a text with characters beyond ASCII. Behind the text
+// is a word more.
+func (w *termWriter) addForeign(s []byte) (odd bool) {
 	for i := 0; i < len(s); {
 		if termClass[s[i]] == outsideTerm {
 			i++
@@ -138,7 +215,7 @@ func (t termSet) addText(s string) (odd bool) {
 			class |= termClass[s[i]]
 		}
 		if class == asciiTerm {
-			t.add(hashTerm(s[from:i]))
+			w.add(hashOf(s[:len(s)+wordSize], from, i))
 		} else {
 			odd = odd || folds(s[from:i])
 		}
@@ -148,22 +225,22 @@ func (t termSet) addText(s string) (odd bool) {
 
 // folds reports whether a character beyond ASCII is an ASCII letter in another
 // case: İ, ſ and K are all there are.
-func folds(s string) bool { return strings.ContainsAny(s, "\u0130\u017f\u212a") }
+func folds(s []byte) bool { return bytes.ContainsAny(s, "\u0130\u017f\u212a") }
 
 // addJSON adds the terms of a JSON text, both as it stands and as the strings in
 // it are read. It reports an odd text as addText does, and one that names
 // characters by number.
-func (t termSet) addJSON(s string) (odd bool) {
-	if strings.IndexByte(s, '\\') < 0 {
-		return t.addText(s)
+func (w *termWriter) addJSON(s []byte) (odd bool) {
+	if bytes.IndexByte(s, '\\') < 0 {
+		return w.addText(s)
 	}
-	odd = t.addText(s)
+	odd = w.addText(s)
 	for {
-		i := strings.IndexByte(s, '\\')
+		i := bytes.IndexByte(s, '\\')
 		if i < 0 || i+1 >= len(s) {
-			return t.addText(s) || odd
+			return w.addText(s) || odd
 		}
-		odd = t.addText(s[:i]) || s[i+1] == 'u' || odd
+		odd = w.addText(s[:i]) || s[i+1] == 'u' || odd
 		s = s[i+2:]
 	}
 }

@@ -1,16 +1,13 @@
 package segment
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"slices"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-
-	"logkeep/internal/batch"
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 )
@@ -29,55 +26,61 @@ type Clue struct {
 	Terms  []string
 }
 
-// A termWriter collects the terms of each text column of each row group.
+// A termWriter collects the terms of each text column of each row group, while
+// the columns are written.
 type termWriter struct {
 	columns []schema.Column
 	scratch termSet
+	set     termSet // of the column being written; nil if there is none
+	odd     bool
+	last    []byte              // text, valid until the next
+	recent  [recentTerms]uint64 // terms that are in the set: most come up again and again
 	sets    []byte
 	index   []byte // see termIndex
-	groups  int
 }
+
+// recentTerms is of how many terms it is known that they need not be added.
+const recentTerms = 1 << 10
 
 func newTermWriter(columns []schema.Column) *termWriter { return &termWriter{columns: columns} }
 
 func hasTerms(t schema.Type) bool { return t == schema.String || t == schema.Dynamic }
 
-// group adds a row group of the named rows of recs.
-func (w *termWriter) group(recs []arrow.RecordBatch, refs []batch.Ref) {
-	w.groups++
-	texts := make([]*array.String, len(recs))
-	for i, c := range w.columns {
-		if !hasTerms(c.Type) {
-			continue
-		}
-		size := 0
-		for k, rec := range recs {
-			texts[k] = rec.Column(i).(*array.String)
-		}
-		for _, r := range refs {
-			size += texts[r.Record].ValueLen(int(r.Row))
-		}
-		set := w.empty(size)
-		odd := false
-		last := ""
-		for _, r := range refs {
-			s := texts[r.Record].Value(int(r.Row))
-			if s == last {
-				continue
-			}
-			if last = s; c.Type == schema.Dynamic {
-				odd = set.addJSON(s) || odd
-			} else {
-				odd = set.addText(s) || odd
-			}
-		}
-		set = set.fold()
-		if odd {
-			set = nil
-		}
-		w.index = binary.LittleEndian.AppendUint16(w.index, uint16(set.blocks()))
-		w.sets = set.encode(w.sets)
+// column begins a column of a row group, which has at most size bytes of text.
+// It returns what takes each of its texts, or nil if they are of no interest.
+func (w *termWriter) column(column, size int) func(text []byte) {
+	w.done()
+	c := w.columns[column]
+	if !hasTerms(c.Type) {
+		return nil
 	}
+	w.set, w.odd, w.last = w.empty(size), false, nil
+	clear(w.recent[:])
+	w.recent[0] = 1 // has its place elsewhere, so nothing is taken for it
+	add := w.addText
+	if c.Type == schema.Dynamic {
+		add = w.addJSON
+	}
+	return func(text []byte) {
+		if !bytes.Equal(text, w.last) {
+			w.odd = add(text) || w.odd
+			w.last = text
+		}
+	}
+}
+
+// done ends the column being written.
+func (w *termWriter) done() {
+	if w.set == nil {
+		return
+	}
+	set := w.set.fold()
+	if w.odd {
+		set = nil
+	}
+	w.index = binary.LittleEndian.AppendUint16(w.index, uint16(set.blocks()))
+	w.sets = set.encode(w.sets)
+	w.set = nil
 }
 
 // empty is an empty set with room for the terms of size bytes of text.
@@ -96,6 +99,7 @@ func (w *termWriter) empty(size int) termSet {
 
 // end writes the sets of all groups to the file.
 func (w *termWriter) end(f *parquet.Writer) error {
+	w.done()
 	at, err := f.Append(w.sets)
 	if err != nil {
 		return err

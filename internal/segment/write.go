@@ -50,13 +50,13 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	if err != nil {
 		return info, err
 	}
+	terms := newTermWriter(info.Columns)
 	file, err := parquet.NewWriter(sealed, recs[0].Schema(), parquet.Options{
-		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: map[string]string{columnsKey: text},
+		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: map[string]string{columnsKey: text}, Texts: terms.column,
 	})
 	if err != nil {
 		return info, err
 	}
-	terms := newTermWriter(info.Columns)
 	info.Rows, info.Generation = int64(len(refs)), k.Generation
 	info.MinTime, info.MaxTime = times.at(refs[0]), times.at(refs[len(refs)-1])
 	for len(refs) > 0 {
@@ -67,7 +67,6 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 		if err := file.Group(recs, refs[:n]); err != nil {
 			return info, err
 		}
-		terms.group(recs, refs[:n])
 		refs = refs[n:]
 	}
 	if err := terms.end(file); err != nil {
