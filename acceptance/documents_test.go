@@ -27,10 +27,12 @@ func TestTheDocumentsStepsWithAz(t *testing.T) {
 		{"grant permission", d.grant},
 		{"update the cluster with the key", d.updateCluster},
 		{"link a workspace", d.link},
+		{"send the vault's audit records to the workspace", d.audit},
 		{"ingest and query", d.ingestAndQuery},
 		{"revoke", d.revoke},
 		{"restore", d.restore},
 		{"rotate", d.rotate},
+		{"read who used which version of the key", d.readAudit},
 		{"unlink", d.unlink},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -265,6 +267,33 @@ func (d *documents) rotate(t *testing.T) {
 	d.run(t, "keyvault", "key", "set-attributes", "--vault-name", "kv-logs", "-n", "kek", "--version", d.version, "--enabled", "false")
 	d.countSoon(t)
 	d.state(t).is(t, "properties.logkeep.keyState.state", "Active")
+}
+
+// audit is the way to the records by which the document on Sentinel tells that
+// a version of a key is not used any more.
+func (d *documents) audit(t *testing.T) {
+	setting := d.run(t, "monitor", "diagnostic-settings", "create", "--name", "audit", "--resource", d.vaultID, "--workspace", d.workspaceID,
+		"--logs", `[{"category":"AuditEvent","enabled":true}]`, "--export-to-resource-specific", "true")
+	setting.is(t, "workspaceId", d.workspaceID)
+	setting.is(t, "logs.0.category", "AuditEvent")
+	setting.is(t, "logAnalyticsDestinationType", "Dedicated")
+	d.run(t, "monitor", "diagnostic-settings", "list", "--resource", d.vaultID).is(t, "0.name", "audit")
+}
+
+func (d *documents) readAudit(t *testing.T) {
+	rows := func(kql string) value {
+		return d.run(t, d.ask("AZKVAuditLogs | "+kql)...).at("tables.0.rows")
+	}
+	soon(t, time.Minute, "the rotation is among the audit records", func() bool {
+		return rows("where OperationName == 'KeyRotate' and HttpStatusCode == 200 and CallerIpAddress == '127.0.0.1' | count").at("0.0").text() == "1"
+	})
+	used := rows("where OperationName in ('KeyWrap', 'KeyUnwrap') and HttpStatusCode == 200 | summarize Last = max(TimeGenerated) by Version = tostring(split(Id, '/')[-1]) | sort by Last desc")
+	if newest := used.at("0.0").text(); len(newest) != 32 || newest == d.version {
+		t.Errorf("the version that is used is %q, and the old one was %q: %s", newest, d.version, used.text())
+	}
+	if denied := rows("where HttpStatusCode == 403 and ResultSignature == 'Forbidden' and Identity.claim.oid == '" + d.principal + "' | take 1").text(); !strings.Contains(denied, "disabled key") {
+		t.Errorf("the revocation is not among the audit records: %s", denied)
+	}
 }
 
 func (d *documents) unlink(t *testing.T) {

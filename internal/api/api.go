@@ -129,6 +129,7 @@ func (s *server) controlFaces() []*face {
 	if s.Vaults != nil {
 		arm = append(arm, s.vaultRoutes()...)
 		arm = append(arm, s.vaultKeyRoutes()...)
+		arm = append(arm, s.diagnosticRoutes()...)
 	}
 	if s.Shared != nil {
 		arm = append(arm, s.sharedKeyRoutes()...)

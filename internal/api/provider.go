@@ -32,6 +32,8 @@ var providers = []provider{
 	{"Microsoft.Insights", []providerType{
 		{"eventtypes", false, []string{"2017-03-01-preview", "2015-04-01", "2014-11-01", "2014-04-01"}},
 		{"eventCategories", false, []string{"2017-03-01-preview", "2015-04-01", "2014-11-01", "2014-04-01"}},
+		{"diagnosticSettings", false, []string{"2021-05-01-preview", "2017-05-01-preview", "2016-09-01", "2015-07-01"}},
+		{"diagnosticSettingsCategories", false, []string{"2021-05-01-preview", "2017-05-01-preview"}},
 		{"dataCollectionEndpoints", true, []string{"2024-03-11", "2023-03-11", "2022-06-01", "2021-09-01-preview", "2021-04-01"}},
 		{"dataCollectionRules", true, []string{"2024-03-11", "2023-03-11", "2022-06-01", "2021-09-01-preview", "2021-04-01"}},
 	}},

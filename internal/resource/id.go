@@ -27,6 +27,7 @@ const (
 	SavedSearch   Type = "Microsoft.OperationalInsights/workspaces/savedSearches"
 	Endpoint      Type = "Microsoft.Insights/dataCollectionEndpoints"
 	Rule          Type = "Microsoft.Insights/dataCollectionRules"
+	Diagnostic    Type = "Microsoft.Insights/diagnosticSettings"
 	Vault         Type = "Microsoft.KeyVault/vaults"
 	UserIdentity  Type = "Microsoft.ManagedIdentity/userAssignedIdentities"
 	RoleAssign    Type = "Microsoft.Authorization/roleAssignments"
@@ -34,7 +35,7 @@ const (
 )
 
 // known is the spelling table, looked up without regard to case.
-var known = []Type{Cluster, Workspace, Table, LinkedService, SavedSearch, Endpoint, Rule, Vault, UserIdentity, RoleAssign, RoleDefine}
+var known = []Type{Cluster, Workspace, Table, LinkedService, SavedSearch, Endpoint, Rule, Diagnostic, Vault, UserIdentity, RoleAssign, RoleDefine}
 
 // Equal compares types without regard to case.
 func (t Type) Equal(u Type) bool { return strings.EqualFold(string(t), string(u)) }

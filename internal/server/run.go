@@ -21,6 +21,7 @@ import (
 
 	"logkeep/internal/activity"
 	"logkeep/internal/api"
+	"logkeep/internal/audit"
 	"logkeep/internal/catalog"
 	"logkeep/internal/control"
 	"logkeep/internal/domain"
@@ -213,6 +214,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := domains.WatchRest(ctx); err != nil {
 		return err
 	}
+	undo.push(audit.Start(v, plane, cat, domains, cfg.Log).Close)
 	// Ready means that every key whose vault answers can be used.
 	patience, done := context.WithTimeout(ctx, cfg.Policy.Timeout)
 	ring.Heard(patience)

@@ -139,7 +139,14 @@ func (f *Face) audit(ctx context.Context, body []byte) (any, error) {
 		return nil, err
 	}
 	var v keystore.Vault
-	if err := f.Store.View(ctx, func(t *keystore.Tx) (err error) { v, err = find(t, q.Vault); return err }); err != nil {
+	err = f.Store.View(ctx, func(t *keystore.Tx) (err error) {
+		v, err = t.Vault(keystore.VaultName(q.Vault.Name()))
+		if errors.Is(err, keystore.ErrNotFound) || err == nil && (v.Service() || !v.ID.Equal(q.Vault)) {
+			return notFound(q.Vault)
+		}
+		return err // a deleted vault's log can still be read
+	})
+	if err != nil {
 		return nil, err
 	}
 	if q.Limit < 1 || q.Limit > 1000 {
