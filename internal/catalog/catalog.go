@@ -72,11 +72,11 @@ func (n named) Is(target error) bool { return target == n.also }
 // A Catalog is an open catalog. It is safe for concurrent use.
 type Catalog struct {
 	Records
-	path   string
-	writer *sql.DB // one connection
-	reader *sql.DB
-
-	writing, reading *statements // prepared, of the two
+	path    string
+	writer  *writer
+	reader  *sql.DB
+	reading *statements // prepared, of the reader's connections
+	recent  recent
 
 	revisions sync.Map // lower-case resource type → *atomic.Uint64
 }
@@ -91,47 +91,56 @@ type Records struct {
 // A Tx is a transaction. It lives as long as the function it is handed to.
 type Tx struct {
 	Records
-	sql     within
+	sql     session
 	write   bool
 	changed bool            // a row was
-	touched map[string]bool // resource types changed, lower case
+	touched map[string]bool // keys of resources changed
+	types   map[string]bool // and their types, lower case
 }
 
-// Tx runs f in a write transaction and commits when f returns nil.
+// A session is a transaction's connection.
+type session interface {
+	queries
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// Tx runs f in a write transaction and commits when f returns nil. What others
+// ask for at the same time may be committed together with it; each is all or
+// nothing by itself. A ctx that ends before f's turn ends the wait's purpose, not
+// f: what has begun is brought to its end.
 func (c *Catalog) Tx(ctx context.Context, f func(*Tx) error) error {
-	return c.transact(ctx, c.writing, true, f)
+	tx := &Tx{sql: c.writer, write: true, touched: map[string]bool{}, types: map[string]bool{}}
+	tx.Records = Records{cat: c, tx: tx}
+	err := c.writer.transact(ctx, func() (map[string]bool, bool, error) {
+		if err := f(tx); err != nil {
+			return nil, false, err
+		}
+		if !tx.changed {
+			return nil, false, nil
+		}
+		return tx.touched, true, tx.step(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	for typ := range tx.types {
+		c.revision(typ).Add(1)
+	}
+	return nil
 }
 
 // View runs f on one consistent state of the catalog. f must not write.
 func (c *Catalog) View(ctx context.Context, f func(*Tx) error) error {
-	return c.transact(ctx, c.reading, false, f)
-}
-
-func (c *Catalog) transact(ctx context.Context, db *statements, write bool, f func(*Tx) error) error {
-	t, err := db.db.BeginTx(ctx, nil)
+	t, err := c.reader.BeginTx(ctx, nil)
 	if err != nil {
 		return worded(err)
 	}
-	on := within{statements: db, tx: t, missed: map[string]bool{}}
+	on := within{statements: c.reading, tx: t, missed: map[string]bool{}}
 	defer on.catchUp(ctx)
-	tx := &Tx{sql: on, write: write, touched: map[string]bool{}}
+	defer t.Rollback()
+	tx := &Tx{sql: on}
 	tx.Records = Records{cat: c, tx: tx}
-	defer t.Rollback() // after a commit this does nothing
-	if err := f(tx); err != nil {
-		return err
-	}
-	if tx.changed {
-		if err := tx.step(ctx); err != nil {
-			return err
-		}
-	}
-	if err := t.Commit(); err != nil {
-		return worded(err)
-	}
-	for typ := range tx.touched {
-		c.revision(typ).Add(1)
-	}
-	return nil
+	return f(tx)
 }
 
 // Revision returns a number that grows with every committed change of a
@@ -158,12 +167,11 @@ func (c *Catalog) Close() error {
 // the log. With secure_delete this is the point after which deleted records
 // are no longer in any file of the catalog.
 func (c *Catalog) Scrub(ctx context.Context) error {
-	var busy, logged, moved int
-	err := c.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
+	busy, err := c.writer.truncate(ctx)
 	if err != nil {
 		return fmt.Errorf("scrub catalog: %w", worded(err))
 	}
-	if busy != 0 {
+	if busy {
 		return errors.New("scrub catalog: a reader holds an older state; try again")
 	}
 	return nil

@@ -45,20 +45,23 @@ func open(ctx context.Context, path string) (_ *Catalog, err error) {
 	}
 	c := &Catalog{path: path}
 	c.Records = Records{cat: c}
-	if c.writer, err = sql.Open("sqlite", source(path, false)); err != nil {
+	db, err := sql.Open("sqlite", source(path, false))
+	if err != nil {
 		return nil, err
 	}
-	c.writer.SetMaxOpenConns(1)
-	c.writing = &statements{db: c.writer}
+	db.SetMaxOpenConns(1)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.writer.Close())
+			err = errors.Join(err, db.Close())
 		}
 	}()
-	if err := c.inspect(ctx); err != nil {
+	if err := inspect(ctx, db); err != nil {
 		return nil, err
 	}
-	if err := c.migrate(ctx); err != nil {
+	if err := migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	if c.writer, err = newWriter(ctx, db, &c.recent); err != nil {
 		return nil, err
 	}
 	if c.reader, err = sql.Open("sqlite", source(path, true)); err != nil {
@@ -70,15 +73,20 @@ func open(ctx context.Context, path string) (_ *Catalog, err error) {
 	return c, nil
 }
 
+// inMemory keeps what SQLite needs for a sort or to undo a statement off the disk:
+// its temporary files would be outside of the data directory.
+const inMemory = "temp_store(2)"
+
 func source(path string, readOnly bool) string {
 	q := url.Values{"_pragma": {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
-		"foreign_keys(1)", "secure_delete(1)", "trusted_schema(0)", "cell_size_check(1)",
+		"foreign_keys(1)", "secure_delete(1)", "trusted_schema(0)", "cell_size_check(1)", inMemory,
 	}}
 	if readOnly {
 		q.Set("_pragma", "busy_timeout(10000)")
 		q.Add("_pragma", "query_only(1)")
 		q.Add("_pragma", "trusted_schema(0)")
+		q.Add("_pragma", inMemory)
 	} else {
 		q.Set("_txlock", "immediate")
 	}
@@ -87,23 +95,23 @@ func source(path string, readOnly bool) string {
 
 // inspect refuses a file that is not ours or not whole, before anything is
 // written to it.
-func (c *Catalog) inspect(ctx context.Context) error {
+func inspect(ctx context.Context, db *sql.DB) error {
 	var id, tables int
-	if err := c.writer.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return refuse(err)
 	}
-	if err := c.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return refuse(err)
 	}
 	switch {
 	case id == 0 && tables == 0:
-		_, err := c.writer.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID))
+		_, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID))
 		return worded(err)
 	case id != applicationID:
 		return fmt.Errorf("%w: this is a database of another application; choose another data directory", ErrDamaged)
 	}
 	var verdict string
-	if err := c.writer.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return refuse(err)
 	}
 	if verdict != "ok" {
@@ -119,12 +127,12 @@ func refuse(err error) error {
 	return err
 }
 
-func (c *Catalog) migrate(ctx context.Context) error {
+func migrate(ctx context.Context, db *sql.DB) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	steps, err := goose.NewProvider(goose.DialectSQLite3, c.writer, files, goose.WithDisableGlobalRegistry(true))
+	steps, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (r Records) AddPrincipal(ctx context.Context, p entra.Principal) error {
 		p.Created = time.Now()
 	}
 	return r.change(ctx, func(tx *Tx) error {
-		tx.touched[principalsChanged] = true
+		tx.types[principalsChanged] = true
 		_, err := tx.exec(ctx, "INSERT INTO principals (object_id, tenant, app_id, kind, name, resource, key, created) VALUES (?,?,?,?,?,?,?,?)",
 			fold(p.ObjectID), fold(string(p.Tenant)), fold(p.AppID), string(p.Kind), p.Name, p.Resource, fold(p.Resource), stamp(p.Created))
 		if err != nil {
@@ -82,7 +82,7 @@ func (r Records) Principals(ctx context.Context, tenant schema.TenantID) ([]entr
 // RemovePrincipal removes a principal and its secrets.
 func (r Records) RemovePrincipal(ctx context.Context, objectID string) error {
 	return r.change(ctx, func(tx *Tx) error {
-		tx.touched[principalsChanged] = true
+		tx.types[principalsChanged] = true
 		n, err := tx.exec(ctx, "DELETE FROM principals WHERE object_id = ?", fold(objectID))
 		if err == nil && n == 0 {
 			err = ErrNotFound

@@ -121,7 +121,7 @@ func (t *Tx) store(ctx context.Context, res Resource) error {
 	if len(res.Body) == 0 {
 		res.Body = json.RawMessage("{}")
 	}
-	t.touched[fold(res.Type)] = true
+	t.touched[fold(res.ID)], t.types[fold(res.Type)] = true, true
 	_, err = t.exec(ctx, `INSERT INTO resources (key, id, type_key, type, name, tenant, location, tags, body, etag, created, modified, deleted)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (key) DO UPDATE SET type_key=excluded.type_key, type=excluded.type, tenant=excluded.tenant, location=excluded.location,
@@ -151,6 +151,21 @@ func (r Records) GetDeleted(ctx context.Context, id string) (Resource, error) {
 }
 
 func (r Records) find(ctx context.Context, id string) (Resource, error) {
+	if r.tx != nil {
+		return r.fetch(ctx, id)
+	}
+	key, since := fold(id), r.cat.recent.now()
+	if res, ok := r.cat.recent.get(key); ok {
+		return res, ctx.Err()
+	}
+	res, err := r.fetch(ctx, id)
+	if err == nil {
+		r.cat.recent.keep(key, res, since)
+	}
+	return res, err
+}
+
+func (r Records) fetch(ctx context.Context, id string) (Resource, error) {
 	res, err := scanResource(r.read().QueryRowContext(ctx, selectResource+"WHERE key = ?", fold(id)).Scan)
 	if err != nil {
 		return Resource{}, fmt.Errorf("resource %s: %w", id, worded(err))
@@ -198,7 +213,7 @@ func (r Records) Delete(ctx context.Context, id string, cond Condition) error {
 		if err := cond.check(old, true); err != nil {
 			return err
 		}
-		tx.touched[fold(old.Type)] = true
+		tx.touched[fold(old.ID)], tx.types[fold(old.Type)] = true, true
 		_, err = tx.exec(ctx, "DELETE FROM resources WHERE key = ?", fold(id))
 		return err
 	})
@@ -213,7 +228,7 @@ func (r Records) DeleteBelow(ctx context.Context, scope string) ([]Resource, err
 			return err
 		}
 		for _, res := range gone {
-			tx.touched[fold(res.Type)] = true
+			tx.touched[fold(res.ID)], tx.types[fold(res.Type)] = true, true
 		}
 		below := strings.TrimSuffix(fold(scope), "/")
 		_, err = tx.exec(ctx, "DELETE FROM resources WHERE key > ? AND key < ?", below+"/", below+"0")

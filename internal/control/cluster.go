@@ -123,16 +123,24 @@ func (s *Service) clusters(ctx context.Context, r catalog.Records, scope resourc
 
 // ClusterByID returns the cluster with the immutable id.
 func (s *Service) ClusterByID(ctx context.Context, id schema.ClusterID) (Cluster, error) {
-	all, err := s.allClusters.get(ctx, s.cat, resource.Cluster, clusterOf)
+	found, err := by(ctx, s.cat.Records, catalog.ClusterID, string(id), resource.Cluster, clusterOf)
 	if err != nil {
 		return Cluster{}, err
 	}
-	for _, c := range all {
-		if c.ClusterID == id {
-			return c, nil
-		}
+	if len(found) == 0 || found[0].ClusterID != id {
+		return Cluster{}, clusterNotFound()
 	}
-	return Cluster{}, clusterNotFound()
+	return found[0], nil
+}
+
+// by reads the living resources of a type whose field has the value.
+func by[T any](ctx context.Context, r catalog.Records, field catalog.Field, value string, typ resource.Type, read func(catalog.Resource) (T, error)) ([]T, error) {
+	found, err := r.Find(ctx, field, value)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(res catalog.Resource) bool { return !strings.EqualFold(res.Type, string(typ)) })
+	return readAll(found, read)
 }
 
 // list reads the living resources of a type below a scope.
@@ -141,6 +149,10 @@ func list[T any](ctx context.Context, r catalog.Records, scope resource.ID, typ 
 	if err != nil {
 		return nil, err
 	}
+	return readAll(found, read)
+}
+
+func readAll[T any](found []catalog.Resource, read func(catalog.Resource) (T, error)) ([]T, error) {
 	all := make([]T, 0, len(found))
 	for _, res := range found {
 		v, err := read(res)
@@ -154,25 +166,11 @@ func list[T any](ctx context.Context, r catalog.Records, scope resource.ID, typ 
 
 // Associated returns the workspaces that are linked to a cluster.
 func (s *Service) Associated(ctx context.Context, c Cluster) ([]Workspace, error) {
-	all, err := s.allWorkspaces.get(ctx, s.cat, resource.Workspace, workspaceOf)
-	if err != nil {
-		return nil, err
-	}
-	var linked []Workspace
-	for _, w := range all {
-		if w.Link != nil && w.Link.Cluster.Equal(c.ID) {
-			linked = append(linked, w)
-		}
-	}
-	return linked, nil
+	return s.associated(ctx, s.cat.Records, c)
 }
 
 func (s *Service) associated(ctx context.Context, r catalog.Records, c Cluster) ([]Workspace, error) {
-	all, err := list(ctx, r, resource.Root(), resource.Workspace, workspaceOf)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(all, func(w Workspace) bool { return w.Link == nil || !w.Link.Cluster.Equal(c.ID) }), nil
+	return by(ctx, r, catalog.LinkedTo, c.ID.String(), resource.Workspace, workspaceOf)
 }
 
 // KeyStatus is the state of a cluster's key; ok is false without one.

@@ -168,10 +168,6 @@ type Service struct {
 	running map[string]chan struct{} // operation id → closed when its work is over
 
 	// What every row and every query asks for.
-	allClusters   index[Cluster]
-	allWorkspaces index[Workspace]
-	allRules      index[Rule]
-	allEndpoints  index[Endpoint]
 }
 
 // New returns a service that does no work before Start.

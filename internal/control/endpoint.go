@@ -141,28 +141,16 @@ func (s *Service) writeEndpoint(ctx context.Context, id resource.ID, ch Endpoint
 
 // label chooses a host label that is free: the name itself, if it can be one.
 func (s *Service) label(ctx context.Context, tx *catalog.Tx, name string) (string, error) {
-	endpoints, err := list(ctx, tx.Records, resource.Root(), resource.Endpoint, endpointOf)
-	if err != nil {
-		return "", err
-	}
-	rules, err := list(ctx, tx.Records, resource.Root(), resource.Rule, ruleOf)
-	if err != nil {
-		return "", err
-	}
-	taken := map[string]bool{}
-	for _, e := range endpoints {
-		taken[e.Label] = true
-	}
-	for _, r := range rules {
-		taken[r.Label] = true
-	}
 	wish := strings.Trim(strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name)), "-")
 	if len(wish) > 56 {
 		wish = strings.TrimRight(wish[:56], "-")
 	}
 	for label := wish; ; label = wish + "-" + randomHex()[:4] {
-		if label != "" && !taken[label] {
-			return label, nil
+		if label == "" {
+			continue
+		}
+		if taken, err := tx.Find(ctx, catalog.Label, label); err != nil || len(taken) == 0 {
+			return label, err
 		}
 	}
 }

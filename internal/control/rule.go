@@ -115,22 +115,20 @@ func (s *Service) Rules(ctx context.Context, scope resource.ID) ([]Rule, error) 
 }
 
 // RuleAt finds the rule that the host label takes rows for: every rule by its
-// immutable id at its endpoint, a rule of kind Direct at its own. What it
-// returns is shared: read only.
+// immutable id at its endpoint, a rule of kind Direct at its own.
 func (s *Service) RuleAt(ctx context.Context, label, immutableID string) (Rule, error) {
-	rules, err := s.allRules.get(ctx, s.cat, resource.Rule, ruleOf)
+	rules, err := by(ctx, s.cat.Records, catalog.ImmutableID, immutableID, resource.Rule, ruleOf)
 	if err != nil {
 		return Rule{}, err
 	}
-	i := slices.IndexFunc(rules, func(r Rule) bool { return strings.EqualFold(r.ImmutableID, immutableID) })
-	if i < 0 {
+	if len(rules) == 0 {
 		return Rule{}, fault.New(fault.RuleNotFound, "Data collection rule with immutable Id '%.60s' not found. Take the id from properties.immutableId of the rule.", immutableID)
 	}
-	r := rules[i]
+	r := rules[0]
 	if r.Label != "" && r.Label == label {
 		return r, nil
 	}
-	endpoints, err := s.allEndpoints.get(ctx, s.cat, resource.Endpoint, endpointOf)
+	endpoints, err := by(ctx, s.cat.Records, catalog.Label, label, resource.Endpoint, endpointOf)
 	if err != nil {
 		return Rule{}, err
 	}

@@ -115,17 +115,14 @@ func (s *Service) Workspaces(ctx context.Context, scope resource.ID) ([]Workspac
 	return list(ctx, s.cat.Records, scope, resource.Workspace, workspaceOf)
 }
 
-// WorkspaceByID returns the workspace with the customer id. It is shared: read
-// only.
+// WorkspaceByID returns the workspace with the customer id.
 func (s *Service) WorkspaceByID(ctx context.Context, id schema.WorkspaceID) (Workspace, error) {
-	all, err := s.allWorkspaces.get(ctx, s.cat, resource.Workspace, workspaceOf)
+	found, err := by(ctx, s.cat.Records, catalog.CustomerID, string(id), resource.Workspace, workspaceOf)
 	if err != nil {
 		return Workspace{}, err
 	}
-	for _, w := range all {
-		if strings.EqualFold(string(w.CustomerID), string(id)) {
-			return w, nil
-		}
+	if len(found) > 0 {
+		return found[0], nil
 	}
 	return Workspace{}, fault.New(fault.WorkspaceNotFound, "Workspace not found. No workspace has the id '%.60s', or it was deleted.", id)
 }
