@@ -51,6 +51,7 @@ type Journal struct {
 	log    *slog.Logger
 
 	entries chan entry
+	fresh   chan struct{} // there is something in the outbox
 	flush   chan chan error
 	stop    context.CancelFunc
 	over    sync.WaitGroup
@@ -60,21 +61,22 @@ type Journal struct {
 	mu   sync.Mutex
 	last time.Time // of the last event
 
-	doubt bool // some of the outbox may be rows already; by run alone
+	doubt bool // some of the outbox may be rows already; by carry alone
 }
 
 // An entry is an event on its way to the outbox.
 type entry struct {
-	event json.RawMessage
-	done  chan<- error // nil: nobody waits
+	event json.RawMessage // nil: only those before it are meant
+	done  chan<- error    // nil: nobody waits
 }
 
 // Start returns a journal that works until Close.
 func Start(outbox Outbox, holder Holder, log *slog.Logger) *Journal {
 	ctx, stop := context.WithCancel(context.Background())
 	j := &Journal{outbox: outbox, holder: holder, log: log, stop: stop, doubt: true,
-		entries: make(chan entry, 1024), flush: make(chan chan error)}
-	j.over.Go(func() { j.run(ctx) })
+		entries: make(chan entry, 1024), fresh: make(chan struct{}, 1), flush: make(chan chan error)}
+	j.over.Go(func() { j.record(ctx) })
+	j.over.Go(func() { j.carry(ctx) })
 	return j
 }
 
@@ -91,9 +93,19 @@ func (j *Journal) Begin(ctx context.Context, e Event) error {
 	if err != nil {
 		return err
 	}
+	return j.told(ctx, text)
+}
+
+// told returns when an event, and all that were told before, are durable.
+func (j *Journal) told(ctx context.Context, event json.RawMessage) error {
 	done := make(chan error, 1)
+	return ask(ctx, j.entries, entry{event, done}, done)
+}
+
+// ask sends a request and returns the answer.
+func ask[T any](ctx context.Context, to chan<- T, request T, done <-chan error) error {
 	select {
-	case j.entries <- entry{text, done}:
+	case to <- request:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -147,18 +159,11 @@ func (j *Journal) place(ctx context.Context, w control.Workspace) error {
 
 // Flush returns when every event that was told before is a row.
 func (j *Journal) Flush(ctx context.Context) error {
-	done := make(chan error, 1)
-	select {
-	case j.flush <- done:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-done:
+	if err := j.told(ctx, nil); err != nil {
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	done := make(chan error, 1)
+	return ask(ctx, j.flush, done, done)
 }
 
 // Ready returns when what was told before can be read in a log's workspace.

@@ -20,12 +20,9 @@ const (
 	patience = 30 * time.Second // after which an append is taken up again
 )
 
-// run takes events to the outbox as they come, many in one commit, and from
-// there to where rows are kept.
-func (j *Journal) run(ctx context.Context) {
-	tick := time.NewTimer(every) // then goes what the last process has left
-	defer tick.Stop()
-	failures := 0
+// record takes events to the outbox as they come, many in one commit. Writes of
+// the control plane wait for it, so it waits for nothing else.
+func (j *Journal) record(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -33,16 +30,36 @@ func (j *Journal) run(ctx context.Context) {
 			return
 		case e := <-j.entries:
 			j.take(ctx, &e)
-			if failures == 0 {
+			select {
+			case j.fresh <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// carry takes events from the outbox to where rows are kept.
+func (j *Journal) carry(ctx context.Context) {
+	tick := time.NewTimer(every) // then goes what the last process has left
+	defer tick.Stop()
+	due, failures := true, 0 // due: the timer runs
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-j.fresh:
+			if !due {
+				due = true
 				tick.Reset(every)
 			}
 		case done := <-j.flush:
-			j.take(ctx, nil)
 			done <- j.deliver(ctx)
 		case <-tick.C:
+			due = false
 			if err := j.deliver(ctx); err != nil {
 				failures++
 				j.log.Warn("activity stays in the catalog for now", "cause", err)
+				due = true
 				tick.Reset(min(every<<min(failures, 5), patience))
 			} else {
 				failures = 0
@@ -69,11 +86,16 @@ func (j *Journal) take(ctx context.Context, first *entry) {
 	if len(all) == 0 {
 		return
 	}
-	texts := make([]json.RawMessage, len(all))
-	for i, e := range all {
-		texts[i] = e.event
+	var texts []json.RawMessage
+	for _, e := range all {
+		if e.event != nil {
+			texts = append(texts, e.event)
+		}
 	}
-	err := j.outbox.AddActivity(ctx, texts)
+	var err error
+	if len(texts) > 0 {
+		err = j.outbox.AddActivity(ctx, texts)
+	}
 	for _, e := range all {
 		if e.done != nil {
 			e.done <- err
