@@ -105,7 +105,16 @@ func (b *binder) callName(x *syntax.Call) string {
 	case builtin.ByArgument:
 		return first
 	case builtin.ByNameAnd:
+		if forms[0].Prefix != "" {
+			return forms[0].Prefix + "_" + first
+		}
 		return x.Name.Name + "_" + first
+	case builtin.ByPrefix:
+		return forms[0].Prefix + "_"
+	case builtin.ByOnly:
+		if len(x.Args) == 1 {
+			return first
+		}
 	}
 	if forms[0].Rule == "column_ifexists" && len(x.Args) > 0 {
 		if l, ok := x.Args[0].(*syntax.Literal); ok {
@@ -139,6 +148,8 @@ func ruleOf(name string) rule {
 		return ruleToScalar
 	case "column_ifexists":
 		return ruleColumnIfExists
+	case "iscolumnexists":
+		return ruleIsColumnExists
 	case "pack_all":
 		return rulePackAll
 	case "bag_pack_columns":

@@ -192,6 +192,19 @@ func ruleColumnIfExists(b *binder, x *syntax.Call, sc *scope) plan.Expr {
 	return b.expr(x.Args[1], sc)
 }
 
+func ruleIsColumnExists(b *binder, x *syntax.Call, sc *scope) plan.Expr {
+	if !b.count(x, 1, 1) {
+		return nil
+	}
+	c := b.constant(x.Args[0], sc.env, "The name of the column")
+	if c == nil {
+		return nil
+	}
+	name, _ := c.Value.(string)
+	_, ok := find(sc.cols, name)
+	return &plan.Const{T: schema.Bool, Value: ok}
+}
+
 // pack makes a bag of columns.
 func (b *binder) pack(cols []plan.Column, skip bool) plan.Expr {
 	var args []plan.Expr

@@ -81,9 +81,6 @@ func (b *binder) window(name string, x *syntax.Call, sc *scope) plan.Expr {
 		w.Args, w.Restart = []plan.Expr{start}, restart(1)
 	case "row_cumsum":
 		w.T = args[0].Type()
-		if w.T == schema.Int {
-			w.T = schema.Long
-		}
 		if w.T == schema.Dynamic {
 			w.T = schema.Real
 		}

@@ -21,16 +21,17 @@ type Native struct {
 
 // A Function is one row of the table.
 type Function struct {
-	Names []string // the first is the real one, the others are aliases
-	Sig   string
-	SQL   string                          // the SQL form, or
-	Go    func(args []any) (any, error)   // the Go function, or
-	Rule  string                          // the binder's rule
-	Named Naming                          // how an unnamed column is called
-	Note  Behaviour                       // what is out of the ordinary
-	Doc   string                          // one line
-	Parts []Part                          // of a function that gives several columns; its Go form gives an array of them
-	Types func([]schema.Type) schema.Type `json:"-"` // the result's type where the signature can't say it
+	Names  []string // the first is the real one, the others are aliases
+	Sig    string
+	SQL    string                          // the SQL form, or
+	Go     func(args []any) (any, error)   // the Go function, or
+	Rule   string                          // the binder's rule
+	Named  Naming                          // how an unnamed column is called
+	Prefix string                          // in that name, if it is not the function's
+	Note   Behaviour                       // what is out of the ordinary
+	Doc    string                          // one line
+	Parts  []Part                          // of a function that gives several columns; its Go form gives an array of them
+	Types  func([]schema.Type) schema.Type `json:"-"` // the result's type where the signature can't say it
 }
 
 // A Part is one of the columns that a function with several results gives.
@@ -46,7 +47,9 @@ type Naming uint8
 const (
 	ByDefault  Naming = iota
 	ByArgument        // the name of the first argument
-	ByNameAnd         // name_argument
+	ByNameAnd         // name_argument, or prefix_argument
+	ByPrefix          // prefix_
+	ByOnly            // the name of the argument, if there is but one
 )
 
 // Behaviour is a set of flags.

@@ -26,6 +26,7 @@ func aggregateRows() []Function {
 	avg := func(name, sig string) []Function {
 		return []Function{
 			{Names: []string{name}, Sig: "(integer" + sig + ") real", SQL: "coalesce(CAST(" + wrapped("sum({0}) {f}") + " AS DOUBLE) / count({0}) {f}, CAST('nan' AS DOUBLE))", Named: ByNameAnd, Doc: "The mean."},
+			{Names: []string{name}, Sig: "(decimal" + sig + ") decimal", SQL: "CAST(avg(CAST({0} AS DECIMAL(38,10))) {f} AS VARCHAR)", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(number" + sig + ") real", SQL: "coalesce(avg(CAST({0} AS DOUBLE)) {f}, CAST('nan' AS DOUBLE))", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(timespan" + sig + ") timespan", SQL: "CAST(trunc(avg({0}) {f}) AS BIGINT)", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(datetime" + sig + ") datetime", SQL: "CAST(trunc(avg({0} - 600000000000000000) {f}) AS BIGINT) + 600000000000000000", Named: ByNameAnd, Doc: "The mean."},
@@ -64,9 +65,9 @@ func aggregateRows() []Function {
 		{Names: []string{"percentilew"}, Sig: "(value:summable, weight:integer, percentile:number) same", Rule: "percentilew", Doc: "A percentile of weighted values."},
 		{Names: []string{"percentilesw"}, Sig: "(value:summable, weight:integer, percentiles:number...) same", Rule: "percentilesw", Doc: "Several percentiles of weighted values."},
 		{Names: []string{"percentilesw_array"}, Sig: "(value:summable, weight:integer, percentiles:scalar...) dynamic", Rule: "percentilesw_array", Doc: "Several percentiles of weighted values as an array."},
-		{Names: []string{"binary_all_and"}, Sig: "(value:integer) long", SQL: "bit_and({0}) {f}", Named: ByArgument, Doc: "Bitwise and of all values."},
-		{Names: []string{"binary_all_or"}, Sig: "(value:integer) long", SQL: "bit_or({0}) {f}", Named: ByArgument, Doc: "Bitwise or of all values."},
-		{Names: []string{"binary_all_xor"}, Sig: "(value:integer) long", SQL: "bit_xor({0}) {f}", Named: ByArgument, Doc: "Bitwise exclusive or of all values."},
+		{Names: []string{"binary_all_and"}, Sig: "(value:integer) same", SQL: "bit_and({0}) {f}", Named: ByArgument, Doc: "Bitwise and of all values."},
+		{Names: []string{"binary_all_or"}, Sig: "(value:integer) same", SQL: "bit_or({0}) {f}", Named: ByArgument, Doc: "Bitwise or of all values."},
+		{Names: []string{"binary_all_xor"}, Sig: "(value:integer) same", SQL: "bit_xor({0}) {f}", Named: ByArgument, Doc: "Bitwise exclusive or of all values."},
 	}
 	for _, n := range []string{"sum", "sumif"} {
 		rows = append(rows, sum(n, map[bool]string{true: ", condition:bool"}[n == "sumif"])...)

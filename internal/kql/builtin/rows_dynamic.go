@@ -27,7 +27,7 @@ func dynamicRows() []Function {
 		g("array_shift_left", "(array:dynamic, by:long, fill:scalar?) dynamic", 0, native.Shift(1), "Elements moved to the left."),
 		g("array_shift_right", "(array:dynamic, by:long, fill:scalar?) dynamic", 0, native.Shift(-1), "Elements moved to the right."),
 		g("array_split", "(array:dynamic, at:scalar) dynamic", 0, native.ArraySplit, "An array cut at positions."),
-		n([]string{"strcat_array", "array_strcat"}, "(array:dynamic, delimiter:string) string", 0, native.StrcatArray, "The elements as text with a delimiter between them."),
+		n([]string{"strcat_array", "array_strcat"}, "(array:dynamic, delimiter:astext) string", 0, native.StrcatArray, "The elements as text with a delimiter between them."),
 		n([]string{"zip"}, "(arrays:dynamic...) dynamic", NullSafe, native.Zip, "Arrays side by side."),
 		n([]string{"bag_keys"}, "(bag:dynamic) dynamic", 0, native.BagKeys, "The names of the properties."),
 		n([]string{"bag_values"}, "(bag:dynamic) dynamic", 0, native.BagValues, "The values of the properties."),
@@ -44,10 +44,10 @@ func dynamicRows() []Function {
 		g("set_equals", "(a:dynamic, b:dynamic) bool", NullSafe, native.SetEquals, "Whether two arrays have the same elements."),
 		g("set_has_element", "(array:dynamic, value:scalar) bool", 0, native.SetHas, "Whether a value is in an array."),
 		g("jaccard_index", "(a:dynamic, b:dynamic) real", 0, native.Jaccard, "How much two sets have in common."),
-		g("treepath", "(value:dynamic) dynamic", 0, native.TreePath, "All paths of a value."),
+		{Names: []string{"treepath"}, Sig: "(value:dynamic) dynamic", Go: native.TreePath, Named: ByNameAnd, Prefix: "tree", Doc: "All paths of a value."},
 		g("range", "(from:scalar, to:scalar, step:scalar?) dynamic", 0, native.Range, "An array of values from one to another."),
-		{Names: []string{"dynamic_to_json"}, Sig: "(dynamic) string", Go: native.ToJSON, Doc: "JSON text with sorted properties."},
-		g("parse_csv", "(text) dynamic", 0, native.ParseCSV, "The fields of a line."),
-		g("parse_xml", "(text) dynamic", 0, native.ParseXML, "XML as a dynamic value."),
+		{Names: []string{"dynamic_to_json"}, Sig: "(scalar) string", Go: native.ToJSON, Doc: "JSON text with sorted properties."},
+		{Names: []string{"parse_csv"}, Sig: "(text) dynamic", Go: native.ParseCSV, Named: ByArgument, Doc: "The fields of a line."},
+		{Names: []string{"parse_xml"}, Sig: "(text) dynamic", Go: native.ParseXML, Named: ByArgument, Doc: "XML as a dynamic value."},
 	}
 }

@@ -14,6 +14,7 @@ func internalRows() []Function {
 		g("__parse_kv", "(text:string, pair:string, kv:string, quote:string, escape:string, regex:string, greedy:string, keys:string) dynamic", 0, native.ParseKv),
 		g("__series", "(rows:dynamic, from:scalar?, to:scalar?, step:scalar, defaults:string, axis:string) dynamic", NullSafe, native.Series),
 		{Names: []string{"__rawjson"}, Sig: "(integer/real) dynamic", SQL: "CAST({0} AS VARCHAR)"},
+		g("__jsontext", "(dynamic) string", 0, native.JSONText),
 		g("__sortkey", "(dynamic) string", 0, native.SortKey),
 		g("__in", "(value:dynamic, list:dynamic) bool", NullSafe, native.In(false)),
 		g("__in_fold", "(value:dynamic, list:dynamic) bool", NullSafe, native.In(true)),

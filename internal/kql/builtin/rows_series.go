@@ -3,6 +3,7 @@ package builtin
 import (
 	"math"
 
+	"logkeep/internal/kql/libm"
 	"logkeep/internal/kql/native"
 	"logkeep/internal/schema"
 )
@@ -38,7 +39,7 @@ func seriesRows() []Function {
 	binary("subtract", "Differences, element by element.", true, func(x, y float64) float64 { return x - y })
 	binary("multiply", "Products, element by element.", true, func(x, y float64) float64 { return x * y })
 	binary("divide", "Quotients, element by element.", false, func(x, y float64) float64 { return x / y })
-	binary("pow", "Powers, element by element.", false, math.Pow)
+	binary("pow", "Powers, element by element.", false, libm.Pow)
 	compare := func(name, doc string, f func(x, y float64) bool) {
 		rows = append(rows, g("series_"+name, "(a:dynamic/number, b:dynamic/number) dynamic", ByDefault, native.SeriesCompare(f), doc))
 	}
@@ -53,14 +54,14 @@ func seriesRows() []Function {
 	}
 	unary("abs", "Each without its sign.", true, math.Abs)
 	unary("sign", "The sign of each.", true, native.Sign)
-	unary("exp", "The exponential of each.", false, math.Exp)
-	unary("log", "The natural logarithm of each.", false, math.Log)
-	unary("sin", "The sine of each.", false, math.Sin)
-	unary("cos", "The cosine of each.", false, math.Cos)
-	unary("tan", "The tangent of each.", false, math.Tan)
-	unary("asin", "The arc sine of each.", false, math.Asin)
-	unary("acos", "The arc cosine of each.", false, math.Acos)
-	unary("atan", "The arc tangent of each.", false, math.Atan)
+	unary("exp", "The exponential of each.", false, libm.Exp)
+	unary("log", "The natural logarithm of each.", false, libm.Log)
+	unary("sin", "The sine of each.", false, libm.Sin)
+	unary("cos", "The cosine of each.", false, libm.Cos)
+	unary("tan", "The tangent of each.", false, libm.Tan)
+	unary("asin", "The arc sine of each.", false, libm.Asin)
+	unary("acos", "The arc cosine of each.", false, libm.Acos)
+	unary("atan", "The arc tangent of each.", false, libm.Atan)
 	unary("floor", "Each rounded down.", true, math.Floor)
 	unary("ceiling", "Each rounded up.", true, math.Ceil)
 	return append(rows, tupleRows()...)

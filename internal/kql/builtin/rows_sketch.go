@@ -13,16 +13,16 @@ func sketchRows() []Function {
 		g("__hll_merge", "(sketches:dynamic) dynamic", 0, native.HLLMergeAll, ""),
 		g("__tdigest", "(values:dynamic) dynamic", 0, native.TDigest, ""),
 		g("__tdigest_merge", "(digests:dynamic) dynamic", 0, native.TDigestMergeAll, ""),
-		{Names: []string{"hll_merge"}, Sig: "(sketches:dynamic...) dynamic", Go: native.HLLMerge, Note: NullSafe, Doc: "One hyperloglog of several."},
+		{Names: []string{"hll_merge"}, Sig: "(sketches:dynamic...) dynamic", Go: native.HLLMerge, Note: NullSafe, Named: ByPrefix, Prefix: "hll_merged_result", Doc: "One hyperloglog of several."},
 		g("dcount_hll", "(sketch:dynamic) long", ByNameAnd, native.DCountHLL, "How many different values a hyperloglog has seen."),
-		{Names: []string{"hll_isvalid"}, Sig: "(sketch:dynamic) bool", Go: native.HLLIsValid, Note: NullSafe, Doc: "Whether a value is a hyperloglog."},
-		{Names: []string{"tdigest_merge", "merge_tdigest"}, Sig: "(digests:dynamic...) dynamic", Go: native.TDigestMerge, Note: NullSafe, Doc: "One digest of several."},
+		{Names: []string{"hll_isvalid"}, Sig: "(sketch:dynamic, value:scalar?) bool", Go: native.HLLIsValid, Note: NullSafe, Doc: "Whether a value is a hyperloglog."},
+		{Names: []string{"tdigest_merge", "merge_tdigest"}, Sig: "(digests:dynamic...) dynamic", Go: native.TDigestMerge, Note: NullSafe, Named: ByPrefix, Prefix: "tdigests_merge_result", Doc: "One digest of several."},
 		g("percentile_tdigest", "(digest:dynamic, percentile:real) dynamic", ByNameAnd, native.PercentileTDigest, "A percentile of a digest."),
 		{Names: []string{"percentile_tdigest"}, Sig: "(digest:dynamic, percentile:real, type:scalar) literal", Rule: "typed", Doc: "A percentile of a digest as a type."},
-		g("percentiles_array_tdigest", "(digest:dynamic, percentiles:dynamic/number...) dynamic", ByNameAnd, native.PercentilesTDigest, "Several percentiles of a digest as an array."),
+		{Names: []string{"percentiles_array_tdigest"}, Sig: "(digest:dynamic, percentiles:dynamic/number...) dynamic", Go: native.PercentilesTDigest, Named: ByNameAnd, Prefix: "percentile_tdigest", Doc: "Several percentiles of a digest as an array."},
 		g("rank_tdigest", "(digest:dynamic, value:scalar) real", 0, native.RankTDigest, "How many values of a digest are not above a value."),
 		g("percentrank_tdigest", "(digest:dynamic, value:scalar) real", 0, native.PercentRankTDigest, "The percentage of values of a digest that are not above a value."),
-		{Names: []string{"tdigest_isvalid"}, Sig: "(digest:dynamic) bool", Go: native.TDigestIsValid, Note: NullSafe, Doc: "Whether a value is a digest."},
+		{Names: []string{"tdigest_isvalid"}, Sig: "(digest:dynamic, value:scalar?) bool", Go: native.TDigestIsValid, Note: NullSafe, Doc: "Whether a value is a digest."},
 	}
 }
 

@@ -41,8 +41,11 @@ func (e *emitter) window(r *plan.Window) string {
 	case "row_number":
 		sql = "(row_number()" + over + " - 1 + " + args[0] + ")"
 	case "row_cumsum":
-		zero := "0"
-		sql = "coalesce(sum(" + args[0] + ")" + rows + ", " + zero + ")::" + sqlType(w.T)
+		if w.T == schema.Decimal {
+			sql = "coalesce(sum(CAST(" + args[0] + " AS DECIMAL(38,10)))" + rows + ", 0)::VARCHAR"
+			break
+		}
+		sql = "coalesce(sum(" + args[0] + ")" + rows + ", 0)::" + sqlType(w.T)
 	case "row_rank_dense", "row_rank_min":
 		x := e.fresh("h")
 		h.list = append(h.list, "CASE WHEN lag("+args[0]+")"+over+" IS DISTINCT FROM "+args[0]+" OR row_number()"+over+" = 1 THEN 1 ELSE 0 END AS "+x)

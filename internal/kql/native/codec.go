@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/adler32"
+	"hash/crc32"
 	"io"
 	"regexp"
 	"strings"
@@ -48,11 +49,21 @@ const maxInflated = 16 << 20
 func GzipCompress(a []any) (any, error) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	if _, err := w.Write([]byte(a[0].(string))); err != nil || w.Close() != nil {
+	text := []byte(a[0].(string))
+	if _, err := w.Write(text); err != nil || w.Close() != nil {
 		return nil, nil
+	}
+	if n := len(text); n <= 0xffff && b.Len() >= n+len(gzipHead)+storedHead+8 {
+		out := append([]byte(gzipHead), stored(text)...)
+		out = binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(text))
+		out = binary.LittleEndian.AppendUint32(out, uint32(n))
+		return base64.StdEncoding.EncodeToString(out), nil
 	}
 	return base64.StdEncoding.EncodeToString(b.Bytes()), nil
 }
+
+// gzipHead says deflate, no flags, no time, an unknown system.
+const gzipHead = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 // GzipDecompress is gzip_decompress_from_base64_string.
 func GzipDecompress(a []any) (any, error) {
@@ -67,23 +78,24 @@ func ZlibCompress(a []any) (any, error) {
 	if _, err := w.Write(text); err != nil || w.Close() != nil {
 		return nil, nil
 	}
-	if n := len(text); n <= 0xffff && b.Len() >= n+zlibOverhead {
-		return base64.StdEncoding.EncodeToString(stored(text)), nil
+	if n := len(text); n <= 0xffff && b.Len() >= n+2+storedHead+4 {
+		out := append([]byte{0x78, 0x01}, stored(text)...)
+		return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(out, adler32.Checksum(text))), nil
 	}
 	return base64.StdEncoding.EncodeToString(b.Bytes()), nil
 }
 
-// zlibOverhead is what a stored text is longer by: header, block and checksum.
-const zlibOverhead = 2 + 5 + 4
+// storedHead is how many bytes stand before a stored text.
+const storedHead = 5
 
-// stored is the zlib form of a text that does not get shorter.
+// stored is the only block of deflate of a text that does not get shorter, of
+// at most 65,535 bytes.
 func stored(text []byte) []byte {
 	n := uint16(len(text))
-	out := []byte{0x78, 0x01, 0x01}
+	out := []byte{1}
 	out = binary.LittleEndian.AppendUint16(out, n)
 	out = binary.LittleEndian.AppendUint16(out, ^n)
-	out = append(out, text...)
-	return binary.BigEndian.AppendUint32(out, adler32.Checksum(text))
+	return append(out, text...)
 }
 
 // ZlibDecompress is zlib_decompress_from_base64_string.

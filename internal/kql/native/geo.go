@@ -4,8 +4,11 @@ import (
 	"math"
 	"strings"
 
+	"github.com/golang/geo/r3"
 	"github.com/golang/geo/s1"
 	"github.com/golang/geo/s2"
+
+	"logkeep/internal/kql/libm"
 )
 
 // earth is the radius of the sphere on which distances are measured, in meters.
@@ -18,7 +21,19 @@ func point(lng, lat float64) (s2.Point, bool) {
 	if !(math.Abs(lng) <= 180 && math.Abs(lat) <= 90) {
 		return s2.Point{}, false
 	}
-	return s2.PointFromLatLng(s2.LatLngFromDegrees(lat, lng)), true
+	return onSphere(lng, lat), true
+}
+
+// onSphere and inDegrees turn degrees into a place and back. They are those of
+// package s2, but for the library that computes sines: see libm.
+func onSphere(lng, lat float64) s2.Point {
+	phi, theta := lat*(math.Pi/180), lng*(math.Pi/180)
+	c := libm.Cos(phi)
+	return s2.Point{Vector: r3.Vector{X: libm.Cos(theta) * c, Y: libm.Sin(theta) * c, Z: libm.Sin(phi)}}
+}
+
+func inDegrees(p s2.Point) (lng, lat float64) {
+	return libm.Atan2(p.Y, p.X) * (180 / math.Pi), libm.Atan2(p.Z, math.Sqrt(p.X*p.X+p.Y*p.Y)) * (180 / math.Pi)
 }
 
 // points reads pairs of longitude and latitude from arguments.
@@ -36,8 +51,8 @@ func points(a []any) (out []s2.Point, ok bool) {
 }
 
 func coordinates(p s2.Point) Value {
-	ll := s2.LatLngFromPoint(p)
-	return array([]Value{real(ll.Lng.Degrees()), real(ll.Lat.Degrees())})
+	lng, lat := inDegrees(p)
+	return array([]Value{real(lng), real(lat)})
 }
 
 func geometry(kind string, coordinates Value) Value {
@@ -68,7 +83,7 @@ func readPoints(v Value) (out []s2.Point, ok bool) {
 		if !ok1 || !ok2 || math.Abs(lng) > 360 || math.Abs(lat) > 90 {
 			return nil, false
 		}
-		out = append(out, s2.PointFromLatLng(s2.LatLngFromDegrees(lat, lng)))
+		out = append(out, onSphere(lng, lat))
 	}
 	return out, true
 }
@@ -166,9 +181,9 @@ func GeoDistance(a []any) (any, error) {
 		return nil, nil
 	}
 	p0, p1 := s2.LatLngFromPoint(p[0]), s2.LatLngFromPoint(p[1])
-	dlat, dlng := math.Sin((p1.Lat-p0.Lat).Radians()/2), math.Sin((p1.Lng-p0.Lng).Radians()/2)
-	h := dlat*dlat + math.Cos(p0.Lat.Radians())*math.Cos(p1.Lat.Radians())*dlng*dlng
-	return 2 * earth * math.Asin(math.Sqrt(min(1, h))), nil
+	dlat, dlng := libm.Sin((p1.Lat-p0.Lat).Radians()/2), libm.Sin((p1.Lng-p0.Lng).Radians()/2)
+	h := dlat*dlat + libm.Cos(p0.Lat.Radians())*libm.Cos(p1.Lat.Radians())*dlng*dlng
+	return 2 * earth * libm.Asin(math.Sqrt(min(1, h))), nil
 }
 
 // bearing is the direction from p to q, clockwise from the north.
@@ -176,7 +191,7 @@ func bearing(p, q s2.Point) float64 {
 	a, b := s2.LatLngFromPoint(p), s2.LatLngFromPoint(q)
 	d := (b.Lng - a.Lng).Radians()
 	la, lb := a.Lat.Radians(), b.Lat.Radians()
-	t := math.Atan2(math.Sin(d)*math.Cos(lb), math.Cos(la)*math.Sin(lb)-math.Sin(la)*math.Cos(lb)*math.Cos(d))
+	t := libm.Atan2(libm.Sin(d)*libm.Cos(lb), libm.Cos(la)*libm.Sin(lb)-libm.Sin(la)*libm.Cos(lb)*libm.Cos(d))
 	return around(t)
 }
 

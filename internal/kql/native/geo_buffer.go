@@ -6,6 +6,8 @@ import (
 
 	"github.com/golang/geo/s1"
 	"github.com/golang/geo/s2"
+
+	"logkeep/internal/kql/libm"
 )
 
 // A buffer makes the area around a shape: its edges moved to the right, and
@@ -22,7 +24,7 @@ func newBuffer(radius, tolerance any) (b buffer, ok bool) {
 		return b, false
 	}
 	// An edge of this angle is by the tolerance nearer than the radius.
-	return buffer{r / earth, 2 * math.Acos(1-math.Min(t/r, 0.9))}, true
+	return buffer{r / earth, 2 * libm.Acos(1-math.Min(t/r, 0.9))}, true
 }
 
 // side is the direction to the right of the edge from a to b.
@@ -30,19 +32,19 @@ func side(a, b s2.Point) s2.Point { return s2.Point{Vector: b.Cross(a.Vector).No
 
 // at is the point beside v in a direction.
 func (b buffer) at(v, direction s2.Point) s2.Point {
-	return s2.Point{Vector: v.Mul(math.Cos(b.radius)).Add(direction.Mul(math.Sin(b.radius))).Normalize()}
+	return s2.Point{Vector: v.Mul(libm.Cos(b.radius)).Add(direction.Mul(libm.Sin(b.radius))).Normalize()}
 }
 
 // turn is the angle from one direction at v to another, to the left.
 func turn(v, from, to s2.Point) float64 {
-	return math.Atan2(v.Dot(from.Cross(to.Vector)), from.Dot(to.Vector))
+	return libm.Atan2(v.Dot(from.Cross(to.Vector)), from.Dot(to.Vector))
 }
 
 // arc adds the points around v from one direction to another, without the last.
 func (b buffer) arc(out []s2.Point, v, from, to s2.Point, angle float64) []s2.Point {
 	across := s2.Point{Vector: v.Cross(from.Vector)}
 	for x := 0.0; x < angle-1e-9; x += b.step {
-		d := s2.Point{Vector: from.Mul(math.Cos(x)).Add(across.Mul(math.Sin(x)))}
+		d := s2.Point{Vector: from.Mul(libm.Cos(x)).Add(across.Mul(libm.Sin(x)))}
 		out = append(out, b.at(v, d))
 	}
 	return out

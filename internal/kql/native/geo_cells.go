@@ -353,8 +353,8 @@ func PolygonH3Cells(a []any) (any, error) {
 		for i, l := range g.Loops() {
 			var ring h3.GeoLoop
 			for _, p := range l.Vertices() {
-				ll := s2.LatLngFromPoint(p)
-				ring = append(ring, h3.NewLatLng(ll.Lat.Degrees(), ll.Lng.Degrees()))
+				lng, lat := inDegrees(p)
+				ring = append(ring, h3.NewLatLng(lat, lng))
 			}
 			if i == 0 {
 				shape.GeoLoop = ring

@@ -8,6 +8,8 @@ import (
 
 	"github.com/golang/geo/r2"
 	"github.com/golang/geo/s2"
+
+	"logkeep/internal/kql/libm"
 )
 
 // An overlay puts loops over each other and keeps the area around which they go
@@ -43,7 +45,7 @@ func newOverlay(loops [][]s2.Point) (*overlay, error) {
 		ring := make([]r2.Point, 0, len(l))
 		for _, p := range l {
 			d := p.Dot(o.z.Vector)
-			if d < math.Cos(mostAngle) || edges > mostEdges {
+			if d < libm.Cos(mostAngle) || edges > mostEdges {
 				return nil, errTooWide
 			}
 			q := r2.Point{X: p.Dot(o.x.Vector) / d, Y: p.Dot(o.y.Vector) / d}
@@ -181,7 +183,7 @@ func (o *overlay) next(kept []arc, used []bool, a arc) int {
 			continue
 		}
 		d := k.to.Sub(k.from)
-		if turn := math.Atan2(in.Cross(d), in.Dot(d)); best < 0 || turn > angle {
+		if turn := libm.Atan2(in.Cross(d), in.Dot(d)); best < 0 || turn > angle {
 			best, angle = i, turn
 		}
 	}

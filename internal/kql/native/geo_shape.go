@@ -6,6 +6,8 @@ import (
 
 	"github.com/golang/geo/s1"
 	"github.com/golang/geo/s2"
+
+	"logkeep/internal/kql/libm"
 )
 
 // GeoLineLength is geo_line_length.
@@ -88,7 +90,7 @@ func linesGeometry(lines [][]s2.Point) Value {
 // A place in degrees, as it was written: longitude and latitude.
 type degrees [2]float64
 
-func (d degrees) point() s2.Point { return s2.PointFromLatLng(s2.LatLngFromDegrees(d[1], d[0])) }
+func (d degrees) point() s2.Point { return onSphere(d[0], d[1]) }
 
 func readDegrees(v Value) []degrees {
 	out := make([]degrees, len(v.Items))
@@ -130,10 +132,11 @@ func unwrap(v []s2.Point) (out [][]s2.Point) {
 	const edge = 179.999999999999
 	last := []s2.Point{v[0]}
 	for i := 1; i < len(v); i++ {
-		a, b := s2.LatLngFromPoint(v[i-1]).Lng.Degrees(), s2.LatLngFromPoint(v[i]).Lng.Degrees()
+		a, _ := inDegrees(v[i-1])
+		b, _ := inDegrees(v[i])
 		if math.Abs(a-b) > 180 {
 			n := v[i-1].Cross(v[i].Vector)
-			lat := math.Atan(n.X/n.Z) * 180 / math.Pi
+			lat := libm.Atan(n.X/n.Z) * 180 / math.Pi
 			last = append(last, degrees{math.Copysign(edge, a), lat}.point())
 			out = append(out, last)
 			last = []s2.Point{degrees{math.Copysign(edge, b), lat}.point()}

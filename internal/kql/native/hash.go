@@ -65,7 +65,13 @@ func HashMany(a []any) (any, error) {
 func HashCombine(a []any) (any, error) {
 	h := uint64(0)
 	for _, x := range a {
-		h = h*31 + uint64(x.(int64))
+		n, ok := x.(int64)
+		if v := parse(x); !ok && v.Kind == Long {
+			n = v.Long
+		} else if !ok {
+			n = int64(xxhash.Sum64(hashed(x)))
+		}
+		h = h*31 + uint64(n)
 	}
 	return int64(h), nil
 }

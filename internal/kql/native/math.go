@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"logkeep/internal/kql/libm"
 )
 
 // RealFunctions are the functions of one real by name.
@@ -20,12 +22,12 @@ func RealFunctions() map[string]func([]any) (any, error) {
 		}
 	}
 	return map[string]func([]any) (any, error){
-		"sqrt": wrap(math.Sqrt), "exp": wrap(math.Exp), "exp2": wrap(math.Exp2), "exp10": wrap(func(x float64) float64 { return math.Pow(10, x) }),
-		"log": null(math.Log), "log10": null(math.Log10), "log2": null(math.Log2), "sin": wrap(math.Sin), "cos": wrap(math.Cos), "tan": wrap(math.Tan),
-		"asin": wrap(math.Asin), "acos": wrap(math.Acos), "atan": wrap(math.Atan), "cot": wrap(func(x float64) float64 { return 1 / math.Tan(x) }),
+		"sqrt": wrap(math.Sqrt), "exp": wrap(libm.Exp), "exp2": wrap(libm.Exp2), "exp10": wrap(func(x float64) float64 { return libm.Pow(10, x) }),
+		"log": null(libm.Log), "log10": null(libm.Log10), "log2": null(libm.Log2), "sin": wrap(libm.Sin), "cos": wrap(libm.Cos), "tan": wrap(libm.Tan),
+		"asin": wrap(libm.Asin), "acos": wrap(libm.Acos), "atan": wrap(libm.Atan), "cot": wrap(func(x float64) float64 { return 1 / libm.Tan(x) }),
 		"degrees": wrap(func(x float64) float64 { return x * 180 / math.Pi }), "radians": wrap(func(x float64) float64 { return x * math.Pi / 180 }),
-		"gamma": wrap(math.Gamma), "loggamma": wrap(func(x float64) float64 { v, _ := math.Lgamma(x); return v }),
-		"erf": wrap(math.Erf), "erfc": wrap(math.Erfc),
+		"gamma": wrap(libm.Gamma), "loggamma": wrap(func(x float64) float64 { v, _ := math.Lgamma(x); return v }),
+		"erf": wrap(libm.Erf), "erfc": wrap(libm.Erfc),
 		"sign": wrap(func(x float64) float64 {
 			switch {
 			case x > 0:
@@ -39,27 +41,10 @@ func RealFunctions() map[string]func([]any) (any, error) {
 }
 
 // Atan2 is atan2(y, x).
-func Atan2(a []any) (any, error) { return math.Atan2(a[0].(float64), a[1].(float64)), nil }
+func Atan2(a []any) (any, error) { return libm.Atan2(a[0].(float64), a[1].(float64)), nil }
 
 // Pow is pow(base, exponent).
-func Pow(a []any) (any, error) { return math.Pow(a[0].(float64), a[1].(float64)), nil }
-
-// Round is round(number, precision); halves go away from zero.
-func Round(a []any) (any, error) {
-	v, digits := a[0].(float64), optional(a, 1, 0)
-	if math.IsNaN(v) || math.IsInf(v, 0) || digits > 20 || digits < -300 {
-		return v, nil
-	}
-	if digits <= 0 {
-		p := math.Pow(10, float64(-digits))
-		return math.Round(v/p) * p, nil
-	}
-	p := math.Pow(10, float64(digits))
-	if r := math.Round(v*p) / p; !math.IsInf(r, 0) {
-		return r, nil
-	}
-	return v, nil
-}
+func Pow(a []any) (any, error) { return libm.Pow(a[0].(float64), a[1].(float64)), nil }
 
 // ShiftLeft is binary_shift_left.
 func ShiftLeft(a []any) (any, error) {

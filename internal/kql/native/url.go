@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -131,54 +130,6 @@ func ParseVersion(a []any) (any, error) {
 		}
 	}
 	return n.String(), nil
-}
-
-// agents find browsers, and systems, in user agents; the first that matches counts.
-var browsers = []struct {
-	name string
-	re   *regexp.Regexp
-}{
-	{"Edge", regexp.MustCompile(`Edge?/(\d+)\.(\d+)(?:\.(\d+))?`)}, {"Opera", regexp.MustCompile(`OPR/(\d+)\.(\d+)(?:\.(\d+))?`)},
-	{"Firefox", regexp.MustCompile(`Firefox/(\d+)\.(\d+)(?:\.(\d+))?`)}, {"Chrome", regexp.MustCompile(`Chrome/(\d+)\.(\d+)(?:\.(\d+))?`)},
-	{"Safari", regexp.MustCompile(`Version/(\d+)\.(\d+)(?:\.(\d+))?.*Safari`)}, {"IE", regexp.MustCompile(`MSIE (\d+)\.(\d+)`)},
-}
-
-// ParseUserAgent is parse_user_agent(text, "browser" or "os" or "device" or an array of them).
-func ParseUserAgent(a []any) (any, error) {
-	s := a[0].(string)
-	want := parse(a[1])
-	if want.Kind != Array {
-		want = array([]Value{want})
-	}
-	out := Value{Kind: Bag}
-	for _, w := range want.Items {
-		switch strings.ToLower(w.String()) {
-		case "browser":
-			b := Value{Kind: Bag, Names: []string{"Family", "MajorVersion", "MinorVersion", "Patch"}, Items: []Value{str("Other"), str(""), str(""), str("")}}
-			for _, x := range browsers {
-				if m := x.re.FindStringSubmatch(s); m != nil {
-					b.Items[0] = str(x.name)
-					for i, v := range m[1:] {
-						b.Items[i+1] = str(v)
-					}
-					break
-				}
-			}
-			out.set("Browser", b)
-		case "os":
-			family := "Other"
-			for _, x := range [...]string{"Windows", "Android", "iPhone OS", "Mac OS X", "Linux"} {
-				if strings.Contains(s, x) {
-					family = strings.Replace(x, "iPhone OS", "iOS", 1)
-					break
-				}
-			}
-			out.set("OperatingSystem", Value{Kind: Bag, Names: []string{"Family", "MajorVersion", "MinorVersion", "Patch", "PatchMinor"}, Items: []Value{str(family), str(""), str(""), str(""), str("")}})
-		case "device":
-			out.set("Device", Value{Kind: Bag, Names: []string{"Family", "Brand", "Model"}, Items: []Value{str("Other"), str(""), str("")}})
-		}
-	}
-	return out.out()
 }
 
 // ParseCommandLine is parse_command_line(text, "windows").

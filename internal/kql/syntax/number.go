@@ -90,19 +90,31 @@ func FormatReal(v float64) string {
 	case math.IsInf(v, -1):
 		return "-Infinity"
 	}
-	if a := math.Abs(v); a != 0 && (a >= 1e15 || a < 1e-5) {
-		m, e, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, 64), "e")
-		return m + "E" + exponent(e)
+	sign := ""
+	if math.Signbit(v) {
+		sign, v = "-", -v
 	}
-	s := strconv.FormatFloat(v, 'f', -1, 64)
-	if !strings.Contains(s, ".") {
-		s += ".0"
+	if v == 0 {
+		return sign + "0.0"
 	}
-	return s
+	text, exp := digits(v)
+	n := len(text) + exp // digits before the point
+	switch {
+	case v >= 1e15 || v < 1e-5:
+		s := sign + string(text[:1])
+		if len(text) > 1 {
+			s += "." + string(text[1:])
+		}
+		return s + "E" + exponent(n-1)
+	case n <= 0:
+		return sign + "0." + strings.Repeat("0", -n) + string(text)
+	case exp >= 0:
+		return sign + string(text) + strings.Repeat("0", exp) + ".0"
+	}
+	return sign + string(text[:n]) + "." + string(text[n:])
 }
 
-func exponent(e string) string {
-	n, _ := strconv.Atoi(e)
+func exponent(n int) string {
 	sign := "+"
 	if n < 0 {
 		sign, n = "-", -n
