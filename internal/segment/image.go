@@ -159,7 +159,7 @@ func pieces(spans []span) []span {
 func (m *Image) decrypt(s span) error {
 	b := make([]byte, s.size)
 	if _, err := m.segment.data.ReadAt(b, s.off); err != nil {
-		return fmt.Errorf("read segment %s: %w", m.segment.id, err)
+		return damage(m.segment.id, m.segment.table, fmt.Errorf("read segment %s: %w", m.segment.id, err))
 	}
 	return m.write(b, s.off)
 }

@@ -31,6 +31,7 @@ var errDamaged = errors.New("the segment is not of the format this build knows")
 // A Reader gives access to one segment. It is safe for concurrent use.
 type Reader struct {
 	id      schema.SegmentID
+	table   schema.TableName
 	data    *seal.Reader
 	footer  *metadata.FileMetaData
 	end     int64 // where the chunks end and the footer begins
@@ -48,19 +49,23 @@ type span struct{ off, size int64 }
 // it was written with; info is what the manifest says of it. r must stay
 // readable as long as the Reader is used.
 func Open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info) (*Reader, error) {
+	s, err := open(r, size, k, account, info)
+	if err != nil {
+		return nil, damage(info.ID, info.Table, fmt.Errorf("open segment %s: %w", info.ID, err))
+	}
+	return s, nil
+}
+
+func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info) (*Reader, error) {
 	data, err := seal.Open(r, size, k, place(account, info.Workspace, info.Table, info.ID))
 	if err != nil {
 		return nil, err
 	}
-	s := &Reader{id: info.ID, data: data}
-	if err := s.readFooter(); err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", info.ID, err)
-	}
-	if err := s.readGroups(); err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", info.ID, err)
-	}
-	if err := s.readTerms(); err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", info.ID, err)
+	s := &Reader{id: info.ID, table: info.Table, data: data}
+	for _, read := range []func() error{s.readFooter, s.readGroups, s.readTerms} {
+		if err := read(); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -163,7 +168,7 @@ func (s *Reader) Groups() []Group { return s.groups }
 func (s *Reader) Records(ctx context.Context) ([]arrow.RecordBatch, error) {
 	recs, err := s.records(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read segment %s: %w", s.id, err)
+		return nil, damage(s.id, s.table, fmt.Errorf("read segment %s: %w", s.id, err))
 	}
 	return recs, nil
 }

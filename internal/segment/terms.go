@@ -165,7 +165,7 @@ func (s *Reader) Excludes(ctx context.Context, group int, needs []Need) (bool, e
 		for _, all := range n {
 			may, err := s.may(group, all)
 			if err != nil {
-				return false, fmt.Errorf("read segment %s: %w", s.id, err)
+				return false, damage(s.id, s.table, fmt.Errorf("read segment %s: %w", s.id, err))
 			}
 			if possible = may; may {
 				break

@@ -120,6 +120,7 @@ func (s *Store) write(ctx context.Context, f *flush) error {
 	generation := s.current
 	s.mu.Unlock()
 	f.change = Change{Account: s.cfg.Account}
+	created := schema.TicksOf(time.Now())
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(1)
 	if len(f.rows) > manyTables {
@@ -130,7 +131,7 @@ func (s *Store) write(ctx context.Context, f *flush) error {
 		for _, recs := range byColumns(chunks) {
 			part := &flush{}
 			parts = append(parts, part)
-			group.Go(func() error { return s.writeSegment(within, part, key, generation, recs) })
+			group.Go(func() error { return s.writeSegment(within, part, key, generation, created, recs) })
 		}
 	}
 	err := group.Wait()
@@ -146,15 +147,16 @@ func (s *Store) write(ctx context.Context, f *flush) error {
 // syncs is how many segments of very many tables are made durable at a time.
 const syncs = 16
 
-// writeSegment writes a durable segment and names it in the change.
-func (s *Store) writeSegment(ctx context.Context, f *flush, key tableKey, generation uint32, recs []arrow.RecordBatch) error {
+// writeSegment writes a durable segment and names it in the change. created is
+// when its rows came, at the earliest.
+func (s *Store) writeSegment(ctx context.Context, f *flush, key tableKey, generation uint32, created schema.Ticks, recs []arrow.RecordBatch) error {
 	k, err := s.cfg.Keys(generation)
 	if err != nil {
 		return fmt.Errorf("keys of generation %d: %w", generation, err)
 	}
 	info := segment.Info{
 		ID: newSegmentID(), Account: s.cfg.Account, Workspace: key.workspace, Table: key.table,
-		Created: schema.TicksOf(time.Now()),
+		Created: created,
 	}
 	w, err := s.objects.Create(ctx, string(info.ID))
 	if err != nil {
@@ -169,8 +171,10 @@ func (s *Store) writeSegment(ctx context.Context, f *flush, key tableKey, genera
 	return w.Commit(ctx)
 }
 
-// prepare completes the change: what the manifest will be after it.
+// prepare completes the change: what the manifest will be after it. What was set
+// aside goes with it.
 func (s *Store) prepare(f *flush) error {
+	f.change.Remove = append(f.change.Remove, s.aside...)
 	segments := slices.Clone(f.change.Add)
 	s.mu.Lock()
 	generation := s.current
@@ -235,7 +239,7 @@ func (s *Store) commit(ctx context.Context, f *flush) error {
 	if err := s.cfg.Commit.Commit(ctx, f.change); err != nil {
 		return fmt.Errorf("commit change %d: %w", f.change.Seq, err)
 	}
-	s.pending = nil
+	s.pending, s.aside = nil, nil
 	s.mu.Lock()
 	s.manifest = f.head
 	unread := s.forget(f.change.Remove)

@@ -164,7 +164,7 @@ func (f *Follower) ask(ctx context.Context) (head, []segment.Info, error) {
 	cfg := f.store.cfg
 	cfg.Manifest = m
 	h, err := verify(cfg)
-	return h, m.Segments, err
+	return h, m.present(), err
 }
 
 // decode reads the journal's entries as rows.

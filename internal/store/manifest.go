@@ -29,9 +29,22 @@ var ErrForged = errors.New("the manifest was changed outside of this account's k
 // of the chain of changes. The zero Manifest is that of a new account.
 type Manifest struct {
 	Segments []segment.Info
-	Seq      uint64 // number of the last change
-	Floor    uint64 // journal numbers below it are in segments
-	MAC      []byte // over all of it, as Change gave it
+	Aside    []schema.SegmentID // of Segments: their objects are gone or can't be used, and the next change removes them
+	Seq      uint64             // number of the last change
+	Floor    uint64             // journal numbers below it are in segments
+	MAC      []byte             // over all of it, as Change gave it
+}
+
+// present returns the segments that are there to be read.
+func (m Manifest) present() []segment.Info {
+	if len(m.Aside) == 0 {
+		return m.Segments
+	}
+	aside := make(map[schema.SegmentID]bool, len(m.Aside))
+	for _, id := range m.Aside {
+		aside[id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(m.Segments), func(i segment.Info) bool { return aside[i.ID] })
 }
 
 // A Change is one step of a manifest.

@@ -15,7 +15,8 @@ const mergeRows = segment.GroupRows
 
 // merge replaces small segments of one table, which a quiet table gets by
 // flushes of age, by one. Only segments of one generation and the same columns
-// go together: what is sealed under a key stays under it.
+// go together: what is sealed under a key stays under it; and only such whose
+// rows age alike.
 func (s *Store) merge(ctx context.Context) error {
 	old := s.mergeable()
 	if len(old) == 0 {
@@ -41,7 +42,11 @@ func (s *Store) merge(ctx context.Context) error {
 		f.change.Remove = append(f.change.Remove, g.info.ID)
 	}
 	first := old[0].info
-	err := s.writeSegment(ctx, f, tableKey{first.Workspace, first.Table}, first.Generation, recs)
+	created := first.Created
+	for _, g := range old {
+		created = min(created, g.info.Created)
+	}
+	err := s.writeSegment(ctx, f, tableKey{first.Workspace, first.Table}, first.Generation, created, recs)
 	if err == nil {
 		err = s.prepare(f)
 	}
@@ -61,7 +66,7 @@ func (s *Store) mergeable() []*stored {
 			var some []*stored
 			var rows int64
 			for _, g := range t.segments[i:] {
-				if !g.alone && g.info.Generation == first.info.Generation && slices.Equal(g.info.Columns, first.info.Columns) &&
+				if !g.alone && g.info.Generation == first.info.Generation && slices.Equal(g.info.Columns, first.info.Columns) && ageAlike(g.info, first.info) &&
 					g.info.Rows <= mergeRows/8 && rows+g.info.Rows <= mergeRows {
 					some, rows = append(some, g), rows+g.info.Rows
 				}

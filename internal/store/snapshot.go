@@ -67,6 +67,7 @@ type File struct {
 	Path    string // openable by this process until the snapshot's Release
 	Columns []schema.Column
 	Rows    int64
+	Since   schema.Ticks // rows before it are not to be shown, though they are there; 0: all may be
 }
 
 // A Snapshot is a table at one moment: every row that was acknowledged before,
@@ -80,6 +81,7 @@ type Snapshot struct {
 	closed   bool // the store was, so nothing is known of the rows
 	released bool
 	needs    []segment.Need
+	edge     schema.Ticks // rows that are older are not shown
 	use      Use
 }
 
@@ -179,7 +181,7 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, since schema.Tic
 		return nil, ErrClosed
 	}
 	p.use = Use{}
-	wants, err := p.wants(ctx, columns, max(p.from, since))
+	wants, edges, err := p.wants(ctx, columns, max(p.from, since))
 	if err != nil {
 		return nil, err
 	}
@@ -189,8 +191,8 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, since schema.Tic
 	}
 	p.images = append(p.images, images...)
 	var files []File
-	for _, m := range images {
-		files = append(files, File{m.Path(), m.Columns(), m.Rows()})
+	for i, m := range images {
+		files = append(files, File{m.Path(), m.Columns(), m.Rows(), edges[i]})
 	}
 	for _, v := range p.views {
 		if err := ctx.Err(); err != nil {
@@ -204,24 +206,27 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, since schema.Tic
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, File{f.Path(), f.Columns(), f.Rows()})
+		files = append(files, File{f.Path(), f.Columns(), f.Rows(), 0})
 	}
 	return files, nil
 }
 
-// wants lists the row groups to read.
-func (p *Snapshot) wants(ctx context.Context, columns []string, from schema.Ticks) (wants []segment.Want, err error) {
+// wants lists the row groups to read, and the times before which rows of them
+// are not to be shown.
+func (p *Snapshot) wants(ctx context.Context, columns []string, from schema.Ticks) (wants []segment.Want, edges []schema.Ticks, err error) {
 	for _, g := range p.segments {
-		if !segment.Overlaps(g.info.MinTime, g.info.MaxTime, from, p.to) {
+		edge := edgeOf(g.info, p.edge)
+		first := max(from, edge)
+		if !segment.Overlaps(g.info.MinTime, g.info.MaxTime, first, p.to) {
 			continue
 		}
 		r, err := g.open(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		groups, err := r.Wanted(ctx, from, p.to, p.needs)
+		groups, err := r.Wanted(ctx, first, p.to, p.needs)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		p.use.Segments++
 		p.use.Groups += len(r.Groups())
@@ -231,9 +236,14 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, from schema.Tick
 			w := segment.Want{Segment: r, Group: group, Columns: columns}
 			p.use.Opened += w.Size()
 			wants = append(wants, w)
+			if r.Groups()[group].MinTime >= edge {
+				edges = append(edges, 0)
+			} else {
+				edges = append(edges, edge)
+			}
 		}
 	}
-	return wants, nil
+	return wants, edges, nil
 }
 
 // Release gives back what the snapshot holds. Its files must not be opened

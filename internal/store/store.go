@@ -109,7 +109,8 @@ type Store struct {
 	flushing chan struct{}
 	pending  *flush
 	orphans  []string
-	looked   bool // for orphans
+	looked   bool               // for orphans
+	aside    []schema.SegmentID // that the next change removes from the manifest
 	waiting  waiting
 
 	mu       sync.Mutex // guards what follows
@@ -222,9 +223,13 @@ func (s *Store) openObjects() (err error) {
 	if s.objects, err = blob.NewStore(s.cfg.FS, path.Join(s.cfg.Dir, "objects")); err != nil {
 		return err
 	}
-	for _, info := range s.cfg.Manifest.Segments {
+	present := s.cfg.Manifest.present()
+	for _, info := range present {
 		t := s.table(tableKey{info.Workspace, info.Table})
 		t.segments = append(t.segments, s.stored(info))
+	}
+	if len(present) < len(s.cfg.Manifest.Segments) {
+		s.aside = s.cfg.Manifest.Aside
 	}
 	return nil
 }
@@ -288,6 +293,9 @@ func (s *Store) findOrphans(ctx context.Context) error {
 			s.orphans = append(s.orphans, o.Name)
 		}
 		delete(named, o.Name)
+	}
+	for _, id := range s.cfg.Manifest.Aside {
+		delete(named, string(id))
 	}
 	for id := range named {
 		s.log.Error("a segment's object is missing; restore it from a backup", "segment", id)
