@@ -113,7 +113,7 @@ func (s *server) faces() []*face {
 // controlFaces are the faces of clusters, workspaces and vaults, and those
 // that take rows and answer queries.
 func (s *server) controlFaces() []*face {
-	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.searchRoutes(), s.collectionRoutes())
+	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.purgeRoutes(), s.searchRoutes(), s.collectionRoutes())
 	if s.Activity != nil {
 		arm = append(arm, s.activityRoutes()...)
 	}

@@ -25,6 +25,7 @@ import (
 	"logkeep/internal/fault"
 	"logkeep/internal/kek"
 	"logkeep/internal/rbac"
+	"logkeep/internal/purge"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
@@ -87,6 +88,13 @@ func (ground) Unlink(context.Context, control.Workspace, control.Cluster) error 
 func (ground) DropCluster(context.Context, control.Cluster) error                   { return nil }
 func (ground) DropWorkspace(context.Context, control.Workspace) error               { return nil }
 func (ground) DropTable(context.Context, control.Workspace, schema.TableName) error { return nil }
+func (ground) Retain(context.Context, schema.WorkspaceID, func(schema.TableName) schema.Ticks) error {
+	return nil
+}
+func (ground) Readable(context.Context, control.Workspace) error { return nil }
+func (ground) Purge(context.Context, control.Workspace, string, schema.Table, []purge.Filter) (int64, error) {
+	return 0, nil
+}
 func (ground) Readers(schema.ClusterID) []int                                       { return nil }
 func (ground) Worker(schema.ClusterID) (int, time.Time, bool)                       { return 4711, time.Now(), true }
 

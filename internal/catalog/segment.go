@@ -57,6 +57,9 @@ func (r Records) CommitSegments(ctx context.Context, account schema.AccountID, a
 			if n == 0 {
 				return fmt.Errorf("segment %s is not there: %w", id, ErrConflict)
 			}
+			if _, err := tx.exec(ctx, "DELETE FROM aside WHERE segment = ? AND why = ?", string(id), string(Expired)); err != nil {
+				return err
+			}
 		}
 		for _, s := range add {
 			if s.Account != account {
@@ -109,9 +112,11 @@ func (r Records) Manifest(ctx context.Context, account schema.AccountID) (Manife
 func (r Records) Segments(ctx context.Context, account schema.AccountID) ([]Segment, error) {
 	// Few sets of columns are those of very many segments.
 	sets := map[string][]schema.Column{}
-	return query(ctx, r.read(), func(scan func(...any) error) (Segment, error) { return scanSegment(scan, sets) }, `SELECT id, account, workspace, table_name, generation, row_count, bytes, min_time, max_time, columns, created
-		FROM segments WHERE account = ? ORDER BY workspace, table_name, min_time, id`, string(account))
+	return query(ctx, r.read(), func(scan func(...any) error) (Segment, error) { return scanSegment(scan, sets) }, selectSegment+
+		"WHERE account = ? ORDER BY workspace, table_name, min_time, id", string(account))
 }
+
+const selectSegment = "SELECT id, account, workspace, table_name, generation, row_count, bytes, min_time, max_time, columns, created FROM segments "
 
 func scanSegment(scan func(...any) error, sets map[string][]schema.Column) (Segment, error) {
 	var (

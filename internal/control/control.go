@@ -35,6 +35,7 @@ import (
 	"logkeep/internal/catalog"
 	"logkeep/internal/fault"
 	"logkeep/internal/kek"
+	"logkeep/internal/purge"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
 )
@@ -104,6 +105,13 @@ type Domains interface {
 	DropWorkspace(ctx context.Context, w Workspace) error
 	// DropTable removes a table's rows.
 	DropTable(ctx context.Context, w Workspace, table schema.TableName) error
+	// Retain removes from the disk what is older than a table's edge, also while
+	// the key is away.
+	Retain(ctx context.Context, w schema.WorkspaceID, edge func(schema.TableName) schema.Ticks) error
+	// Readable is nil if the keys of all rows of the workspace can be used.
+	Readable(ctx context.Context, w Workspace) error
+	// Purge removes the rows of a table that all filters match, and counts them.
+	Purge(ctx context.Context, w Workspace, operation string, table schema.Table, filters []purge.Filter) (rows int64, err error)
 	// Worker is the process that holds the cluster's data now.
 	Worker(cluster schema.ClusterID) (pid int, since time.Time, ok bool)
 	// Readers are the pids of the processes that have the cluster's keys to answer queries.

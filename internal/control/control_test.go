@@ -16,6 +16,7 @@ import (
 	"logkeep/internal/entra"
 	"logkeep/internal/fault"
 	"logkeep/internal/kek"
+	"logkeep/internal/purge"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
 )
@@ -118,6 +119,13 @@ func (p *places) DropWorkspace(ctx context.Context, w Workspace) error {
 }
 func (p *places) DropTable(ctx context.Context, w Workspace, t schema.TableName) error {
 	return p.do(ctx, "drop table %s %s", w.ID.Name(), t)
+}
+func (p *places) Retain(ctx context.Context, w schema.WorkspaceID, edge func(schema.TableName) schema.Ticks) error {
+	return p.do(ctx, "retain T_CL %s", edge("T_CL").Time().Format(time.DateOnly))
+}
+func (p *places) Readable(context.Context, Workspace) error { return nil }
+func (p *places) Purge(ctx context.Context, w Workspace, _ string, t schema.Table, filters []purge.Filter) (int64, error) {
+	return 1, p.do(ctx, "purge %s %s %s %s %s", w.ID.Name(), t.Name, filters[0].Column, filters[0].Operator, filters[0].Value)
 }
 func (p *places) Readers(schema.ClusterID) []int                 { return nil }
 func (p *places) Worker(schema.ClusterID) (int, time.Time, bool) { return 0, time.Time{}, false }

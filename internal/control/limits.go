@@ -23,6 +23,7 @@ type Limits struct {
 	CustomTables      int           // of a workspace: 500
 	PlanChange        time.Duration // between two switches of a table's plan: 7 days
 	Shortened         time.Duration // before a shorter total retention removes rows: 30 days
+	PurgesPerHour     int           // of a workspace: 50
 	RuleFlows         int           // data flows, streams, workspaces of a rule: 10
 	Transform         int           // characters: 15,360
 	OutageGrace       time.Duration // default of a cluster: 1 hour, and its maximum
@@ -51,6 +52,7 @@ func (l Limits) orDefault() Limits {
 	l.CustomTables = cmp.Or(l.CustomTables, 500)
 	l.PlanChange = cmp.Or(l.PlanChange, 7*day)
 	l.Shortened = cmp.Or(l.Shortened, 30*day)
+	l.PurgesPerHour = cmp.Or(l.PurgesPerHour, 50)
 	l.RuleFlows = cmp.Or(l.RuleFlows, 10)
 	l.Transform = cmp.Or(l.Transform, 15360)
 	l.OutageGrace = cmp.Or(l.OutageGrace, time.Hour)

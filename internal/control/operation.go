@@ -53,6 +53,7 @@ const (
 	linkWorkspace   = "link.put"
 	unlinkWorkspace = "link.delete"
 	deleteTable     = "table.delete"
+	purgeTable      = "table.purge"
 )
 
 func (s *Service) job(kind string) (job, bool) {
@@ -73,6 +74,8 @@ func (s *Service) job(kind string) (job, bool) {
 		return job{s.unmakeLink, s.linkUnmade, s.unlinkFailed, nil}, true
 	case deleteTable:
 		return job{s.unmakeTable, s.tableUnmade, s.tableFailed, nil}, true
+	case purgeTable:
+		return job{s.purgeRows, s.purgeOver, s.purgeOver, nil}, true
 	}
 	return job{}, false
 }
@@ -293,8 +296,13 @@ func (s *Service) sweeping() {
 }
 
 // Sweep removes workspaces whose time for recovery is over, names that are
-// free again, and operations nobody will ask for.
+// free again, operations nobody will ask for, and rows that are older than their
+// tables keep.
 func (s *Service) Sweep(ctx context.Context) error {
+	return errors.Join(s.sweep(ctx), s.retain(ctx))
+}
+
+func (s *Service) sweep(ctx context.Context) error {
 	now := time.Now()
 	gone, err := s.cat.ListDeleted(ctx, "/", string(resource.Workspace))
 	if err != nil {

@@ -93,6 +93,22 @@ func describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.
 			MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
 		})
 	}
+	aside, err := tx.Asides(ctx, a.ID)
+	if err != nil {
+		return out, false, err
+	}
+	if len(aside) == 0 {
+		return out, true, nil
+	}
+	named := make(map[schema.SegmentID]bool, len(segments))
+	for _, s := range segments {
+		named[s.ID] = true
+	}
+	for _, s := range aside { // of which the manifest may have forgotten some
+		if named[s.ID] {
+			out.Manifest.Aside = append(out.Manifest.Aside, s.ID)
+		}
+	}
 	return out, true, nil
 }
 

@@ -53,6 +53,7 @@ const (
 	QuotaExceeded                      Code = "QuotaExceeded"
 	ResourceMoveNotSupported           Code = "ResourceMoveNotSupported"
 	OperationNotFound                  Code = "OperationNotFound"
+	StorageDamaged                     Code = "StorageDamaged"
 )
 
 // Codes of customers' keys. Every face answers with these and no others.
@@ -176,6 +177,7 @@ var meanings = map[Code]Meaning{
 	QuotaExceeded:                      {http.StatusConflict, 0, "A limit on the number of resources was reached."},
 	ResourceMoveNotSupported:           {http.StatusConflict, 0, "The resource can't be moved to another group, subscription or region."},
 	OperationNotFound:                  {http.StatusNotFound, 0, "There is no such long-running operation."},
+	StorageDamaged:                     {http.StatusInternalServerError, 0, "An object that the request needs is missing or damaged; the message names it. Everything else can be read. The operator restores it from a backup, or sets it aside with `logkeep storage check --repair`."},
 
 	CustomerManagedKeyRevoked:     {http.StatusForbidden, 0, "The customer's vault denies the cluster its key. Ingestion answers 503 instead, so that shippers keep their data. Repair the key, its permissions or the identity; access returns by itself."},
 	CustomerManagedKeyUnreachable: {http.StatusServiceUnavailable, 5, "The customer's vault has been silent for longer than the grace. Access returns when it answers."},

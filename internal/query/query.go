@@ -85,6 +85,7 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 		}
 	}
 	var all merging
+	q.Retention = map[schema.WorkspaceID]wire.Retention{}
 	for _, w := range r.Workspaces {
 		found, err := s.plane.Tables(ctx, w.ID)
 		if err != nil {
@@ -104,6 +105,7 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 			place.Tables = []schema.Table{}
 		}
 		q.Places = append(q.Places, place)
+		q.Retention[w.CustomerID] = retention(w, found, r.Now)
 		functions, err := s.functions(ctx, w)
 		if err != nil {
 			return nil, err
@@ -119,6 +121,22 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 	}
 	answer, err := s.holder.Query(ctx, workspaces, q)
 	return answer, told(err)
+}
+
+// retention is how far back the tables of a workspace are answered now: what is
+// older is kept for other uses, or about to go.
+func retention(w control.Workspace, tables []control.Table, now schema.Ticks) wire.Retention {
+	edge := func(days int) schema.Ticks { return max(0, now-schema.Ticks(days)*schema.TicksPerDay) }
+	out := wire.Retention{Default: edge(w.Retention)}
+	for _, t := range tables {
+		if days := t.Keeping(w, now.Time()).Interactive; days != w.Retention {
+			if out.Tables == nil {
+				out.Tables = map[schema.TableName]schema.Ticks{}
+			}
+			out.Tables[t.Name()] = edge(days)
+		}
+	}
+	return out
 }
 
 // functions are a workspace's saved searches, which stay sealed up to the worker.

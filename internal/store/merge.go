@@ -66,7 +66,7 @@ func (s *Store) mergeable() []*stored {
 			var some []*stored
 			var rows int64
 			for _, g := range t.segments[i:] {
-				if !g.alone && g.info.Generation == first.info.Generation && slices.Equal(g.info.Columns, first.info.Columns) && ageAlike(g.info, first.info) &&
+				if !g.alone && g.info.Generation == first.info.Generation && slices.Equal(g.info.Columns, first.info.Columns) && stay(g.info).Alike(stay(first.info)) &&
 					g.info.Rows <= mergeRows/8 && rows+g.info.Rows <= mergeRows {
 					some, rows = append(some, g), rows+g.info.Rows
 				}

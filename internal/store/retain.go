@@ -11,44 +11,8 @@ import (
 	"logkeep/internal/segment"
 )
 
-// A row is as old as its TimeGenerated says. Rows that come more than lateness
-// after it are history that somebody brings in, and as old as their stay here.
-// A segment tells which of the two it has by when it was created (design 0040).
-const (
-	lateness = 2 * schema.TicksPerDay
-	// overdue is for how long rows behind the edge may stay in a segment that has
-	// others too: none is written anew more than once in this time.
-	overdue = schema.TicksPerDay
-	// apart is how far apart histories may have come to be merged.
-	apart = schema.TicksPerDay
-)
-
-// isHistory reports whether rows of the segment came late.
-func isHistory(i segment.Info) bool { return i.MinTime < i.Created-lateness }
-
-// ageAlike reports whether rows of both segments can be in one.
-func ageAlike(a, b segment.Info) bool {
-	if isHistory(a) != isHistory(b) {
-		return false
-	}
-	return !isHistory(a) || max(a.Created, b.Created)-min(a.Created, b.Created) < apart
-}
-
-// edgeOf is the time before which a segment's rows are older than what lies on
-// the edge of its table; 0 if none is.
-func edgeOf(i segment.Info, edge schema.Ticks) schema.Ticks {
-	if i.MinTime >= edge || isHistory(i) && i.Created >= edge {
-		return 0
-	}
-	return edge
-}
-
-// Expired reports whether all rows of a segment are behind an edge.
-func Expired(i segment.Info, edge schema.Ticks) bool { return i.MaxTime < edgeOf(i, edge) }
-
-// Due reports whether Retain with this edge would change the segment.
-func Due(i segment.Info, edge schema.Ticks) bool {
-	return Expired(i, edge) || i.MinTime < edgeOf(i, max(edge-overdue, 0))
+func stay(i segment.Info) schema.Stay {
+	return schema.Stay{First: i.MinTime, Last: i.MaxTime, Created: i.Created}
 }
 
 // Keep hides rows that are older than the edge of their table's retention.
@@ -80,12 +44,12 @@ func (s *Store) Retain(ctx context.Context, tables []Retained) error {
 				continue
 			}
 			for _, g := range t.segments {
-				if gone[g.info.ID] || !Due(g.info, edge) {
+				if gone[g.info.ID] || !stay(g.info).Due(edge) {
 					continue
 				}
 				gone[g.info.ID] = true // whatever comes of it, once is enough
 				w := rewrite{old: g}
-				if at := edgeOf(g.info, edge); !Expired(g.info, edge) {
+				if at := stay(g.info).Edge(edge); !stay(g.info).Expired(edge) {
 					w.keeps = func(recs []arrow.RecordBatch) ([]batch.Ref, error) { return notBefore(recs, at) }
 				}
 				out = append(out, w)

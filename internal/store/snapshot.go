@@ -215,7 +215,7 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, since schema.Tic
 // are not to be shown.
 func (p *Snapshot) wants(ctx context.Context, columns []string, from schema.Ticks) (wants []segment.Want, edges []schema.Ticks, err error) {
 	for _, g := range p.segments {
-		edge := edgeOf(g.info, p.edge)
+		edge := stay(g.info).Edge(p.edge)
 		first := max(from, edge)
 		if !segment.Overlaps(g.info.MinTime, g.info.MaxTime, first, p.to) {
 			continue

@@ -42,6 +42,15 @@ func (w *Worker) Release(ctx context.Context, r wire.Release) error {
 // Drop has the worker remove rows for good.
 func (w *Worker) Drop(ctx context.Context, r wire.Drop) error { return w.call(ctx, "/drop", r, nil) }
 
+// Retain is wire.Retain.
+func (w *Worker) Retain(ctx context.Context, r wire.Retain) error { return w.call(ctx, "/retain", r, nil) }
+
+// Purge is wire.Purge.
+func (w *Worker) Purge(ctx context.Context, r wire.Purge) (p wire.Purged, err error) {
+	err = w.call(ctx, "/purge", r, &p)
+	return p, err
+}
+
 // Marks asks a writer how far accounts have come.
 func (w *Worker) Marks(ctx context.Context, r wire.Marks) (m []wire.Mark, err error) {
 	return m, w.call(ctx, "/marks", r, &m)

@@ -10,6 +10,7 @@ import (
 	"logkeep/internal/kek"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
+	"logkeep/internal/segment"
 	"logkeep/internal/store"
 	"logkeep/internal/wrap"
 )
@@ -22,6 +23,9 @@ func keyFault(err error) error {
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
+	}
+	if damagedBy(err) != nil { // the key is right, or the account would not be open
+		return damageFault(err)
 	}
 	if errors.Is(err, disk.ErrLocked) {
 		return fault.New(fault.ServiceUnavailable, "The process that held the storage account before has not ended yet. Try again.").WithRetryAfter(1).Because(err)
@@ -56,6 +60,12 @@ func brokenBy(err error) error {
 		return d
 	}
 	return nil
+}
+
+// damagedBy is the damaged segment that err tells of, or nil.
+func damagedBy(err error) *segment.DamagedError {
+	d, _ := errors.AsType[*segment.DamagedError](err)
+	return d
 }
 
 // openFault names the account that can't be opened because of what is stored.

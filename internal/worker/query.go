@@ -266,6 +266,9 @@ func queryFault(err error) error {
 	if d, ok := errors.AsType[kql.Diagnostics](err); ok {
 		return badQuery(d)
 	}
+	if damagedBy(err) != nil {
+		return damageFault(err)
+	}
 	if limit, ok := errors.AsType[*segment.LimitError](err); ok {
 		return fault.New(fault.QueryLimitsExceeded, "The query reads more than the server keeps decrypted at a time. Narrow its time range or select fewer columns.").Because(limit)
 	}

@@ -12,6 +12,7 @@ type file struct {
 	path    string
 	columns []schema.Column
 	known   map[string]string // texts of columns that it need not have: the same in all rows
+	since   schema.Ticks      // rows before it are older than what the table keeps
 }
 
 // relation writes the SQL of a table's rows that are not before since: every
@@ -19,10 +20,14 @@ type file struct {
 // which older ones may lack some. Names are quoted, paths are ours; nothing of a
 // user's text gets in otherwise.
 func relation(columns, stored []schema.Column, files []file, since schema.Ticks) string {
-	groups := map[string][]file{}
-	var order []string
+	type alike struct {
+		present string
+		since   schema.Ticks
+	}
+	groups := map[alike][]file{}
+	var order []alike
 	for _, f := range files {
-		key := present(stored, f)
+		key := alike{present(stored, f), max(since, f.since)}
 		if groups[key] == nil {
 			order = append(order, key)
 		}
@@ -39,7 +44,7 @@ func relation(columns, stored []schema.Column, files []file, since schema.Ticks)
 			if j > 0 {
 				b.WriteString(", ")
 			}
-			switch key[j] {
+			switch key.present[j] {
 			case '1':
 				b.WriteString(quote(stored[j].Name))
 				if stored[j].Name != c.Name {
@@ -57,8 +62,8 @@ func relation(columns, stored []schema.Column, files []file, since schema.Ticks)
 			b.WriteString("'" + f.path + "'")
 		}
 		b.WriteString("])")
-		if since > 0 {
-			fmt.Fprintf(&b, " WHERE %s >= %d", quote(schema.TimeGenerated), since)
+		if key.since > 0 {
+			fmt.Fprintf(&b, " WHERE %s >= %d", quote(schema.TimeGenerated), key.since)
 		}
 	}
 	if len(order) == 0 {

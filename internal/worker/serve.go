@@ -19,6 +19,8 @@ func (w *Worker) face() http.Handler {
 	mux.HandleFunc("POST /adopt", answer(w.base, func(ctx context.Context, r wire.Adopt) (any, error) { return struct{}{}, w.adopt(ctx, r) }))
 	mux.HandleFunc("POST /release", answer(w.base, func(ctx context.Context, r wire.Release) (any, error) { return struct{}{}, w.release(ctx, r) }))
 	mux.HandleFunc("POST /drop", answer(w.base, func(ctx context.Context, r wire.Drop) (any, error) { return struct{}{}, w.drop(ctx, r) }))
+	mux.HandleFunc("POST /retain", answer(w.base, func(ctx context.Context, r wire.Retain) (any, error) { return struct{}{}, w.retain(ctx, r) }))
+	mux.HandleFunc("POST /purge", answer(w.base, func(ctx context.Context, r wire.Purge) (any, error) { return w.purge(ctx, r) }))
 	mux.HandleFunc("POST /flush", answer(w.base, func(ctx context.Context, _ struct{}) (any, error) { return w.flush(ctx) }))
 	mux.HandleFunc("POST /texts/seal", answer(w.base, func(_ context.Context, r wire.SealText) (any, error) { return w.sealText(r) }))
 	mux.HandleFunc("POST /texts/open", answer(w.base, func(_ context.Context, r wire.OpenTexts) (any, error) { return w.openTexts(r) }))
@@ -68,15 +70,6 @@ func (w *Worker) flush(ctx context.Context) (f wire.Flushed, err error) {
 		f.Segments += a.store.Stats().Segments
 	}
 	return f, nil
-}
-
-func (w *Worker) drop(ctx context.Context, r wire.Drop) error {
-	for _, a := range w.all() {
-		if err := a.store.Drop(ctx, r.Workspace, r.Table); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // marks says how far accounts have come.

@@ -70,6 +70,7 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 					return r, err
 				}
 				s := shelf.Snapshot(readable.Workspace, table.Name, src.From, before(src.To))
+				s.Keep(q.Retention[readable.Workspace].Edge(table.Name))
 				if !renamed { // needs go by names
 					s.Need(needs(src.Needs, of))
 				}
@@ -168,7 +169,7 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 				return nil, err
 			}
 			for _, f := range held {
-				files = append(files, file{f.Path, f.Columns, t.known[i]})
+				files = append(files, file{f.Path, f.Columns, t.known[i], f.Since})
 			}
 			u := s.Use()
 			use.Segments += u.Segments

@@ -26,6 +26,10 @@ type Manifest struct {
 	Tables []ManifestTable `json:"tables,omitempty"`
 	Packed []byte          `json:"segments,omitempty"`
 
+	// Aside are segments whose objects are gone or can't be used; the next change
+	// of the manifest removes them.
+	Aside []schema.SegmentID `json:"aside,omitempty"`
+
 	known map[tableName][]int // where in Tables a table's sets of columns are
 }
 

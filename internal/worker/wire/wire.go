@@ -2,7 +2,7 @@
 // sees the other's code: a keeper holds no key and no row, a worker no catalog.
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
-//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Append, Marks, Query, SealText, OpenTexts, Flush, Status
+//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Retain, Purge, Append, Marks, Query, SealText, OpenTexts, Flush, Status
 //	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, and of writers Commit, SpoolKey, Spooled, of readers Account, Manifest
 //
 // Both HTTP directions are POST with JSON bodies: one over a Unix socket in a
@@ -156,6 +156,47 @@ type Drop struct {
 	Table     schema.TableName   `json:"table,omitempty"`
 }
 
+// Retain asks for rows behind the edges of tables' total retention to be gone
+// from the disk. Path: /retain.
+type Retain struct {
+	Tables []Retained `json:"tables"`
+}
+
+// Retained is a table and the time before which its rows go.
+type Retained struct {
+	Workspace schema.WorkspaceID `json:"workspace"`
+	Table     schema.TableName   `json:"table"`
+	Edge      schema.Ticks       `json:"edge"`
+}
+
+// A Retention is how far back the tables of a workspace are answered.
+type Retention struct {
+	Default schema.Ticks                      `json:"default"`
+	Tables  map[schema.TableName]schema.Ticks `json:"tables,omitempty"` // those that differ
+}
+
+// Edge is the time before which rows of a table are not answered; 0: all are.
+func (r Retention) Edge(t schema.TableName) schema.Ticks {
+	if edge, ok := r.Tables[t]; ok {
+		return edge
+	}
+	return r.Default
+}
+
+// Purge asks for the rows of a table to be gone that match all filters. Path:
+// /purge. Answer: Purged.
+type Purge struct {
+	Workspace schema.WorkspaceID `json:"workspace"`
+	Table     schema.Table       `json:"table"`
+	Filters   json.RawMessage    `json:"filters"` // a list of purge.Filter
+}
+
+// Purged counts what a purge removed in the accounts of one domain.
+type Purged struct {
+	Rows     int64              `json:"rows"`
+	Segments []schema.SegmentID `json:"segments,omitempty"` // that had some of them
+}
+
 // An Append says what the rows in the request's body are. It travels in the
 // header AppendHeader as JSON; the body is the client's. Path: /append.
 // Answer: Appended.
@@ -184,23 +225,26 @@ type Appended struct {
 // A Query is a request of the query API. Path: /query. The answer is the
 // client's body.
 type Query struct {
-	Text       string             `json:"text"`
-	Now        schema.Ticks       `json:"now"`
-	From       schema.Ticks       `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
-	To         schema.Ticks       `json:"to,omitempty"`
-	Tables     []schema.Table     `json:"tables"`           // that the text may name, beside the published ones, which are empty unless they are here
-	Hidden     []schema.TableName `json:"hidden,omitempty"` // published tables that the text may not name
-	Places     []Place            `json:"places,omitempty"`
-	Functions  []OpenTexts        `json:"functions,omitempty"` // saved searches; those with an alias are functions of the query
-	Stored     []Stored           `json:"stored,omitempty"`    // columns of Tables that are stored under another name
-	Readable   []Readable         `json:"readable"`
-	Marks      []Mark             `json:"marks,omitempty"`      // of all accounts of Readable, for readers
-	Form       Form               `json:"form,omitempty"`       // of the answer
-	Parameters map[string]string  `json:"parameters,omitempty"` // the text's query_parameters, as literals or as the texts of values
-	Statistics bool               `json:"statistics,omitempty"`
-	Render     bool               `json:"render,omitempty"`
-	MaxRows    int                `json:"maxRows"`
-	MaxBytes   int64              `json:"maxBytes"`
+	Text      string             `json:"text"`
+	Now       schema.Ticks       `json:"now"`
+	From      schema.Ticks       `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
+	To        schema.Ticks       `json:"to,omitempty"`
+	Tables    []schema.Table     `json:"tables"`           // that the text may name, beside the published ones, which are empty unless they are here
+	Hidden    []schema.TableName `json:"hidden,omitempty"` // published tables that the text may not name
+	Places    []Place            `json:"places,omitempty"`
+	Functions []OpenTexts        `json:"functions,omitempty"` // saved searches; those with an alias are functions of the query
+	Stored    []Stored           `json:"stored,omitempty"`    // columns of Tables that are stored under another name
+	Readable  []Readable         `json:"readable"`
+
+	Retention map[schema.WorkspaceID]Retention `json:"retention,omitempty"` // what each of them keeps to be queried
+
+	Marks      []Mark            `json:"marks,omitempty"`      // of all accounts of Readable, for readers
+	Form       Form              `json:"form,omitempty"`       // of the answer
+	Parameters map[string]string `json:"parameters,omitempty"` // the text's query_parameters, as literals or as the texts of values
+	Statistics bool              `json:"statistics,omitempty"`
+	Render     bool              `json:"render,omitempty"`
+	MaxRows    int               `json:"maxRows"`
+	MaxBytes   int64             `json:"maxBytes"`
 }
 
 // A Use tells what of the storage a query has read, for its statistics.
