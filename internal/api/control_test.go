@@ -24,8 +24,8 @@ import (
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
 	"logkeep/internal/kek"
-	"logkeep/internal/rbac"
 	"logkeep/internal/purge"
+	"logkeep/internal/rbac"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
@@ -95,8 +95,8 @@ func (ground) Readable(context.Context, control.Workspace) error { return nil }
 func (ground) Purge(context.Context, control.Workspace, string, schema.Table, []purge.Filter) (int64, error) {
 	return 0, nil
 }
-func (ground) Readers(schema.ClusterID) []int                                       { return nil }
-func (ground) Worker(schema.ClusterID) (int, time.Time, bool)                       { return 4711, time.Now(), true }
+func (ground) Readers(schema.ClusterID) []int                 { return nil }
+func (ground) Worker(schema.ClusterID) (int, time.Time, bool) { return 4711, time.Now(), true }
 
 // nowhere knows no vault: all are somebody else's.
 type nowhere struct{}

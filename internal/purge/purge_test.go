@@ -22,7 +22,6 @@ var table = schema.Table{Name: "T_CL", Columns: []schema.Column{
 // TestFilters shows for each list of filters which rows match.
 func TestFilters(t *testing.T) {
 	datadriven.RunTest(t, "testdata/filters", func(t *testing.T, d *datadriven.TestData) string {
-		rows, filters, _ := strings.Cut(d.Input, "\n----\n")
 		var list []purge.Filter
 		if err := json.Unmarshal([]byte(d.Input), &list); err != nil {
 			t.Fatalf("%s: %v", d.Pos, err)

@@ -163,7 +163,8 @@ func manifestData(seq, floor uint64, previous []byte, segments []segment.Info) (
 }
 
 // appendInfo writes what the MAC covers of a segment: all that decides which
-// rows a query sees. When it was created does not.
+// rows it has. When it was created is not covered; it only tells how old they
+// are, and the catalog has the last word on that by the tables' retention.
 func appendInfo(b []byte, info segment.Info) []byte {
 	for _, s := range [...]string{string(info.ID), string(info.Account), string(info.Workspace), string(info.Table)} {
 		b = appendText(b, s)

@@ -43,7 +43,9 @@ func (w *Worker) Release(ctx context.Context, r wire.Release) error {
 func (w *Worker) Drop(ctx context.Context, r wire.Drop) error { return w.call(ctx, "/drop", r, nil) }
 
 // Retain is wire.Retain.
-func (w *Worker) Retain(ctx context.Context, r wire.Retain) error { return w.call(ctx, "/retain", r, nil) }
+func (w *Worker) Retain(ctx context.Context, r wire.Retain) error {
+	return w.call(ctx, "/retain", r, nil)
+}
 
 // Purge is wire.Purge.
 func (w *Worker) Purge(ctx context.Context, r wire.Purge) (p wire.Purged, err error) {

@@ -70,6 +70,25 @@ func ask(t *testing.T, text string) string {
 	}
 }
 
+func TestRowsBehindTheEdgeOfAFileAreLeftOut(t *testing.T) {
+	n := []schema.Column{{Name: "N", Type: schema.Long}}
+	at := func(text string) schema.Ticks {
+		v, err := schema.ParseTicks(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	rows := `{"TimeGenerated":"2026-01-01","N":1}{"TimeGenerated":"2026-01-03","N":3}`
+	a, b := heldIn(t, n, rows), heldIn(t, n, rows)
+	b.since = at("2026-01-02")
+	for since, want := range map[schema.Ticks]string{0: "1\n3\n3", at("2026-01-03"): "3\n3", at("2026-01-04"): ""} {
+		if got := ask(t, "SELECT * FROM "+relation(n, n, []file{a, b}, since)+" ORDER BY 1"); got != want {
+			t.Errorf("since %s: %q, want %q", since, got, want)
+		}
+	}
+}
+
 func TestANameIsANameWhateverItContains(t *testing.T) {
 	for _, name := range []string{
 		`plain`, `with space`, `"`, `""`, `'`, `a"; DROP TABLE x; --`, `") FROM read_text('/etc/passwd') --`, `select`, `*`, `%s`, `\`, "line\nbreak", `ключ`, `{}`, `a.b`, `$1`, `?`,
