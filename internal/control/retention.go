@@ -27,7 +27,7 @@ func removed(w Workspace, k Keeping) int {
 // retain removes from the disk what tables of living workspaces do not keep any
 // more. One that can't does not keep the others from it.
 func (s *Service) retain(ctx context.Context) error {
-	all, err := s.allWorkspaces.get(ctx, s.cat, resource.Workspace, workspaceOf)
+	all, err := s.Workspaces(ctx, resource.Root())
 	if err != nil {
 		return err
 	}
