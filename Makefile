@@ -10,7 +10,7 @@ PYTHON    := $(CACHE)/python
 PACKAGES  ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run test az node-sdk python-sdk check unit acceptance bench simulate kql-score fuzz clean
+.PHONY: help tools build run test az node-sdk python-sdk object-stores check unit acceptance bench simulate kql-score fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,7 +34,7 @@ check: tools
 	$(GO) tool -modfile=tools/go.mod staticcheck $(PACKAGES)
 	$(GO) test ./internal/arch
 
-test: check build $(AZ)/ready node-sdk $(PYTHON)/ready
+test: check build $(AZ)/ready node-sdk $(PYTHON)/ready object-stores
 	@$(MAKE) --no-print-directory simulate SEEDS=10000
 	LOGKEEP_BIN=$(CURDIR)/bin/logkeep $(GO) tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- -timeout 40m $(PACKAGES)
 
@@ -53,6 +53,21 @@ $(NODE)/ready: acceptance/node/package.json acceptance/node/package-lock.json
 	touch $@
 
 python-sdk: $(PYTHON)/ready
+
+# make object-stores   an S3 server and Azurite, which the tests of object storage run against
+object-stores: $(CACHE)/versitygw
+	@command -v npm >/dev/null || echo "npm is not installed: the tests against Azure Blob Storage will be skipped"
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(CACHE)/azurite/ready
+
+$(CACHE)/versitygw: tools/versitygw/go.mod
+	mkdir -p $(CACHE)
+	$(GO) build -C tools/versitygw -o $@ github.com/versity/versitygw/cmd/versitygw
+
+$(CACHE)/azurite/ready: acceptance/azurite/package.json acceptance/azurite/package-lock.json
+	mkdir -p $(CACHE)/azurite
+	cp $^ $(CACHE)/azurite
+	npm ci --prefix $(CACHE)/azurite --ignore-scripts --no-audit --no-fund --loglevel error
+	touch $@
 
 $(PYTHON)/ready: acceptance/python/requirements.txt
 	python3 -m venv --clear $(PYTHON)
