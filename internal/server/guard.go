@@ -7,8 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"logkeep/internal/worker/sandbox"
 )
 
@@ -25,7 +23,7 @@ const (
 // guard looks at what the machine can do for the secrecy of memory, refuses
 // what was told to be refused, and tells the rest to the operator.
 func guard(cfg Config) error {
-	if err := harden(); err != nil {
+	if err := sandbox.Harden(); err != nil {
 		return err
 	}
 	support := sandbox.Probe()
@@ -66,16 +64,4 @@ func swapAreas(table string) (areas []string) {
 		}
 	}
 	return areas
-}
-
-// harden makes this process's memory unreadable for others of its user and
-// keeps it out of core dumps.
-func harden() error {
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("make the process undumpable: %w", err)
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("forbid core dumps: %w", err)
-	}
-	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"logkeep/internal/throttle"
 	"logkeep/internal/vault"
 	"logkeep/internal/vault/admin"
+	"logkeep/internal/worker/sandbox"
 )
 
 // vaultStart is the one line that the vault's process reads first. The root
@@ -47,7 +48,7 @@ const (
 // RunVault is the vault's process: input brings its start, and its end is the
 // order to stop.
 func RunVault(ctx context.Context, input io.Reader, log *slog.Logger) error {
-	if err := harden(); err != nil {
+	if err := sandbox.Harden(); err != nil {
 		return err
 	}
 	lines := bufio.NewReader(input)

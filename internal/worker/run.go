@@ -26,8 +26,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"logkeep/internal/disk"
 	"logkeep/internal/duck"
 	"logkeep/internal/kek"
@@ -62,7 +60,7 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	if err := sandbox.Enter(reach); err != nil {
 		return err
 	}
-	if err := harden(); err != nil {
+	if err := sandbox.Harden(); err != nil {
 		return err
 	}
 	lines := bufio.NewReaderSize(input, 1<<20)
@@ -115,18 +113,6 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	}()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
-	}
-	return nil
-}
-
-// harden makes the process's memory unreadable from outside and keeps it out
-// of core dumps, before any secret is there.
-func harden() error {
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("make the process undumpable: %w", err)
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("forbid core dumps: %w", err)
 	}
 	return nil
 }
