@@ -177,6 +177,8 @@ type keyStateView struct {
 	LastUnwrap string `json:"lastUnwrap,omitempty"`
 	NextProbe  string `json:"nextProbe,omitempty"`
 	Version    string `json:"keyVersion,omitempty"`
+	Expires    string `json:"keyExpires,omitempty"`
+	Warning    string `json:"warning,omitempty"`
 
 	Spool *spoolView `json:"spool,omitempty"`
 }
@@ -239,12 +241,29 @@ func (s *server) renderCluster(c control.Cluster, linked []control.Workspace, da
 		v.Properties.Associated = append(v.Properties.Associated, associatedView{string(w.CustomerID), w.ID.Name(), w.ID.String(), date(w.Link.Since)})
 	}
 	if k, ok := s.Control.KeyStatus(c); ok {
-		v.Properties.Logkeep.KeyState = &keyStateView{k.State, optional(k.Since), k.Reason, optional(k.LastUnwrap), optional(k.NextProbe), k.Version, viewSpool(k.Spool)}
+		v.Properties.Logkeep.KeyState = &keyStateView{k.State, optional(k.Since), k.Reason, optional(k.LastUnwrap), optional(k.NextProbe), k.Version, optional(k.Expires), warning(k, time.Now()), viewSpool(k.Spool)}
 	}
 	if pid, since, ok := s.Control.Worker(c); ok {
 		v.Properties.Logkeep.Worker = &workerView{pid, stamp(since), s.Sandbox, s.Control.Readers(c)}
 	}
 	return v
+}
+
+// nearExpiry is how long before a key expires its cluster warns of it: when a
+// vault would, if no policy says otherwise (behaviour 25.5).
+const nearExpiry = 30 * 24 * time.Hour
+
+// warning tells of a key that will expire or has: rows are taken and answered
+// all the same, for unwrapping goes on (behaviour 12.4).
+func warning(k control.KeyStatus, now time.Time) string {
+	switch end := k.Expires; {
+	case end.IsZero() || now.Add(nearExpiry).Before(end):
+		return ""
+	case now.Before(end):
+		return "The key's version in use expires at " + stamp(end) + ". Extend its expiry, or make a new version, before then."
+	default:
+		return "The key's version in use expired at " + stamp(end) + ". Data can be read and taken, but the key protects nothing new, and the cluster's key can't be updated: extend its expiry, or make a new version."
+	}
 }
 
 func optional(t time.Time) string {

@@ -121,6 +121,9 @@ func printKeys(t terminal, clusters []client.Cluster, form string) error {
 		return err
 	}
 	for _, c := range clusters {
+		if w := c.Logkeep.KeyState.Warning; w != "" {
+			fmt.Fprintf(t.out, "%s: %s\n", c.Name, w)
+		}
 		s := c.Logkeep.KeyState.Spool
 		if s != nil && s.Batches > 0 {
 			fmt.Fprintf(t.out, "%s: %d rows (%d batches, %d bytes) wait for the key since %s\n", c.Name, s.Rows, s.Batches, s.Bytes, s.Since)

@@ -58,7 +58,8 @@ type KeyStatus struct {
 	Since      time.Time
 	LastUnwrap time.Time
 	NextProbe  time.Time
-	Version    string // that wraps new keys now
+	Version    string    // that wraps new keys now
+	Expires    time.Time // of that version; zero if it has no end, or none is known
 
 	Spool *SpoolStatus // nil if there is nothing in it
 }

@@ -145,7 +145,7 @@ func (d *Domains) Status(cluster schema.ClusterID) (control.KeyStatus, bool) {
 		reason = s.Rotation
 	}
 	return control.KeyStatus{
-		State: s.State.String(), Reason: reason, Since: s.Since, LastUnwrap: s.LastUnwrap, NextProbe: s.NextProbe, Version: s.Version.Version,
+		State: s.State.String(), Reason: reason, Since: s.Since, LastUnwrap: s.LastUnwrap, NextProbe: s.NextProbe, Version: s.Version.Version, Expires: s.Expires,
 		Spool: d.spoolStatus(cluster),
 	}, true
 }

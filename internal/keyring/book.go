@@ -104,6 +104,7 @@ type Status struct {
 	NextProbe  time.Time        `json:"nextProbe,omitzero"`  //
 	Setting    kek.ID           `json:"setting,omitzero"`    // as it was set; zero = the service's key
 	Version    kek.ID           `json:"version,omitzero"`    // the version in use
+	Expires    time.Time        `json:"expires,omitzero"`    // of the version in use, if the newest is followed; zero if it has no end
 	Needs      []kek.ID         `json:"needs,omitempty"`     // every version without which some key can't be unwrapped
 	Rotation   string           `json:"rotation,omitempty"`  // why a newer version is not in use, if one is known
 	Epoch      uint64           `json:"epoch"`               //

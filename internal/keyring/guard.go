@@ -47,6 +47,7 @@ type guard struct {
 	misses   int       // questions in a row that got no answer
 	looking  bool      // a look for a newer version is under way
 	rotation string    // why the newest version is not in use
+	seen     kek.Key   // the newest version, when it was looked at last
 	retry    time.Time // when to try the next rotation
 	fails    int       // rotations in a row that failed
 	noted    State     // what the book knows
@@ -227,6 +228,9 @@ func (g *guard) publish() {
 	}
 	if g.probes() {
 		s.NextProbe = g.next
+	}
+	if g.seen.ID == s.Version {
+		s.Expires = g.seen.Expires
 	}
 	g.snap.Store(s)
 }

@@ -52,6 +52,9 @@ func (g *guard) follow(q question) error {
 		_, reason, _ := meaning(err)
 		return fmt.Errorf("the newest version is not known: %s", reason)
 	}
+	g.mu.Lock()
+	g.seen = newest
+	g.mu.Unlock()
 	if newest.ID == q.wrapped.KID && !g.r.behind(newest.ID) {
 		g.mu.Lock()
 		g.fails, g.retry = 0, time.Time{}

@@ -383,3 +383,31 @@ func TestDenialDuringRotation(t *testing.T) {
 		})
 	}
 }
+
+// The status tells when the version in use expires; that it has takes nothing
+// away.
+func TestTheStatusTellsTheExpiry(t *testing.T) {
+	bubble(t, func(t *testing.T) *world {
+		w := live(t, Policy{}, auto)
+		later(11 * time.Second)
+		if s := w.is(Active); !s.Expires.IsZero() {
+			t.Errorf("%+v", s)
+		}
+		end := time.Now().Add(time.Hour)
+		w.customer.Valid(w.key, time.Time{}, end)
+		later(11 * time.Second)
+		if s := w.is(Active); !s.Expires.Equal(end) {
+			t.Errorf("%+v, want the end at %s", s, end)
+		}
+		later(2 * time.Hour)
+		if s := w.is(Active); !s.Expires.Equal(end) {
+			t.Errorf("after the end: %+v", s)
+		}
+		w.customer.NewKey("k")
+		later(22 * time.Second)
+		if s := w.is(Active); !s.Expires.IsZero() {
+			t.Errorf("with a version that has no end: %+v", s)
+		}
+		return w
+	})
+}

@@ -272,6 +272,14 @@ func serveCallbacks(cfg Config, socket string, backs *atomic.Pointer[callbacks],
 		return b.access.Decide(ctx, who, q.Action, true, q.Scope)
 	}
 	notice := func(_ context.Context, n admin.Notice) {
+		switch n.What {
+		case admin.KeyNearExpiry:
+			cfg.Log.Warn("a key will expire soon; extend it or make a new version", "vault", n.VaultURI, "key", n.Key, "version", n.Version)
+			return
+		case admin.KeyExpired:
+			cfg.Log.Warn("a key has expired: it still opens what it protects, and protects nothing new", "vault", n.VaultURI, "key", n.Key, "version", n.Version)
+			return
+		}
 		b := backs.Load()
 		if b != nil {
 			b.ring.Notice(n.VaultURI, n.Key)

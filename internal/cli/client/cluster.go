@@ -55,6 +55,8 @@ type KeyState struct {
 	LastUnwrap string `json:"lastUnwrap"`
 	NextProbe  string `json:"nextProbe"`
 	KeyVersion string `json:"keyVersion"` // in use
+	KeyExpires string `json:"keyExpires,omitempty"`
+	Warning    string `json:"warning,omitempty"` // of its expiry
 
 	// Spool is what came while the key could not be used and waits for it.
 	Spool *struct {

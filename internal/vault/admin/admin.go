@@ -17,6 +17,7 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"logkeep/internal/resource"
@@ -213,4 +214,42 @@ type EventProps struct {
 	RequestURI string `json:"requestUri"`
 	ID         string `json:"id,omitempty"` // of the key
 	HTTPStatus int    `json:"httpStatusCode"`
+
+	// Grid is what the service that this one is compatible with would publish:
+	// the record is no call but a thing that happened.
+	Grid *GridEvent `json:"eventGridEventProperties,omitempty"`
+}
+
+// A GridEvent is a thing that happened to a key or a vault.
+type GridEvent struct {
+	Type    GridType `json:"type"`
+	Subject string   `json:"subject"` // the key's name, or the vault's
+	Data    GridData `json:"data"`
+}
+
+// GridType is a GridEvent's.
+type GridType string
+
+// The types of GridEvents.
+const (
+	GridNewVersion   GridType = "Microsoft.KeyVault.KeyNewVersionCreated"
+	GridNearExpiry   GridType = "Microsoft.KeyVault.KeyNearExpiry"
+	GridExpired      GridType = "Microsoft.KeyVault.KeyExpired"
+	GridAccessChange GridType = "Microsoft.KeyVault.VaultAccessPolicyChanged"
+)
+
+// Operation is the name of such an event's audit record.
+func (t GridType) Operation() string {
+	return strings.TrimPrefix(string(t), "Microsoft.KeyVault.") + "EventGridNotification"
+}
+
+// GridData is what a GridEvent tells. Times are Unix seconds.
+type GridData struct {
+	ID         string `json:"Id"`
+	VaultName  string
+	ObjectType string // Key, or Vault
+	ObjectName string
+	Version    string `json:",omitempty"`
+	NotBefore  *int64 `json:"NBF,omitempty"`
+	Expires    *int64 `json:"EXP,omitempty"`
 }

@@ -30,6 +30,8 @@ const (
 	KeyDeleted     Change = "KeyDeleted"
 	KeyRecovered   Change = "KeyRecovered"
 	KeyPurged      Change = "KeyPurged"
+	KeyNearExpiry  Change = "KeyNearExpiry" // its newest version will expire; told once
+	KeyExpired     Change = "KeyExpired"    // its newest version has expired; told once
 	PolicyUpdated  Change = "RotationPolicyUpdated"
 	VaultCreated   Change = "VaultCreated"
 	VaultUpdated   Change = "VaultUpdated" // access policies and the permission model, too

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -106,6 +107,21 @@ func (f *Face) record(start time.Time, r admin.Request, o outcome, err error) {
 		DurationMs: time.Since(start).Milliseconds(), CallerIPAddress: r.Caller.Address, CorrelationID: id,
 		Identity:   admin.Identity{Claim: admin.Claim{ObjectID: r.Caller.ObjectID, AppID: r.Caller.AppID, TenantID: r.Tenant}},
 		Properties: admin.EventProps{ClientInfo: r.Caller.ClientInfo, RequestURI: r.ID.String(), ID: o.vault.URI(f.Domain, f.Port), HTTPStatus: status},
+	})
+}
+
+// accessChanged records that other principals than before may use a vault's keys.
+func (f *Face) accessChanged(before admin.Properties, v keystore.Vault) {
+	if before.EnableRBACAuthorization == v.Properties.EnableRBACAuthorization && reflect.DeepEqual(before.AccessPolicies, v.Properties.AccessPolicies) {
+		return
+	}
+	uri := v.URI(f.Domain, f.Port)
+	f.Audit(v.UID, admin.Event{
+		Time: time.Now().UTC(), ResourceID: strings.ToUpper(v.ID.String()), OperationName: admin.GridAccessChange.Operation(), Category: "AuditEvent",
+		ResultType: "Success", ResultSignature: http.StatusText(http.StatusOK), CorrelationID: uuid.NewString(),
+		Properties: admin.EventProps{ID: uri, HTTPStatus: http.StatusOK, Grid: &admin.GridEvent{
+			Type: admin.GridAccessChange, Subject: string(v.Name), Data: admin.GridData{ID: uri, VaultName: string(v.Name), ObjectType: "Vault", ObjectName: string(v.Name)},
+		}},
 	})
 }
 

@@ -65,6 +65,7 @@ func (f *Face) put(ctx context.Context, r admin.Request) (o outcome, err error) 
 		return o, invalidName(r.ID.Name())
 	}
 	var answer admin.PutAnswer
+	var before admin.Properties
 	what := admin.VaultUpdated
 	err = f.Store.Update(ctx, func(t *keystore.Tx) error {
 		v, err := t.Vault(keystore.VaultName(r.ID.Name()))
@@ -96,7 +97,7 @@ func (f *Face) put(ctx context.Context, r admin.Request) (o outcome, err error) 
 				err = d.sameLocation(v)
 			}
 		}
-		o.vault = v
+		o.vault, before = v, v.Properties
 		if err != nil {
 			return err
 		}
@@ -114,6 +115,9 @@ func (f *Face) put(ctx context.Context, r admin.Request) (o outcome, err error) 
 			o.vault = keystore.Vault{} // it never was
 		}
 		return o, err
+	}
+	if !answer.Created {
+		f.accessChanged(before, o.vault)
 	}
 	f.changed(ctx, o.vault, what)
 	answer.Vault = f.show(o.vault)
@@ -169,11 +173,13 @@ func (f *Face) patch(ctx context.Context, r admin.Request) (outcome, error) {
 
 // change changes a live vault.
 func (f *Face) change(ctx context.Context, r admin.Request, apply func(*keystore.Vault) error) (o outcome, err error) {
+	var before admin.Properties
 	err = f.Store.Update(ctx, func(t *keystore.Tx) (err error) {
 		if o.vault, err = find(t, r.ID); err != nil {
 			return err
 		}
 		changed := o.vault
+		before = o.vault.Properties
 		if err := apply(&changed); err != nil {
 			return err
 		}
@@ -184,6 +190,7 @@ func (f *Face) change(ctx context.Context, r admin.Request, apply func(*keystore
 	if err != nil {
 		return o, err
 	}
+	f.accessChanged(before, o.vault)
 	f.changed(ctx, o.vault, admin.VaultUpdated)
 	o.answer = f.show(o.vault)
 	return o, nil

@@ -85,6 +85,7 @@ func (c *call) addWith(v *keystore.Version, private *material.Private, rotation 
 	if err != nil {
 		return nil, err
 	}
+	c.happened(c.vault, admin.GridNewVersion, k, *v)
 	c.changed(admin.KeyCreated, k.Name, v.ID)
 	return c.bundle(k, *v)
 }

@@ -240,6 +240,7 @@ func (f *Face) rotate(ctx context.Context, vault keystore.Vault, name keystore.K
 	if err != nil {
 		return k, v, err
 	}
+	f.happened(vault, admin.GridNewVersion, k, v)
 	f.Notice(ctx, admin.Notice{VaultURI: f.uri(vault), Key: string(k.Name), Version: string(v.ID), What: admin.KeyRotated})
 	return k, v, nil
 }

@@ -13,7 +13,8 @@ import (
 const tendInterval = time.Minute
 
 // Tend does what is due by the calendar until ctx ends: it purges vaults and
-// keys whose retention is over and rotates keys whose policy says so.
+// keys whose retention is over, rotates keys whose policy says so, and tells of
+// keys that will expire or have. What it did is in the audit records, by nobody.
 func (f *Face) Tend(ctx context.Context) {
 	tick := time.NewTicker(tendInterval)
 	defer tick.Stop()
@@ -65,22 +66,24 @@ func (f *Face) tendKeys(ctx context.Context, v keystore.Vault) error {
 	for after := keystore.KeyName(""); ; {
 		var keys []keystore.Key
 		var due []keystore.Version // beside keys; the zero Version where nothing is due
+		var tell []bool            // beside keys: there is something to tell
 		err := f.Store.View(ctx, func(t *keystore.Tx) (err error) {
 			if keys, err = t.Keys(v.UID, after, maxResults); err != nil {
 				return err
 			}
-			due = make([]keystore.Version, len(keys))
+			due, tell = make([]keystore.Version, len(keys)), make([]bool, len(keys))
 			for i, k := range keys {
-				if k.Deleted != nil || k.Rotation == nil {
+				if k.Deleted != nil {
 					continue
 				}
 				newest, err := t.Version(k, "")
 				if err != nil {
 					return err
 				}
-				if isDue(*k.Rotation, newest, time.Now()) {
+				if k.Rotation != nil && isDue(*k.Rotation, newest, time.Now()) {
 					due[i] = newest
 				}
+				tell[i] = expiry(k, newest, time.Now()) != k.Told
 			}
 			return nil
 		})
@@ -92,11 +95,19 @@ func (f *Face) tendKeys(ctx context.Context, v keystore.Vault) error {
 			if k.Deleted.Over(time.Now()) {
 				errs = append(errs, f.purgeKey(ctx, v, k))
 			}
-			if due[i].ID == "" {
-				continue
+			if due[i].ID != "" {
+				start := time.Now()
+				_, made, err := f.rotate(ctx, v, k.Name, due[i].ID)
+				switch {
+				case err == nil:
+					f.itself(v, "KeyRotate", k.Name, made.ID, start)
+					continue // the new version has its own time
+				case !errors.Is(err, errOvertaken):
+					errs = append(errs, err)
+				}
 			}
-			if _, _, err := f.rotate(ctx, v, k.Name, due[i].ID); err != nil && !errors.Is(err, errOvertaken) {
-				errs = append(errs, err)
+			if tell[i] {
+				errs = append(errs, f.tellExpiry(ctx, v, k.Name))
 			}
 		}
 		if len(keys) < maxResults {
@@ -130,6 +141,7 @@ func (f *Face) purgeKey(ctx context.Context, v keystore.Vault, k keystore.Key) e
 		return err
 	}
 	f.forget(ctx)
+	f.itself(v, "KeyPurge", k.Name, "", time.Now())
 	f.Notice(ctx, admin.Notice{VaultURI: f.uri(v), Key: string(k.Name), What: admin.KeyPurged})
 	return nil
 }

@@ -62,6 +62,16 @@ type Key struct {
 	Sequence int64           `json:"sequence"` // of the newest version
 	Rotation *RotationPolicy `json:"rotation,omitempty"`
 	Deleted  *Deletion       `json:"deleted,omitempty"`
+	Told     Told            `json:"told,omitzero"`
+}
+
+// Told is what was told of the expiry of a key's version: each thing once, and
+// again when the expiry is another.
+type Told struct {
+	Version VersionID `json:"version"`
+	Expires int64     `json:"expires"` // Unix seconds
+	Near    bool      `json:"near,omitempty"`
+	Expired bool      `json:"expired,omitempty"`
 }
 
 // A RotationPolicy says when a key gets a new version. Durations are ISO 8601,
