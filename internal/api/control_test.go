@@ -23,6 +23,7 @@ import (
 
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
+	"logkeep/internal/ingest"
 	"logkeep/internal/kek"
 	"logkeep/internal/purge"
 	"logkeep/internal/rbac"
@@ -178,7 +179,7 @@ func openPlane(t testing.TB) *plane {
 	p.deps.Ingest, p.deps.Query, p.deps.Vaults = p.rows, p.rows, openVaults(t)
 	told := &story{}
 	p.deps.Activity = told
-	p.control = control.New(control.Config{Ended: Ended(told.End), Catalog: p.catalog, Keys: p.keys, Domains: ground{}, Vaults: nowhere{},
+	p.control = control.New(control.Config{Ended: Ended(told.End), Catalog: p.catalog, Keys: p.keys, Domains: ground{}, Check: ingest.Check, Vaults: nowhere{},
 		Limits:  control.Limits{DoubleEncryption: []string{"westeurope"}},
 		KeyHost: func(host string) bool { return strings.HasSuffix(host, ".vault.x.test:8443") }})
 	if err := p.control.Start(t.Context()); err != nil {

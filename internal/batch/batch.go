@@ -52,8 +52,11 @@ func Physical(t schema.Type) (arrow.DataType, error) {
 
 // Nullable reports whether a cell of the column may be null.
 func Nullable(c schema.Column) bool {
-	return c.Type != schema.String && c.Name != schema.TimeGenerated
+	return c.Type != schema.String && !isTime(c)
 }
+
+// isTime tells the column that every stored row has a time in.
+func isTime(c schema.Column) bool { return c.Name == schema.TimeGenerated && c.Type == schema.DateTime }
 
 // Schema returns the Arrow schema of columns.
 func Schema(columns []schema.Column) (*arrow.Schema, error) {

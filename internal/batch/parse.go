@@ -55,17 +55,42 @@ func (e *SyntaxError) Error() string {
 // are in a *bytes.Buffer are read where they are, which is fastest; the buffer
 // may be used for something else afterwards.
 func Parse(r io.Reader, t schema.Table, now schema.Ticks) (Parsed, error) {
+	if _, ok := t.Column(schema.TimeGenerated); !ok {
+		return Parsed{}, fmt.Errorf("internal error: table %s has no column %s", t.Name, schema.TimeGenerated)
+	}
 	p, err := newParser(r, t, now)
 	if err != nil {
 		return Parsed{}, err
 	}
+	if p.time == nil {
+		return Parsed{}, fmt.Errorf("internal error: column %s of table %s is no datetime", schema.TimeGenerated, t.Name)
+	}
+	return p.parse(r)
+}
+
+// ParseStream is Parse for rows that are to be changed before they are stored:
+// they need no time, and no type for it.
+func ParseStream(r io.Reader, columns []schema.Column, now schema.Ticks) (Parsed, error) {
+	if len(columns) == 0 {
+		return Parsed{}, errors.New("internal error: a stream without columns")
+	}
+	p, err := newParser(r, schema.Table{Columns: columns}, now)
+	if err != nil {
+		return Parsed{}, err
+	}
+	return p.parse(r)
+}
+
+func (p *parser) parse(r io.Reader) (Parsed, error) {
 	if whole, ok := r.(*bytes.Buffer); ok {
 		if p.quick(whole.Bytes()) {
 			return p.finish()
 		}
-		if p, err = newParser(r, t, now); err != nil {
+		again, err := newParser(r, p.table, p.now)
+		if err != nil {
 			return Parsed{}, err
 		}
+		p = again
 	}
 	if err := p.rows(); err != nil {
 		return Parsed{}, err
@@ -84,6 +109,7 @@ type column struct {
 
 type parser struct {
 	dec     *jsontext.Decoder
+	table   schema.Table
 	size    int64 // of the input; 0 if it is not known
 	schema  *arrow.Schema
 	columns []column
@@ -105,6 +131,7 @@ func newParser(r io.Reader, t schema.Table, now schema.Ticks) (*parser, error) {
 		// Names are compared here, where a duplicate can be told with its row;
 		// inside dynamic values they stay as given.
 		dec:     jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true)),
+		table:   t,
 		schema:  sc,
 		columns: make([]column, len(t.Columns)),
 		index:   make(map[string]int, len(t.Columns)),
@@ -119,12 +146,9 @@ func newParser(r io.Reader, t schema.Table, now schema.Ticks) (*parser, error) {
 			return nil, fmt.Errorf("internal error: table %s has column %s twice", t.Name, c.Name)
 		}
 		p.index[c.Name] = i
-		if c.Name == schema.TimeGenerated && c.Type == schema.DateTime {
+		if isTime(c) {
 			p.time = &p.columns[i]
 		}
-	}
-	if p.time == nil {
-		return nil, fmt.Errorf("internal error: table %s has no datetime column %s", t.Name, schema.TimeGenerated)
 	}
 	return p, nil
 }
@@ -288,7 +312,7 @@ func (p *parser) broken(err error) error {
 
 func (p *parser) finish() (Parsed, error) {
 	arrays := make([]arrow.Array, len(p.columns))
-	rows := p.time.n
+	rows := p.columns[0].n
 	for i := range p.columns {
 		c := &p.columns[i]
 		if c.n != rows {

@@ -151,6 +151,7 @@ type Config struct {
 	Vaults  Vaults
 	Limits  Limits                 // zero fields get Azure's numbers
 	KeyHost func(host string) bool // whether a key may be at host[:port]; nil forbids all
+	Check   Checker                // of transformations; nil allows none
 	Log     *slog.Logger
 
 	// Ended is told of every operation that has ended, with the note of the
@@ -167,6 +168,7 @@ type Service struct {
 	vaults  Vaults
 	limits  Limits
 	keyHost func(string) bool
+	check   Checker
 	log     *slog.Logger
 	told    func(context.Context, Operation, json.RawMessage)
 
@@ -182,7 +184,7 @@ type Service struct {
 // New returns a service that does no work before Start.
 func New(c Config) *Service {
 	s := &Service{cat: c.Catalog, keys: c.Keys, domains: c.Domains, texts: c.Texts, vaults: c.Vaults, limits: c.Limits.orDefault(),
-		keyHost: c.KeyHost, told: c.Ended, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), running: map[string]chan struct{}{}}
+		keyHost: c.KeyHost, check: c.Check, told: c.Ended, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), running: map[string]chan struct{}{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }

@@ -198,7 +198,13 @@ func (w *world) restart() {
 		w.Service.Close()
 	}
 	w.Service = New(Config{Catalog: w.cat, Keys: w.keys, Domains: w.places, Vaults: elsewhere{w.tenant},
-		Limits:  Limits{DoubleEncryption: []string{"West Europe"}},
+		Limits: Limits{DoubleEncryption: []string{"West Europe"}},
+		Check: func(text string, stream, table []schema.Column) []*fault.Error {
+			if strings.Contains(text, "bad") {
+				return []*fault.Error{fault.New(fault.TransformFailed, "%d columns of %d", len(table), len(stream))}
+			}
+			return nil
+		},
 		KeyHost: func(host string) bool { return strings.HasSuffix(host, ".vault.x.test") }})
 	if err := w.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"logkeep/internal/fault"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
+	"logkeep/internal/standard"
 )
 
 // A Rule is a data collection rule: which streams of rows go to which tables.
@@ -44,27 +45,50 @@ type Destination struct {
 type Flow struct {
 	Streams      []string `json:"streams"`
 	Destinations []string `json:"destinations"`
-	Transform    string   `json:"transform,omitempty"` // as given: "" or source
+	Transform    string   `json:"transform,omitempty"` // as given
 	Output       string   `json:"output,omitempty"`    // as given: "" for the stream's own name
+
+	Changes bool `json:"changes,omitempty"` // Transform does more than to hand rows on
 }
 
-// A Route is where rows of a stream go.
+// A Route is where rows of a stream go, and how they are changed before: "" for
+// as they are.
 type Route struct {
 	Workspace resource.ID
 	Table     schema.TableName
+	Transform string
 }
 
 // direct is the kind of rules that have a host of their own.
 const direct = "Direct"
 
-// Stream finds a declared stream without regard to case.
+// Stream finds a stream without regard to case: one that the rule declares, or
+// one of a published table that a flow names.
 func (r Rule) Stream(name string) (declared string, columns []schema.Column, ok bool) {
 	for s, c := range r.Streams {
 		if strings.EqualFold(s, name) {
 			return s, c, true
 		}
 	}
+	for _, f := range r.Flows {
+		for _, s := range f.Streams {
+			if strings.EqualFold(s, name) {
+				columns, ok = publishedStream(s)
+				return s, columns, ok
+			}
+		}
+	}
 	return "", nil, false
+}
+
+// publishedStream is the columns of the stream of a published table.
+func publishedStream(name string) ([]schema.Column, bool) {
+	table, ok := strings.CutPrefix(name, publishedPrefix)
+	if !ok {
+		return nil, false
+	}
+	p, ok := standard.Lookup(table)
+	return Table{Published: &p}.Writable().Columns, ok && p.Ingest
 }
 
 // Routes are the tables to which rows of a declared stream go.
@@ -75,7 +99,10 @@ func (r Rule) Routes(stream string) []Route {
 			continue
 		}
 		for _, d := range r.Destinations {
-			route := Route{d.Workspace, f.table(stream)}
+			route := Route{Workspace: d.Workspace, Table: f.table(stream)}
+			if f.Changes {
+				route.Transform = f.Transform
+			}
 			if slices.Contains(f.Destinations, d.Name) && !slices.Contains(all, route) {
 				all = append(all, route)
 			}
@@ -84,14 +111,25 @@ func (r Rule) Routes(stream string) []Route {
 	return all
 }
 
+// table is the table that a stream's rows go to.
 func (f Flow) table(stream string) schema.TableName {
 	if f.Output != "" {
 		stream = f.Output
 	}
+	if name, ok := strings.CutPrefix(stream, publishedPrefix); ok {
+		if p, ok := standard.Lookup(name); ok {
+			return p.Name
+		}
+		return schema.TableName(name)
+	}
 	return schema.TableName(strings.TrimPrefix(stream, customPrefix))
 }
 
-const customPrefix = "Custom-"
+// What the names of streams begin with.
+const (
+	customPrefix    = "Custom-"
+	publishedPrefix = "Microsoft-"
+)
 
 func ruleOf(res catalog.Resource) (Rule, error) {
 	var r Rule

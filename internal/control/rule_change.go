@@ -48,8 +48,17 @@ func (s *Service) applyRule(ctx context.Context, tx *catalog.Tx, r Rule, ch Rule
 	if err != nil {
 		return r, err
 	}
-	d.flows(s.limits, tables)
-	return r, fault.Join(d.wrong...)
+	d.flows(s, tables)
+	return r, invalidRule(d.wrong)
+}
+
+// invalidRule sums up what is wrong with a rule as clients of rules know it.
+func invalidRule(wrong []*fault.Error) error {
+	wrong = slices.DeleteFunc(wrong, func(f *fault.Error) bool { return f == nil })
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fault.New(fault.InvalidPayload, "Data collection rule is invalid").WithDetails(wrong...)
 }
 
 func (d *ruleDraft) endpoint(ctx context.Context, tx *catalog.Tx) error {
@@ -152,58 +161,4 @@ func (d *ruleDraft) destinations(ctx context.Context, tx *catalog.Tx, l Limits) 
 		}
 	}
 	return tables, nil
-}
-
-func (d *ruleDraft) flows(l Limits, tables map[string][]Table) {
-	const target = "properties.dataFlows"
-	if len(d.ch.Flows) == 0 || len(d.ch.Flows) > l.RuleFlows {
-		d.no(target, "A rule has 1 to %d data flows, not %d.", l.RuleFlows, len(d.ch.Flows))
-	}
-	d.Flows = nil
-	for _, f := range d.ch.Flows {
-		switch {
-		case len(f.Transform) > l.Transform:
-			d.no(target, "transformKql can have %d characters, not %d.", l.Transform, len(f.Transform))
-		case f.Transform != "" && strings.TrimSpace(f.Transform) != "source":
-			d.no(target, "transformKql other than 'source' is not supported yet; leave it out and send rows in the columns of the table.")
-		}
-		if len(f.Streams) == 0 || len(f.Destinations) == 0 {
-			d.no(target, "A data flow needs streams and destinations.")
-		}
-		for i, name := range f.Streams {
-			declared, _, ok := d.Stream(name)
-			if !ok {
-				d.no(target, "The stream '%.80s' is not in streamDeclarations.", name)
-				continue
-			}
-			f.Streams[i] = declared
-			output := declared
-			if f.Output != "" {
-				output = f.Output
-			}
-			if !strings.HasPrefix(output, customPrefix) {
-				d.no(target, "outputStream '%.80s' isn't valid; it is Custom- and the name of a custom table.", output)
-				continue
-			}
-			d.outputs(f, f.table(declared), tables)
-		}
-		d.Flows = append(d.Flows, f)
-	}
-}
-
-// outputs checks that the table of a flow is in each of its destinations.
-func (d *ruleDraft) outputs(f Flow, table schema.TableName, tables map[string][]Table) {
-	const target = "properties.dataFlows"
-	for _, name := range f.Destinations {
-		there, known := tables[name]
-		if !known {
-			if !slices.ContainsFunc(d.ch.Destinations, func(c DestinationChange) bool { return c.Name == name }) {
-				d.no(target, "The destination '%.80s' is not in destinations.", name)
-			}
-			continue
-		}
-		if !slices.ContainsFunc(there, func(t Table) bool { return t.Name() == table && t.State != resource.Deleting }) {
-			d.wrong = append(d.wrong, fault.New(fault.InvalidParameter, "Table for output stream 'Custom-%s' is not available for destination '%s'. Create the table first; names are compared with their case.", table, name).WithTarget(target))
-		}
-	}
 }

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -88,7 +90,8 @@ func TestRulesRouteStreamsToTables(t *testing.T) {
 		change func(*RuleChange)
 		text   string
 	}{
-		"transformation": {func(c *RuleChange) { c.Flows[0].Transform = "source | where true" }, "transformKql other than 'source' is not supported yet"},
+		"transformation": {func(c *RuleChange) { c.Flows[0].Transform = "source | where bad" }, "InvalidTransformQuery properties.dataFlows[0]: 3 columns of 3"},
+		"a long one":     {func(c *RuleChange) { c.Flows[0].Transform = strings.Repeat(" ", 15361) }, "15360 characters"},
 		"endpoint":       {func(c *RuleChange) { c.Endpoint += "x" }, "does not exist"},
 		"workspace":      {func(c *RuleChange) { c.Destinations[0].Workspace += "x" }, "does not exist"},
 		"table":          {func(c *RuleChange) { c.Flows[0].Output = "Custom-app_CL" }, "not available for destination 'd'"},
@@ -96,14 +99,22 @@ func TestRulesRouteStreamsToTables(t *testing.T) {
 		"stream name":    {func(c *RuleChange) { c.Streams["Foo"] = logColumns }, "begins with Custom-"},
 		"destination":    {func(c *RuleChange) { c.Flows[0].Destinations = []string{"e"} }, "not in destinations"},
 		"other parts":    {func(c *RuleChange) { c.Others = []string{"dataSources"} }, "dataSources is not supported"},
+		"a table":        {func(c *RuleChange) { c.Flows[0].Output = "App_CL" }, "InvalidOutputTable properties.dataFlows[0]: outputStream 'App_CL' isn't valid"},
+		"no such":        {func(c *RuleChange) { c.Flows[0].Output = "Microsoft-Nothing" }, "not available for destination 'd'"},
+		"not for rules":  {func(c *RuleChange) { c.Flows[0].Output = "Microsoft-Heartbeat" }, "doesn't take rows through"},
+		"no such stream": {func(c *RuleChange) { c.Flows[0].Streams = []string{"Microsoft-Heartbeat"} }, "InvalidStream"},
 		"no flow":        {func(c *RuleChange) { c.Flows = nil }, "1 to 10 data flows"},
-		"several":        {func(c *RuleChange) { c.Flows[0].Transform, c.Endpoint = "x", "y" }, "2 properties"},
+		"several":        {func(c *RuleChange) { c.Flows[0].Transform, c.Endpoint = "bad", "y" }, "3 columns of 3"},
 	} {
 		ch := good()
 		c.change(&ch)
 		_, _, err := w.PutRule(t.Context(), id, ch)
-		if err == nil || !strings.Contains(fault.Of(err).Message, c.text) {
-			t.Errorf("%s: %v", what, err)
+		var told strings.Builder
+		for _, d := range fault.Of(err).Details {
+			fmt.Fprintf(&told, "%s %s: %s\n", d.Code, d.Target, d.Message)
+		}
+		if !errors.Is(err, fault.InvalidPayload) || !strings.Contains(told.String(), c.text) {
+			t.Errorf("%s: %v\n%s", what, err, &told)
 		}
 	}
 	r, created, err := w.PutRule(t.Context(), id, good())
@@ -126,6 +137,27 @@ func TestRulesRouteStreamsToTables(t *testing.T) {
 	wants(t, "no rule", err, fault.RuleNotFound, "")
 	_, err = w.DeleteEndpoint(t.Context(), e.ID)
 	wants(t, "endpoint in use", err, fault.Conflict, "dcr-1")
+
+	// Rows of a declared stream, and those of the table's own, go to a published table.
+	both := good()
+	both.Flows = []Flow{{Streams: []string{"Custom-In"}, Destinations: []string{"d"}, Transform: "source | where x", Output: "Microsoft-syslog"},
+		{Streams: []string{"Microsoft-SYSLOG"}, Destinations: []string{"d"}}}
+	b, _, err := w.PutRule(t.Context(), w.id(resource.Rule, "published"), both)
+	if err != nil {
+		t.Fatal(err, fault.Of(err).Details)
+	}
+	if routes := b.Routes("Custom-In"); len(routes) != 1 || routes[0].Table != "Syslog" || routes[0].Transform != "source | where x" {
+		t.Errorf("%+v", routes)
+	}
+	name, columns, ok := b.Stream("microsoft-syslog")
+	if routes := b.Routes(name); !ok || name != "Microsoft-Syslog" || len(routes) != 1 || routes[0].Table != "Syslog" || routes[0].Transform != "" {
+		t.Errorf("%s %v %+v", name, ok, routes)
+	}
+	for _, c := range columns {
+		if c.Name == "TenantId" || c.Name == "Type" {
+			t.Errorf("senders give %s", c.Name)
+		}
+	}
 
 	own := good()
 	own.Kind, own.Endpoint = "Direct", ""

@@ -63,6 +63,18 @@ func (t Table) Schema() schema.Table {
 	return s
 }
 
+// ours are the columns of published tables that senders don't give.
+var ours = []string{"TenantId", "Type", "_SubscriptionId", "_ItemId", "_TimeReceived", "_BilledSize", "_IsBillable"}
+
+// Writable is the table as rows from outside fill it.
+func (t Table) Writable() schema.Table {
+	s := t.Schema()
+	if t.Published != nil {
+		s.Columns = slices.DeleteFunc(s.Columns, func(c schema.Column) bool { return slices.Contains(ours, c.Name) })
+	}
+	return s
+}
+
 // Known tells whether there is a record of the table. A published one of which
 // there is none has never had a row.
 func (t Table) Known() bool { return !t.Created.IsZero() }

@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -139,7 +140,7 @@ func (d *Domains) sealRows(ctx context.Context, domain schema.ClusterID, r wire.
 	wipeStack() // so that it does not grow, and leave a copy of itself, later
 	defer wipeStack()
 	var whole bytes.Buffer
-	rows := intake.Body{Table: r.Table, Stream: r.Stream, Encoding: r.Encoding, Most: r.MaxBytes, Clear: true}
+	rows := intake.Body{Table: r.Table, Stream: r.Stream, Changes: r.Transform != "", Encoding: r.Encoding, Most: r.MaxBytes, Clear: true}
 	now := time.Now()
 	parsed, read, err := rows.Rows(body, &whole, schema.TicksOf(now))
 	if err != nil {
@@ -148,6 +149,13 @@ func (d *Domains) sealRows(ctx context.Context, domain schema.ClusterID, r wire.
 	done = wire.Appended{Rows: parsed.Record.NumRows(), Bytes: read, Ignored: parsed.Unknown, Cut: parsed.Cut}
 	if done.Rows == 0 {
 		return done, nil
+	}
+	if rows.Changes { // by the process that has the key, when there is one
+		what, err := json.Marshal(wire.Change{Text: r.Transform, Stream: r.Stream, Table: r.Table, Now: schema.TicksOf(now)})
+		if err != nil {
+			return done, err
+		}
+		parsed.Record = batch.WithPending(parsed.Record, string(what))
 	}
 	payload, err := batch.Encode(parsed.Record)
 	if err != nil {

@@ -101,6 +101,9 @@ const (
 	ContentLengthLimit        Code = "ContentLengthLimitExceeded"
 	UnsupportedEncoding       Code = "UnsupportedContentEncoding"
 	TransformFailed           Code = "InvalidTransformQuery"
+	TransformOutput           Code = "InvalidTransformOutput"
+	InvalidPayload            Code = "InvalidPayload"
+	InvalidOutputTable        Code = "InvalidOutputTable"
 	EndpointMismatch          Code = "InvalidEndpoint"
 	BadArgument               Code = "BadArgumentError"
 	SyntaxError               Code = "SyntaxError"
@@ -215,7 +218,10 @@ var meanings = map[Code]Meaning{
 	InvalidRow:                {http.StatusBadRequest, 0, "A row is no object, or a value does not fit its column. Nothing of the request was stored."},
 	ContentLengthLimit:        {http.StatusRequestEntityTooLarge, 0, "The body is larger than one ingestion request may be; send smaller ones."},
 	UnsupportedEncoding:       {http.StatusUnsupportedMediaType, 0, "The Content-Encoding is neither gzip nor identity."},
-	TransformFailed:           {http.StatusBadRequest, 0, "The rule's transformation does not fit the stream."},
+	TransformFailed:           {http.StatusBadRequest, 0, "A rule's transformKql can't be compiled, or uses what transformations don't support; the message says where."},
+	TransformOutput:           {http.StatusBadRequest, 0, "What comes out of a rule's transformKql has other types than the columns of its table."},
+	InvalidPayload:            {http.StatusBadRequest, 0, "A data collection rule is not valid; details has an entry for each thing that is wrong."},
+	InvalidOutputTable:        {http.StatusBadRequest, 0, "The table of a data flow does not exist in a destination, or can't take rows from rules."},
 	EndpointMismatch:          {http.StatusNotFound, 0, "The host is no collection endpoint of the rule."},
 	BadArgument:               {http.StatusBadRequest, 0, "The query is not valid; innererror says where."},
 	SyntaxError:               {http.StatusBadRequest, 0, "The query's text is not well formed (inner error)."},

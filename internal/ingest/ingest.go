@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
@@ -89,11 +90,29 @@ func (s *Service) append(ctx context.Context, route control.Route, stream []sche
 	if err != nil {
 		return err
 	}
-	_, err = s.holder.Append(ctx, w, wire.Append{Table: t.Schema(), Stream: stream, Encoding: encoding, MaxBytes: MaxBytes, Length: length}, body)
+	if t.Published != nil && !t.Known() {
+		if t, err = s.plane.GrowTable(ctx, t.ID, nil); err != nil {
+			return err
+		}
+	}
+	r := wire.Append{Table: t.Writable(), Stream: stream, Transform: route.Transform, Encoding: encoding, MaxBytes: MaxBytes, Length: length}
+	if t.Published != nil && r.Transform == "" {
+		r.Table = named(r.Table, stream)
+	}
+	_, err = s.holder.Append(ctx, w, r, body)
 	if err != nil && s.dropped(ctx, w, err) {
 		return nil
 	}
 	return err
+}
+
+// named is a table with the columns that a stream gives, and its time: published
+// tables have many of which a stream has few.
+func named(t schema.Table, stream []schema.Column) schema.Table {
+	t.Columns = slices.DeleteFunc(t.Columns, func(c schema.Column) bool {
+		return c.Name != schema.TimeGenerated && !slices.ContainsFunc(stream, func(s schema.Column) bool { return s.Name == c.Name })
+	})
+	return t
 }
 
 // dropped tells whether the owner of the workspace's cluster wants rows that

@@ -20,6 +20,7 @@ import (
 type Body struct {
 	Table    schema.Table
 	Stream   []schema.Column // declared by the rule; empty: the table's
+	Changes  bool            // rows are to be changed: they are read as the stream declares them
 	Encoding string          // "" or "gzip"
 	Most     int64           // bytes, as sent and as unpacked
 	Clear    bool            // clear the body's bytes when they are parsed
@@ -40,7 +41,11 @@ func (b Body) Rows(from io.Reader, whole *bytes.Buffer, now schema.Ticks) (p bat
 		return p, 0, err
 	}
 	read = int64(whole.Len())
-	p, err = batch.Parse(whole, declared(b.Table, b.Stream), now)
+	if b.Changes {
+		p, err = batch.ParseStream(whole, b.Stream, now)
+	} else {
+		p, err = batch.Parse(whole, declared(b.Table, b.Stream), now)
+	}
 	return p, read, err
 }
 

@@ -197,7 +197,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	undo.push(journal.Close)
 	plane := control.New(control.Config{
 		Ended:   api.Ended(journal.End),
-		Catalog: cat, Keys: domains, Domains: domains, Texts: domains, Vaults: located{v, cat}, Log: cfg.Log, KeyHost: keyHost(policy),
+		Catalog: cat, Keys: domains, Domains: domains, Texts: domains, Vaults: located{v, cat}, Log: cfg.Log, Check: ingest.Check, KeyHost: keyHost(policy),
 		Limits: control.Limits{
 			DoubleEncryption: cfg.DoubleEncryption,
 			OutageGrace:      cfg.Policy.Grace, ProbeInterval: cfg.Policy.Interval, ProbeTimeout: cfg.Policy.Timeout, Lease: cfg.Policy.Lease,

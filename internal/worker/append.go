@@ -40,10 +40,18 @@ func (w *Worker) append(ctx context.Context, what wire.Append, body io.Reader) (
 	}
 	whole := w.bodies.Get().(*bytes.Buffer)
 	defer w.bodies.Put(whole)
-	rows := intake.Body{Table: what.Table, Stream: what.Stream, Encoding: what.Encoding, Most: what.MaxBytes}
-	parsed, read, err := rows.Rows(body, whole, schema.TicksOf(time.Now()))
+	now := schema.TicksOf(time.Now())
+	rows := intake.Body{Table: what.Table, Stream: what.Stream, Changes: what.Transform != "", Encoding: what.Encoding, Most: what.MaxBytes}
+	parsed, read, err := rows.Rows(body, whole, now)
 	if err != nil {
 		return done, err
+	}
+	if rows.Changes {
+		ignored := parsed.Unknown
+		if parsed, err = w.transform(ctx, wire.Change{Text: what.Transform, Stream: what.Stream, Table: what.Table, Now: now}, parsed.Record); err != nil {
+			return done, err
+		}
+		parsed.Unknown = ignored
 	}
 	done = wire.Appended{Rows: parsed.Record.NumRows(), Bytes: read, Ignored: parsed.Unknown, Cut: parsed.Cut}
 	if done.Rows == 0 {

@@ -41,8 +41,9 @@ import (
 // A Worker is the state of a writer.
 type Worker struct {
 	*base
-	disk   *disk.Folder
-	bodies sync.Pool // of *bytes.Buffer: unpacked rows on their way to columns
+	disk     *disk.Folder
+	bodies   sync.Pool // of *bytes.Buffer: unpacked rows on their way to columns
+	programs programs  // transformations that are ready to run
 
 	mu       sync.Mutex
 	accounts map[schema.AccountID]*account

@@ -4,10 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"logkeep/internal/batch"
+	"logkeep/internal/fault"
 	"logkeep/internal/seal"
 	"logkeep/internal/spool"
 	"logkeep/internal/store"
@@ -94,7 +99,7 @@ func (s *spooled) Own(batch [16]byte) bool { return spool.Own(batch) }
 
 // Next implements store.Waiting. A file of which nothing can be used is given
 // all the same, with no rows: Done sets it aside.
-func (s *spooled) Next(context.Context) (all []store.Rows, ok bool, err error) {
+func (s *spooled) Next(ctx context.Context) (all []store.Rows, ok bool, err error) {
 	if s.file, ok, err = s.folder.Next(); !ok || err != nil {
 		return nil, ok, err
 	}
@@ -114,11 +119,36 @@ func (s *spooled) Next(context.Context) (all []store.Rows, ok bool, err error) {
 			s.file.SetAside(b.ID)
 			continue
 		}
+		if what, pending := batch.Pending(rec); pending {
+			rec, err = s.finish(ctx, what, rec)
+			if errors.Is(err, fault.TransformFailed) || errors.Is(err, fault.InvalidRow) {
+				s.note.Reason = "the transformation of the rows' rule can't be computed of them"
+				s.file.SetAside(b.ID)
+				continue
+			}
+			if err != nil {
+				return nil, false, fmt.Errorf("spool file %d of account %s: change rows as their rule says: %w", s.file.Number, s.info.ID, err)
+			}
+		}
 		s.note.Batches++
 		s.note.Rows += rec.NumRows()
+		if rec.NumRows() == 0 { // the rule keeps none of them
+			continue
+		}
 		all = append(all, store.Rows{Workspace: b.Workspace, Table: b.Table, Record: rec, Batch: b.ID})
 	}
 	return all, true, nil
+}
+
+// finish does with rows what their rule says, which nobody could do without the
+// key's process.
+func (s *spooled) finish(ctx context.Context, what string, rec arrow.RecordBatch) (arrow.RecordBatch, error) {
+	var c wire.Change
+	if err := json.Unmarshal([]byte(what), &c); err != nil {
+		return nil, err
+	}
+	parsed, err := s.w.transform(ctx, c, rec)
+	return parsed.Record, err
 }
 
 // private opens the private halves of a spool key.

@@ -49,5 +49,6 @@ func dynamicRows() []Function {
 		{Names: []string{"dynamic_to_json"}, Sig: "(scalar) string", Go: native.ToJSON, Doc: "JSON text with sorted properties."},
 		{Names: []string{"parse_csv"}, Sig: "(text) dynamic", Go: native.ParseCSV, Named: ByArgument, Doc: "The fields of a line."},
 		{Names: []string{"parse_xml"}, Sig: "(text) dynamic", Go: native.ParseXML, Named: ByArgument, Doc: "XML as a dynamic value."},
+		{Names: []string{"parse_cef_dictionary"}, Sig: "(text) dynamic", Go: native.ParseCEF, Named: ByArgument, Doc: "The header and the extension of a CEF message; made for transformations."},
 	}
 }

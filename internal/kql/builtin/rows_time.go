@@ -58,6 +58,7 @@ func timeRows() []Function {
 		Function{Names: bin, Sig: "(datetime, size:long) datetime", SQL: "({0} - {0} % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
 		Function{Names: bin, Sig: "(datetime, size:datetime) datetime", SQL: "({0} - {0} % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
 		Function{Names: bin, Sig: "(int, size:int) int", SQL: "({0} - (({0} % {1}) + {1}) % {1})", Named: ByArgument, Doc: doc},
+		Function{Names: []string{"floor"}, Sig: "(real) real", SQL: "floor({0})", Go: native.Floor, Named: ByArgument, Doc: "A number rounded down."},
 		Function{Names: []string{"bin_at"}, Sig: "(datetime, size:timespan, at:datetime) datetime", Go: native.BinAt, Named: ByArgument, Doc: "A value rounded down to a grid through a point."},
 		Function{Names: []string{"bin_at"}, Sig: "(timespan, size:timespan, at:timespan) timespan", Go: native.BinAt, Named: ByArgument, Doc: "A value rounded down to a grid through a point."},
 		Function{Names: []string{"bin_at"}, Sig: "(timespan, size:long, at:timespan) timespan", Go: native.BinAt, Named: ByArgument, Doc: "A value rounded down to a grid through a point."},

@@ -205,9 +205,19 @@ type Append struct {
 	Workspace schema.WorkspaceID `json:"workspace"`
 	Stream    []schema.Column    `json:"stream,omitempty"` // declared by the rule; empty: the table's
 	Table     schema.Table       `json:"table"`
-	Encoding  string             `json:"encoding,omitempty"` // "" or "gzip"
-	MaxBytes  int64              `json:"maxBytes"`           // of the body once it is unpacked
-	Length    int64              `json:"-"`                  // of the body as sent; 0 if it is not known
+	Transform string             `json:"transform,omitempty"` // over the stream's columns; "" for rows as they are
+	Encoding  string             `json:"encoding,omitempty"`  // "" or "gzip"
+	MaxBytes  int64              `json:"maxBytes"`            // of the body once it is unpacked
+	Length    int64              `json:"-"`                   // of the body as sent; 0 if it is not known
+}
+
+// A Change is what a rule does to rows before they are stored. It is beside rows
+// that wait in a spool: never change its names.
+type Change struct {
+	Text   string          `json:"text"`
+	Stream []schema.Column `json:"stream"` // of the rows
+	Table  schema.Table    `json:"table"`  // that they go to
+	Now    schema.Ticks    `json:"now"`    // when they were accepted
 }
 
 // AppendHeader carries an Append.
