@@ -61,7 +61,8 @@ type binder struct {
 	cat        Catalog
 	opt        Options
 	errs       syntax.Diagnostics
-	absent     []plan.Column // columns that other tables of a search have: null in those that lack them
+	absent     []plan.Column      // columns that other tables of a search have: null in those that lack them
+	splits     map[plan.ID]string // the name that columns name_type of unions had
 	ids        plan.ID
 	shared     int
 	nodes      int

@@ -70,8 +70,9 @@ func (b *binder) union(op *syntax.Union, t *table, e *env) *table {
 func containsStar(s string) bool { return slices.Contains([]byte(s), '*') }
 
 // unite puts tables below each other by the names of their columns. Columns of
-// one name and different types become name_type each. Unless inner, columns
-// that a table lacks are null.
+// one name and different types become name_type each; if the first two tables
+// that have it agree, the name alone still means the value that there is.
+// Unless inner, columns that a table lacks are null.
 func (b *binder) unite(in []*table, sources []string, with string, inner bool) *table {
 	type key struct {
 		name string
@@ -81,10 +82,12 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 	var byName []string
 	known := map[key]bool{}
 	typesOf := map[string][]schema.Type{}
+	agreed := map[string]bool{} // the first two tables that have the column agree on its type
 	for _, t := range in {
 		for _, c := range t.cols {
 			k := key{c.Name, c.Type}
 			if known[k] {
+				agreed[c.Name] = agreed[c.Name] || len(typesOf[c.Name]) == 1
 				continue
 			}
 			known[k] = true
@@ -124,6 +127,12 @@ func (b *binder) unite(in []*table, sources []string, with string, inner bool) *
 		}
 		taken[name] = true
 		u.Cols = append(u.Cols, b.column(name, k.t))
+		if len(typesOf[k.name]) > 1 && agreed[k.name] {
+			if b.splits == nil {
+				b.splits = map[plan.ID]string{}
+			}
+			b.splits[u.Cols[len(u.Cols)-1].ID] = k.name
+		}
 	}
 	out := &table{rel: u, cols: u.Cols}
 	if slices.ContainsFunc(in, func(t *table) bool { return t.bag != nil }) {

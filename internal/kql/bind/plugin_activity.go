@@ -27,9 +27,9 @@ func pluginActivityCounts(b *binder, c *pluginCall) *table {
 	c.rest()
 	return c.run(`
 let d = T | where _t between (_start .. _end) | extend _t = bin_at(_t, _step, _start);
-let first = d | summarize _t = min(_t) by _id{dims} | summarize _new = count() by _t{dims};
+let arrivals = d | summarize _t = min(_t) by _id{dims} | summarize _new = count() by _t{dims};
 d | summarize _n = count(), _dc = dcount(_id) by _t{dims}
-| join kind=leftouter first on _t{dims}
+| join kind=leftouter arrivals on _t{dims}
 | extend _new = coalesce(_new, 0)
 | sort by {prefix} _t asc
 | extend _all = row_cumsum(_new, row_number() == 1{differ})
@@ -72,10 +72,10 @@ func pluginActivityMetrics(b *binder, c *pluginCall) *table {
 	c.rest()
 	return c.run(`
 let d = T | where _t between (_start .. _end) | extend _t = bin_at(_t, _step, _start) | distinct _id, _t{dims};
-let first = d | summarize _f = min(_t) by _id{dims};
+let arrivals = d | summarize _f = min(_t) by _id{dims};
 let before = d | extend _t = _t + _step, _p = true;
 let sizes = before | summarize _n = count() by _t{dims};
-d | join kind=leftouter before on _id, _t{dims} | join kind=leftouter first on _id{dims}
+d | join kind=leftouter before on _id, _t{dims} | join kind=leftouter arrivals on _id{dims}
 | summarize _v = count(), _new = countif(_t == _f), _kept = countif(_p) by _t{dims}
 | join kind=leftouter sizes on _t{dims}
 | sort by {prefix} _t asc
@@ -115,9 +115,9 @@ func pluginNewActivity(b *binder, c *pluginCall) *table {
 	c.rest()
 	return c.run(`
 let d = T | where _t between (_start .. _end) | extend _t = bin_at(_t, _step, _start) | distinct _id, _t{dims};
-let first = d | summarize _f = min(_t) by _id{dims}`+first+`;
-let sizes = first | summarize _n = count() by _from = _f{dims};
-let seen = d | join kind=inner first on _id{dims} | summarize _c = count() by _f, _t{dims};
+let arrivals = d | summarize _f = min(_t) by _id{dims}`+first+`;
+let sizes = arrivals | summarize _n = count() by _from = _f{dims};
+let seen = d | join kind=inner arrivals on _id{dims} | summarize _c = count() by _f, _t{dims};
 let bins = d | distinct _t{dims} | extend _one = 1;
 bins | project-rename _from = _t | join kind=inner bins on _one{dims} | where `+pairs+`
 | join kind=leftouter seen on _t{dims}

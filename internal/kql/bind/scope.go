@@ -7,6 +7,7 @@ import (
 
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
 )
 
 // A scope is what an expression can see.
@@ -90,8 +91,11 @@ func (b *binder) name(x *syntax.Name, sc *scope) plan.Expr {
 	if sc.bag != nil {
 		return step(&plan.Col{Column: *sc.bag}, plan.Step{Name: x.Name})
 	}
-	if c, ok := find(b.absent, x.Name); ok && sc.where == "search" {
+	if c, ok := find(b.absent, x.Name); ok && (sc.where == "search" || sc.where == "find") {
 		return null(c.Type)
+	}
+	if y := b.split(x, sc.cols); y != nil {
+		return y
 	}
 	if strings.HasPrefix(x.Name, "$") {
 		b.fail(x.Span, syntax.CodeSemantic, "%s has no meaning here; it belongs into the condition of a join.", x.Name)
@@ -106,6 +110,32 @@ func (b *binder) name(x *syntax.Name, sc *scope) plan.Expr {
 	}
 	b.fail(x.Span, syntax.CodeSemantic, "%s", msg)
 	return nil
+}
+
+// split resolves a name that a union has split by type into name_type: it is
+// the value of whichever column has one, as the first of those types.
+func (b *binder) split(x *syntax.Name, cols []plan.Column) plan.Expr {
+	c := &plan.Case{}
+	for _, col := range cols {
+		if b.splits[col.ID] != x.Name {
+			continue
+		}
+		y := plan.Expr(&plan.Col{Column: col})
+		if c.T == schema.Invalid {
+			c.T = col.Type
+		}
+		if y = b.convert(y, c.T, x.Span); y == nil {
+			return nil
+		}
+		if c.Else != nil {
+			c.Whens = append(c.Whens, plan.When{If: b.builtin("isnotempty", c.Else), Then: c.Else})
+		}
+		c.Else = y
+	}
+	if len(c.Whens) == 0 {
+		return nil
+	}
+	return c
 }
 
 // nameOf is how the column of an unnamed expression is called, "" if it has no

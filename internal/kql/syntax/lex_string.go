@@ -67,7 +67,7 @@ func (l *lexer) quote(at int) bool {
 	return true
 }
 
-var escapes = map[byte]byte{'a': 7, 'b': 8, 'f': 12, 'n': 10, 'r': 13, 't': 9, 'v': 11, '\\': '\\', '"': '"', '\'': '\'', '0': 0, '?': '?'}
+var escapes = map[byte]byte{'a': 7, 'b': 8, 'f': 12, 'n': 10, 'r': 13, 't': 9, 'v': 11, '\\': '\\', '"': '"', '\'': '\'', '?': '?'}
 
 // escape decodes the escape sequence at the start of s and returns its length,
 // or 0 if it is none.
@@ -94,10 +94,12 @@ func escape(s string, b *strings.Builder) int {
 	case 'x':
 		return code(2, 2, 16)
 	}
-	if s[1] >= '0' && s[1] <= '7' && len(s) >= 4 {
-		if n := code(1, 3, 8); n > 0 {
-			return n
-		}
+	octal := 0
+	for octal < 3 && 1+octal < len(s) && s[1+octal] >= '0' && s[1+octal] <= '7' && (octal < 2 || s[1] <= '3') {
+		octal++
+	}
+	if octal > 0 {
+		return code(1, octal, 8)
 	}
 	if c, ok := escapes[s[1]]; ok {
 		b.WriteByte(c)

@@ -52,7 +52,7 @@ func (p *parser) scanStep() ScanStep {
 	s.Optional = p.takeWord("optional")
 	if p.takeWord("output") {
 		p.expect("=")
-		s.Output = p.name().Name
+		s.Output = p.anyWord().Name
 	}
 	p.expect(":")
 	s.Cond = p.expr()

@@ -133,6 +133,14 @@ func (p *parser) unary() Expr {
 	return p.postfix()
 }
 
+// member reads the name behind a dot.
+func (p *parser) member() *Name {
+	if p.tok().kind == kName {
+		return p.anyWord()
+	}
+	return p.name()
+}
+
 func (p *parser) postfix() Expr {
 	x := p.primary()
 	for n := 0; !p.stuck; n++ {
@@ -149,7 +157,7 @@ func (p *parser) postfix() Expr {
 			case p.is("["): // d.[0]
 				x = p.index(x)
 			default:
-				n := p.name()
+				n := p.member()
 				if p.is("(") {
 					c := p.call(n)
 					x = &Method{Span: x.Where().To(c.Where()), X: x, Call: c.(*Call)}

@@ -194,7 +194,7 @@ func (p *parser) param() Param {
 		p.advance()
 		r.Value = &Literal{Span: n.Span, Type: schema.Bool, Value: n.text == "true"}
 	} else if n.kind == kName && n.text != "dynamic" && n.text != "typeof" {
-		r.Value = p.name() // never a call: join kind=inner (T)
+		r.Value = p.anyWord() // never a call: join kind=inner (T)
 	} else {
 		r.Value = p.unary()
 	}

@@ -247,8 +247,11 @@ func (p *parser) name() *Name {
 	t := p.tok()
 	switch {
 	case t.kind == kName:
-		p.advance()
-		return &Name{Span: t.Span, Name: t.text}
+		switch t.text {
+		case "asc", "desc", "first", "has", "last", "to":
+			p.fail(t.Span, "The name "+t.text+" is a word of the language; write ['"+t.text+"'].")
+		}
+		return p.anyWord()
 	case t.kind == kTyped:
 		p.fail(t.Span, "Expected a name instead of "+t.text+"(…).")
 		return &Name{Span: t.Span}
@@ -260,6 +263,12 @@ func (p *parser) name() *Name {
 	}
 	p.expected("a name")
 	return &Name{Span: t.Span}
+}
+
+// anyWord reads a word as a name, also one that names nothing elsewhere.
+func (p *parser) anyWord() *Name {
+	t := p.advance()
+	return &Name{Span: t.Span, Name: t.text}
 }
 
 // wildName reads a name that may hold wildcards: Dev*, *Id, a*b.
