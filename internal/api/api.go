@@ -69,6 +69,13 @@ type Deps struct {
 
 	// Metrics writes the server's metrics; nil: there are none.
 	Metrics func(w io.Writer) error
+
+	Caps Caps // nil: workspaces have not been counted
+}
+
+// Caps tells how a workspace stands to its daily cap: dailycap.Meter.
+type Caps interface {
+	State(w control.Workspace) string
 }
 
 // Evidence tells what lies at rest and under which keys.
@@ -113,7 +120,7 @@ func (s *server) faces() []*face {
 // controlFaces are the faces of clusters, workspaces and vaults, and those
 // that take rows and answer queries.
 func (s *server) controlFaces() []*face {
-	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.purgeRoutes(), s.searchRoutes(), s.collectionRoutes())
+	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.purgeRoutes(), s.searchRoutes(), s.linkedStorageRoutes(), s.collectionRoutes())
 	if s.Activity != nil {
 		arm = append(arm, s.activityRoutes()...)
 	}

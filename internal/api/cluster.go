@@ -33,11 +33,8 @@ func (s *server) clusterRoutes() []route {
 type clusterBody struct {
 	Location *string            `json:"location"`
 	Tags     *map[string]string `json:"tags"`
-	Identity *struct {
-		Type     string         `json:"type"`
-		Assigned map[string]any `json:"userAssignedIdentities"`
-	} `json:"identity"`
-	Sku *struct {
+	Identity *identityBody      `json:"identity"`
+	Sku      *struct {
 		Name     *string `json:"name"`
 		Capacity *int64  `json:"capacity"`
 	} `json:"sku"`
@@ -76,12 +73,7 @@ func (b clusterBody) change() (control.ClusterChange, error) {
 	if b.Tags != nil {
 		ch.Tags = *b.Tags
 	}
-	if b.Identity != nil {
-		ch.Identity = &control.IdentityChange{Type: b.Identity.Type}
-		for id := range b.Identity.Assigned {
-			ch.Identity.Assigned = append(ch.Identity.Assigned, id)
-		}
-	}
+	ch.Identity = b.Identity.change()
 	if b.Sku != nil {
 		ch.SkuName, ch.Capacity = b.Sku.Name, b.Sku.Capacity
 	}
@@ -106,18 +98,6 @@ type clusterView struct {
 	Identity   *identityView     `json:"identity,omitempty"`
 	Sku        clusterSku        `json:"sku"`
 	Properties clusterProperties `json:"properties"`
-}
-
-type identityView struct {
-	Type      string                      `json:"type"`
-	Principal string                      `json:"principalId,omitempty"`
-	Tenant    string                      `json:"tenantId,omitempty"`
-	Assigned  map[string]assignedIdentity `json:"userAssignedIdentities,omitempty"`
-}
-
-type assignedIdentity struct {
-	Principal string `json:"principalId"`
-	Client    string `json:"clientId"`
 }
 
 type clusterSku struct {
@@ -353,14 +333,8 @@ func (s *server) writeCluster(w http.ResponseWriter, r *http.Request, write func
 	if versionOf(r.URL.Query()) < manyTiers {
 		ch.Tiers = control.EarlyTiers()
 	}
-	if ch.Identity != nil {
-		for _, text := range ch.Identity.Assigned {
-			if assigned, err := resource.Parse(text); err == nil {
-				if err := s.allow(r, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", false, assigned); err != nil {
-					return err
-				}
-			}
-		}
+	if err := s.allowAssigning(r, ch.Identity); err != nil {
+		return err
 	}
 	c, o, err := write(r.Context(), id, callerOf(r).ObjectID, ch)
 	if err != nil {

@@ -114,7 +114,7 @@ func (s *server) view(r *http.Request, id resource.ID) (any, error) {
 		return s.viewCluster(r, c)
 	case id.Type().Equal(resource.Workspace):
 		v, err := s.Control.Workspace(r.Context(), id)
-		return viewWorkspace(v), err
+		return s.viewWorkspace(v), err
 	case id.Type().Equal(resource.LinkedService):
 		v, err := s.Control.Workspace(r.Context(), id.Parent())
 		if err == nil && v.Link == nil {

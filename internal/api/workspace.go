@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"logkeep/internal/control"
+	"logkeep/internal/dailycap"
 	"logkeep/internal/fault"
 	"logkeep/internal/resource"
 )
@@ -38,11 +39,9 @@ func (s *server) workspaceRoutes() []route {
 }
 
 type workspaceBody struct {
-	Location *string            `json:"location"`
-	Tags     *map[string]string `json:"tags"`
-	Identity *struct {
-		Type string `json:"type"`
-	} `json:"identity"`
+	Location   *string            `json:"location"`
+	Tags       *map[string]string `json:"tags"`
+	Identity   *identityBody      `json:"identity"`
 	Properties struct {
 		Sku *struct {
 			Name *string `json:"name"`
@@ -66,9 +65,7 @@ func (b workspaceBody) change() control.WorkspaceChange {
 	if b.Tags != nil {
 		ch.Tags = *b.Tags
 	}
-	if b.Identity != nil {
-		ch.Identity = b.Identity.Type
-	}
+	ch.Identity = b.Identity.change()
 	if p.Sku != nil {
 		ch.Sku = p.Sku.Name
 	}
@@ -84,6 +81,7 @@ type workspaceView struct {
 	Type       resource.Type       `json:"type"`
 	Location   string              `json:"location"`
 	Tags       map[string]string   `json:"tags,omitempty"`
+	Identity   *identityView       `json:"identity,omitempty"`
 	ETag       string              `json:"etag"`
 	Properties workspaceProperties `json:"properties"`
 }
@@ -110,10 +108,22 @@ type workspaceSku struct {
 
 type workspaceCapping struct {
 	Quota  float64 `json:"dailyQuotaGb"`
+	Resets string  `json:"quotaNextResetTime,omitempty"`
 	Status string  `json:"dataIngestionStatus"`
 }
 
-func viewWorkspace(v control.Workspace) workspaceView {
+func (s *server) viewCapping(v control.Workspace) workspaceCapping {
+	c := workspaceCapping{Quota: v.DailyQuota, Status: dailycap.Respected}
+	if s.Caps != nil {
+		c.Status = s.Caps.State(v)
+	}
+	if v.DailyQuota >= 0 {
+		c.Resets = stamp(dailycap.Resets())
+	}
+	return c
+}
+
+func (s *server) viewWorkspace(v control.Workspace) workspaceView {
 	features := maps.Clone(v.Features)
 	if features == nil {
 		features = map[string]any{}
@@ -121,9 +131,9 @@ func viewWorkspace(v control.Workspace) workspaceView {
 	if v.Link != nil && !v.Link.Since.IsZero() {
 		features["clusterResourceId"] = v.Link.Cluster.String() // its absence means: not linked
 	}
-	return workspaceView{ID: v.ID.String(), Name: v.ID.Name(), Type: v.ID.Type(), Location: v.Location, Tags: v.Tags, ETag: `"` + string(v.ETag) + `"`,
+	return workspaceView{ID: v.ID.String(), Name: v.ID.Name(), Type: v.ID.Type(), Location: v.Location, Tags: v.Tags, Identity: viewWorkspaceIdentity(v), ETag: `"` + string(v.ETag) + `"`,
 		Properties: workspaceProperties{CustomerID: string(v.CustomerID), ProvisioningState: v.State, Sku: workspaceSku{v.Sku, stamp(v.LastSku)},
-			Retention: v.Retention, Features: features, Capping: workspaceCapping{v.DailyQuota, "RespectQuota"},
+			Retention: v.Retention, Features: features, Capping: s.viewCapping(v),
 			NetworkIngestion: v.NetworkIngestion, NetworkQuery: v.NetworkQuery, ForceCMK: v.ForceCMK, DefaultRule: v.DefaultRule,
 			Created: stamp(v.Created), Modified: stamp(v.Modified)}}
 }
@@ -131,7 +141,7 @@ func viewWorkspace(v control.Workspace) workspaceView {
 func (s *server) writeWorkspaces(w http.ResponseWriter, r *http.Request, all []control.Workspace) error {
 	views := make([]workspaceView, len(all))
 	for i, v := range all {
-		views[i] = viewWorkspace(v)
+		views[i] = s.viewWorkspace(v)
 	}
 	return writePage(s, w, r, whole, views, func(v workspaceView) string { return v.ID })
 }
@@ -170,7 +180,7 @@ func (s *server) getWorkspace(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	etagged(w, v.ETag)
-	return writeJSON(w, http.StatusOK, viewWorkspace(v))
+	return writeJSON(w, http.StatusOK, s.viewWorkspace(v))
 }
 
 func (s *server) putWorkspace(w http.ResponseWriter, r *http.Request) error {
@@ -182,24 +192,28 @@ func (s *server) putWorkspace(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	v, o, created, err := s.Control.PutWorkspace(r.Context(), id, callerOf(r).ObjectID, body.change())
+	ch := body.change()
+	if err := s.allowAssigning(r, ch.Identity); err != nil {
+		return err
+	}
+	v, o, created, err := s.Control.PutWorkspace(r.Context(), id, callerOf(r).ObjectID, ch)
 	if err != nil {
 		return err
 	}
 	if !created {
-		return writeJSON(w, http.StatusOK, viewWorkspace(v))
+		return writeJSON(w, http.StatusOK, s.viewWorkspace(v))
 	}
 	over, err := s.settled(r, o)
 	if err != nil {
 		return err
 	}
 	if !over {
-		return begun(w, r, o, viewWorkspace(v))
+		return begun(w, r, o, s.viewWorkspace(v))
 	}
 	if v, err = s.Control.Workspace(r.Context(), id); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusCreated, viewWorkspace(v))
+	return writeJSON(w, http.StatusCreated, s.viewWorkspace(v))
 }
 
 func (s *server) patchWorkspace(w http.ResponseWriter, r *http.Request) error {
@@ -211,11 +225,15 @@ func (s *server) patchWorkspace(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	v, err := s.Control.PatchWorkspace(r.Context(), id, body.change())
+	ch := body.change()
+	if err := s.allowAssigning(r, ch.Identity); err != nil {
+		return err
+	}
+	v, err := s.Control.PatchWorkspace(r.Context(), id, ch)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, viewWorkspace(v))
+	return writeJSON(w, http.StatusOK, s.viewWorkspace(v))
 }
 
 func (s *server) deleteWorkspace(w http.ResponseWriter, r *http.Request) error {

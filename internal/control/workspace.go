@@ -38,6 +38,7 @@ type Workspace struct {
 	ForceCMK         bool               `json:"forceCmk,omitempty"`
 	DefaultRule      string             `json:"defaultRule,omitempty"`
 	Features         map[string]any     `json:"features,omitempty"` // as clients set them
+	Identity         WorkspaceIdentity  `json:"identity,omitzero"`
 	Link             *Link              `json:"link,omitempty"`
 	Linked           []time.Time        `json:"linked,omitempty"`        // when it was linked; what counts for the limit
 	KeyGeneration    int                `json:"keyGeneration,omitempty"` // of the shared keys, which are stored nowhere
@@ -63,6 +64,12 @@ func (w Workspace) LinkedTo() (schema.ClusterID, bool) {
 func (w *Workspace) unlink() {
 	w.Link, w.Sku, w.LastSku = nil, payAsYouGo, time.Now().UTC()
 }
+
+// The daily caps that can be set, in GB.
+const (
+	leastQuota = 0.023
+	mostQuota  = 1e6
+)
 
 // The skus that matter here.
 const (
@@ -161,7 +168,7 @@ type WorkspaceChange struct {
 	ForceCMK                       *bool
 	DefaultRule                    *string
 	Features                       map[string]any // null removes one
-	Identity                       string         // "" or None: workspaces have no identity yet
+	Identity                       *IdentityChange
 }
 
 var workspaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`)
@@ -196,8 +203,8 @@ func (s *Service) applyWorkspace(w Workspace, ch WorkspaceChange) (Workspace, er
 		}
 	}
 	if ch.DailyQuota != nil {
-		if w.DailyQuota = *ch.DailyQuota; w.DailyQuota != -1 {
-			invalid("properties.workspaceCapping.dailyQuotaGb", "Daily caps are not supported; properties.workspaceCapping.dailyQuotaGb must be -1.")
+		if w.DailyQuota = *ch.DailyQuota; w.DailyQuota != -1 && !(w.DailyQuota >= leastQuota && w.DailyQuota <= mostQuota) {
+			invalid("properties.workspaceCapping.dailyQuotaGb", "properties.workspaceCapping.dailyQuotaGb must be -1 for no daily cap, or from %g to %d.", leastQuota, int(mostQuota))
 		}
 	}
 	for _, p := range []struct {
@@ -243,8 +250,11 @@ func (s *Service) applyWorkspace(w Workspace, ch WorkspaceChange) (Workspace, er
 			invalid("properties.features", "properties.features can have 32 entries, not %d.", len(next))
 		}
 	}
-	if ch.Identity != "" && !strings.EqualFold(ch.Identity, NoIdentity) {
-		invalid("identity.type", "Workspaces have no identity here; leave identity out.")
+	if ch.Identity != nil {
+		var f *fault.Error
+		if w.Identity, f = ch.Identity.wantedOf(w.Identity); f != nil {
+			wrong = append(wrong, f)
+		}
 	}
 	return w, fault.Join(wrong...)
 }
@@ -333,6 +343,9 @@ func (s *Service) recover(ctx context.Context, tx *catalog.Tx, w Workspace, ch W
 	}
 	changed, after := s.applyWorkspace(w, ch)
 	if after == nil {
+		if err := identifyWorkspace(ctx, tx, &changed); err != nil {
+			return w, nil, err
+		}
 		changed, err = putWorkspace(ctx, tx, changed)
 		return changed, nil, err
 	}
@@ -374,6 +387,9 @@ func (s *Service) newWorkspace(ctx context.Context, tx *catalog.Tx, id resource.
 	if err := s.nameFree(ctx, tx, w); err != nil {
 		return Workspace{}, catalog.Operation{}, err
 	}
+	if err := identifyWorkspace(ctx, tx, &w); err != nil {
+		return Workspace{}, catalog.Operation{}, err
+	}
 	if w, err = putWorkspace(ctx, tx, w); err != nil {
 		return Workspace{}, catalog.Operation{}, err
 	}
@@ -389,6 +405,9 @@ func (s *Service) changeWorkspace(ctx context.Context, tx *catalog.Tx, now Works
 	}
 	if !now.State.Settled() {
 		return Workspace{}, fault.New(fault.Conflict, "The workspace '%s' is being created or deleted. Wait for that operation to complete and try again.", now.ID.Name())
+	}
+	if err := identifyWorkspace(ctx, tx, &w); err != nil {
+		return Workspace{}, err
 	}
 	return putWorkspace(ctx, tx, w)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"logkeep/internal/catalog"
+	"logkeep/internal/entra"
 	"logkeep/internal/fault"
 	"logkeep/internal/resource"
 )
@@ -82,6 +83,9 @@ func (s *Service) workspaceUnmade(ctx context.Context, tx *catalog.Tx, op catalo
 }
 
 func (s *Service) removeWorkspace(ctx context.Context, tx *catalog.Tx, id string) error {
+	if err := entra.RemoveIdentity(ctx, tx, id); err != nil {
+		return err
+	}
 	if _, err := tx.DeleteBelow(ctx, id); err != nil {
 		return err
 	}

@@ -157,7 +157,7 @@ func TestWhatAWorkspaceMustBe(t *testing.T) {
 		"sku":       {"wwww", WorkspaceChange{Location: new("westeurope"), Sku: new("Gold")}, fault.InvalidParameter},
 		"linked":    {"wwww", WorkspaceChange{Location: new("westeurope"), Sku: new("LACluster")}, fault.InvalidParameter},
 		"retention": {"wwww", WorkspaceChange{Location: new("westeurope"), Retention: new(int32(3))}, fault.InvalidParameter},
-		"several":   {"wwww", WorkspaceChange{Retention: new(int32(3)), DailyQuota: new(1.0), NetworkQuery: new("Disabled"), Identity: "SystemAssigned"}, fault.MultipleErrorsOccurred},
+		"several":   {"wwww", WorkspaceChange{Retention: new(int32(3)), DailyQuota: new(0.001), NetworkQuery: new("Disabled"), Identity: &IdentityChange{Type: "Some"}}, fault.MultipleErrorsOccurred},
 	} {
 		_, _, _, err := w.PutWorkspace(t.Context(), w.id(resource.Workspace, c.name), "me", c.ch)
 		wants(t, what, err, c.code, "")

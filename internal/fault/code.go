@@ -105,6 +105,7 @@ const (
 	InvalidPayload            Code = "InvalidPayload"
 	InvalidOutputTable        Code = "InvalidOutputTable"
 	EndpointMismatch          Code = "InvalidEndpoint"
+	DailyCapReached           Code = "DailyCapReached"
 	BadArgument               Code = "BadArgumentError"
 	SyntaxError               Code = "SyntaxError"
 	SemanticError             Code = "SemanticError"
@@ -222,6 +223,7 @@ var meanings = map[Code]Meaning{
 	TransformOutput:           {http.StatusBadRequest, 0, "What comes out of a rule's transformKql has other types than the columns of its table."},
 	InvalidPayload:            {http.StatusBadRequest, 0, "A data collection rule is not valid; details has an entry for each thing that is wrong."},
 	InvalidOutputTable:        {http.StatusBadRequest, 0, "The table of a data flow does not exist in a destination, or can't take rows from rules."},
+	DailyCapReached:           {http.StatusTooManyRequests, 60, "The workspace has taken in what its daily cap allows; it takes rows again after midnight, UTC, or when the cap is raised."},
 	EndpointMismatch:          {http.StatusNotFound, 0, "The host is no collection endpoint of the rule."},
 	BadArgument:               {http.StatusBadRequest, 0, "The query is not valid; innererror says where."},
 	SyntaxError:               {http.StatusBadRequest, 0, "The query's text is not well formed (inner error)."},

@@ -24,6 +24,7 @@ import (
 	"logkeep/internal/audit"
 	"logkeep/internal/catalog"
 	"logkeep/internal/control"
+	"logkeep/internal/dailycap"
 	"logkeep/internal/domain"
 	"logkeep/internal/entra"
 	"logkeep/internal/front"
@@ -220,14 +221,19 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	ring.Heard(patience)
 	done()
 
-	rows := ingester{ingest.New(plane, domains)}
+	caps, err := dailycap.Start(ctx, domains, cat, cfg.Log)
+	if err != nil {
+		return err
+	}
+	undo.push(caps.Close)
+	rows := ingester{ingest.New(plane, caps)}
 	faces := api.New(api.Deps{
 		Sandbox: sandbox.Probe().String(),
 		Domain:  cfg.Domain, Port: port, Log: cfg.Log, Tokens: gate, Access: access,
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v, Outside: gate.Outside, Login: gate.login()},
 		Control:  plane, Vaults: v,
 		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains, journal)},
-		Activity: journal, Throttling: cfg.throttling(), Evidence: domains, Reports: v, Metrics: counts.Write,
+		Activity: journal, Throttling: cfg.throttling(), Evidence: domains, Reports: v, Metrics: counts.Write, Caps: caps,
 	})
 	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support, &clients)
 }
