@@ -21,6 +21,17 @@ type gate struct {
 	stranger string // object id of who has no role
 	tried    string // of who has the role under trial
 	fill     map[string]string
+	tokens   map[[2]string]string
+}
+
+// token is one token a person and audience.
+func (g *gate) token(t testing.TB, who, audience string) string {
+	t.Helper()
+	key := [2]string{who, audience}
+	if g.tokens[key] == "" {
+		g.tokens[key] = g.plane.token(t, who, audience)
+	}
+	return g.tokens[key]
 }
 
 const (
@@ -33,7 +44,7 @@ func openGate(t *testing.T) *gate {
 	t.Helper()
 	p := openPlane(t)
 	p.deps.Shared = openVaults(t)
-	g := &gate{plane: p, h: New(p.deps)}
+	g := &gate{plane: p, h: New(p.deps), tokens: map[[2]string]string{}}
 	p.makeGroup(t, g.h)
 	stranger, _ := p.person(t, "stranger", "", "")
 	tried, _ := p.person(t, "tried", "", "")

@@ -19,11 +19,11 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// The files below testdata/errors drive every error that behaviour.md documents
-// for clusters, links, workspaces, vaults, keys and linked storage through the
-// wire of a whole server, each file against one of its own:
+// The files below testdata/rules drive the rules of behaviour.md for clusters,
+// links, workspaces, vaults, keys and linked storage, every documented error
+// among them, through the wire of a whole server, each file against one of its own:
 //
-//	http [rule=N.M,…] [wait] [show=a.b,…] [keep=NAME:a.b] [anonymous]   a request
+//	http [rule=N.M,…] [wait] [show=a.b,…] [keep=NAME:a.b] [headers] [anonymous]   a request
 //	settle                      waits for the operations that http left behind
 //	stop vault, cont vault      the vault's process does nothing, or goes on
 //	hold, release               a request with rows for ${endpoint} and ${rule} that does not end, or ends:
@@ -35,21 +35,21 @@ import (
 // follows. The answer is shown as status, code/inner code and [target], then the
 // message; with wait as what became of it in the end, "done" if it was done. internal/arch/rules.txt
 // says which rule has which case, and why the others have none.
-func TestDocumentedErrors(t *testing.T) {
+func TestDocumentedRules(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/errors/*")
+	files, err := filepath.Glob("testdata/rules/*")
 	must(t, err)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			e := newErrata(t)
+			e := newExchange(t)
 			datadriven.RunTest(t, file, e.run)
 		})
 	}
 }
 
-// errata is a fresh server and what a file has learnt from it.
-type errata struct {
+// exchange is a fresh server and what a file has learnt from it.
+type exchange struct {
 	*site
 	arm  string            // bearer token
 	kept map[string]string // what requests may name as ${…}
@@ -59,12 +59,12 @@ type errata struct {
 	held chan error     // how it ended
 }
 
-func newErrata(t *testing.T) *errata {
+func newExchange(t *testing.T) *exchange {
 	dir := t.TempDir()
 	s := &site{t: t, setting: setting{DataDir: filepath.Join(dir, "data"), RootKey: filepath.Join(dir, "root.key"), Doubles: []string{location}}}
 	s.serve()
 	g := "/subscriptions/" + s.SubscriptionID + "/resourceGroups/" + group
-	e := &errata{site: s, kept: map[string]string{"sub": s.SubscriptionID, "g": g, "me": s.ObjectID, "tenant": s.TenantID,
+	e := &exchange{site: s, kept: map[string]string{"sub": s.SubscriptionID, "g": g, "me": s.ObjectID, "tenant": s.TenantID,
 		"la": g + "/providers/Microsoft.OperationalInsights", "kv": g + "/providers/Microsoft.KeyVault"}}
 	e.arm = s.token(s.URL + "/.default")
 	if status, body, _ := e.send("PUT", g+"?api-version=2021-04-01", `{"location":"westeurope"}`, true); status != http.StatusCreated {
@@ -73,7 +73,7 @@ func newErrata(t *testing.T) *errata {
 	return e
 }
 
-func (e *errata) run(t *testing.T, d *datadriven.TestData) string {
+func (e *exchange) run(t *testing.T, d *datadriven.TestData) string {
 	e.t = t
 	switch d.Cmd {
 	case "http":
@@ -101,7 +101,7 @@ func (e *errata) run(t *testing.T, d *datadriven.TestData) string {
 }
 
 // send sends a request as the first administrator, or as nobody.
-func (e *errata) send(method, path, body string, known bool) (status int, text []byte, header http.Header) {
+func (e *exchange) send(method, path, body string, known bool) (status int, text []byte, header http.Header) {
 	e.t.Helper()
 	url, bearer := e.URL+path, e.arm
 	if label, rest, ok := strings.Cut(path, ":"); ok && strings.HasPrefix(label, "kv-") {
@@ -125,7 +125,7 @@ func (e *errata) send(method, path, body string, known bool) (status int, text [
 
 var placeholder = regexp.MustCompile(`\$\{[A-Za-z0-9]+\}`)
 
-func (e *errata) expand(text string) string {
+func (e *exchange) expand(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(name string) string {
 		if v, ok := e.kept[name[2:len(name)-1]]; ok {
 			return v
@@ -135,7 +135,7 @@ func (e *errata) expand(text string) string {
 	})
 }
 
-func (e *errata) http(d *datadriven.TestData) string {
+func (e *exchange) http(d *datadriven.TestData) string {
 	first, body, _ := strings.Cut(d.Input, "\n")
 	method, path, _ := strings.Cut(e.expand(first), " ")
 	if !strings.Contains(path, "api-version=") {
@@ -179,6 +179,16 @@ func (e *errata) http(d *datadriven.TestData) string {
 					e.kept[name] = e.kept[name][strings.LastIndexByte(e.kept[name], '/')+1:]
 				}
 			}
+		}
+	}
+	if d.HasArg("headers") {
+		for _, name := range []string{"Azure-AsyncOperation", "Location", "Retry-After"} {
+			if v := header.Get(name); v != "" {
+				fmt.Fprintf(&told, "\n%s: %s", name, strings.TrimPrefix(v, e.URL))
+			}
+		}
+		if at := header.Get("Azure-AsyncOperation"); at != "" {
+			e.kept["status"], e.kept["result"] = strings.TrimPrefix(at, e.URL), strings.TrimPrefix(header.Get("Location"), e.URL)
 		}
 	}
 	told.WriteByte('\n')
@@ -254,7 +264,7 @@ func shownAt(v any, path string) string {
 }
 
 // wait polls an operation until it is over and says how it ended.
-func (e *errata) wait(at string) (told string) {
+func (e *exchange) wait(at string) (told string) {
 	path := strings.TrimPrefix(at, e.URL)
 	eventually(e.t, limit, "the end of an operation", func() error {
 		status, text, _ := e.send("GET", path, "", true)
@@ -279,7 +289,7 @@ func (e *errata) wait(at string) (told string) {
 }
 
 // hold begins a request with rows and returns once they are waited for.
-func (e *errata) hold() {
+func (e *exchange) hold() {
 	body, w := io.Pipe()
 	e.rows, e.held = w, make(chan error, 1)
 	waited := make(chan struct{})
@@ -315,7 +325,7 @@ func (e *errata) hold() {
 }
 
 // release ends the request.
-func (e *errata) release() {
+func (e *exchange) release() {
 	_, err := io.WriteString(e.rows, "[]")
 	must(e.t, err)
 	must(e.t, e.rows.Close())
@@ -323,7 +333,7 @@ func (e *errata) release() {
 }
 
 // signal sends a signal to the vault's process.
-func (e *errata) signal(d *datadriven.TestData, sig syscall.Signal) string {
+func (e *exchange) signal(d *datadriven.TestData, sig syscall.Signal) string {
 	n := 0
 	for _, p := range children(e.t, os.Getpid()) {
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Pid))
@@ -356,7 +366,7 @@ func holdsFileBelow(pid int, dir string) bool {
 	return false
 }
 
-var errataMasks = []struct {
+var ruleMasks = []struct {
 	pattern *regexp.Regexp
 	to      string
 }{
@@ -367,13 +377,13 @@ var errataMasks = []struct {
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "{address}"},
 }
 
-func (e *errata) masked(text string) string {
+func (e *exchange) masked(text string) string {
 	for name, v := range e.kept {
 		if name == "sub" || name == "tenant" || name == "me" {
 			text = strings.ReplaceAll(text, v, "${"+name+"}")
 		}
 	}
-	for _, m := range errataMasks {
+	for _, m := range ruleMasks {
 		text = m.pattern.ReplaceAllString(text, m.to)
 	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(e.Host("x.vault"), "https://"), ":")
