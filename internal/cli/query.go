@@ -50,16 +50,16 @@ func queryCommand(t terminal) *cobra.Command {
 			}
 			if explain {
 				result, spent, err := s.Explain(c.Context(), w.CustomerID, kql, timespan)
-				if err != nil {
+				if err != nil && !isPartial(err) {
 					return err
 				}
-				return errors.Join(printResult(t.out, result, output), printStatistics(t.err, spent))
+				return errors.Join(printResults(t.out, result, output), printStatistics(t.err, spent), err)
 			}
 			result, err := s.RunQuery(c.Context(), w.CustomerID, kql, timespan)
-			if err != nil {
+			if err != nil && !isPartial(err) {
 				return err
 			}
-			return printResult(t.out, result, output)
+			return errors.Join(printResults(t.out, result, output), err)
 		},
 	}
 	server.flags(c)
@@ -70,11 +70,37 @@ func queryCommand(t terminal) *cobra.Command {
 	return c
 }
 
-func printResult(out io.Writer, result client.Result, form string) error {
-	switch form {
-	case "json":
+func isPartial(err error) bool {
+	_, partial := errors.AsType[*client.PartialError](err)
+	return partial
+}
+
+// printResults writes all tables of an answer. Several have their names above
+// them and a blank line between them; as JSON the others stand in the first.
+func printResults(out io.Writer, result client.Result, form string) error {
+	if form == "json" {
+		if len(result.More) == 0 {
+			result.Name = ""
+		}
 		return printJSON(out, result)
-	case "csv":
+	}
+	all := append([]client.Result{result}, result.More...)
+	for i, r := range all {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		if len(all) > 1 && form == "table" {
+			fmt.Fprintln(out, r.Name)
+		}
+		if err := printResult(out, r, form); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printResult(out io.Writer, result client.Result, form string) error {
+	if form == "csv" {
 		w := csv.NewWriter(out)
 		var names []string
 		for _, c := range result.Columns {

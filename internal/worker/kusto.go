@@ -79,7 +79,10 @@ func (f *kusto1) begin(b *rendering, _ string) error {
 	return err
 }
 
-func (f *kusto1) finish(b *rendering) { b.WriteString("]}") }
+func (f *kusto1) finish(b *rendering) error {
+	b.WriteString("]}")
+	return nil
+}
 
 func (f *kusto1) end(b *rendering, _ map[string]any) error {
 	drawing, err := json.Marshal(properties(f.render))
@@ -93,6 +96,10 @@ func (f *kusto1) end(b *rendering, _ map[string]any) error {
 	n := len(contents)
 	contents = append(contents, []any{n, "QueryProperties", "@ExtendedProperties", uuid.NewString(), ""},
 		[]any{n + 1, "QueryStatus", "QueryStatus", "00000000-0000-0000-0000-000000000000", ""})
+	status := []any{schema.TicksOf(f.now).String(), 4, "Info", 0, "Query completed successfully", 1, f.activity, f.activity, f.activity, ""}
+	if b.cut != "" {
+		status[1], status[2], status[3], status[4] = 2, "Error", resultTooLarge, b.cut
+	}
 	for i, t := range []struct {
 		columns []schema.Column
 		rows    [][]any
@@ -101,7 +108,7 @@ func (f *kusto1) end(b *rendering, _ map[string]any) error {
 		{[]schema.Column{col("Timestamp", schema.DateTime), col("Severity", schema.Int), col("SeverityName", schema.String), col("StatusCode", schema.Int),
 			col("StatusDescription", schema.String), col("Count", schema.Int), col("RequestId", schema.GUID), col("ActivityId", schema.GUID),
 			col("SubActivityId", schema.GUID), col("ClientActivityId", schema.String)},
-			[][]any{{schema.TicksOf(f.now).String(), 4, "Info", 0, "Query completed successfully", 1, f.activity, f.activity, f.activity, ""}}},
+			[][]any{status}},
 		{[]schema.Column{col("Ordinal", schema.Long), col("Kind", schema.String), col("Name", schema.String), col("Id", schema.String), col("PrettyName", schema.String)}, contents},
 	} {
 		fmt.Fprintf(b, `,{"TableName":"Table_%d","Columns":`, n+i)
@@ -114,8 +121,26 @@ func (f *kusto1) end(b *rendering, _ map[string]any) error {
 		}
 		b.WriteByte('}')
 	}
-	b.WriteString("]}")
+	b.WriteByte(']')
+	if b.cut != "" {
+		b.WriteString(`,"Exceptions":`)
+		if err := b.put([]string{b.cut}); err != nil {
+			return err
+		}
+	}
+	b.WriteByte('}')
 	return nil
+}
+
+// resultTooLarge is E_QUERY_RESULT_SET_TOO_LARGE as a number with a sign.
+const resultTooLarge = -2133196797
+
+// cutErrors is the list of errors of an answer that is not whole.
+func (f *kusto2) cutErrors(b *rendering) error {
+	return b.put([]any{map[string]any{"error": map[string]any{
+		"code": "LimitsExceeded", "message": "Request is invalid and cannot be executed.", "@type": "Kusto.Data.Exceptions.KustoServicePartialQueryFailureLimitsExceededException",
+		"@message": b.cut, "@context": map[string]any{"timestamp": schema.TicksOf(f.now).String(), "activityId": f.activity}, "@permanent": false,
+	}}})
 }
 
 // kusto2 is an array of frames. With fragments every frame stands on a line,
@@ -188,12 +213,31 @@ func (f *kusto2) begin(b *rendering, table string) error {
 	return nil
 }
 
-func (f *kusto2) finish(b *rendering) {
-	b.WriteString("]}")
-	if f.fragments {
-		f.line(b)
-		fmt.Fprintf(b, `{"FrameType":"TableCompletion","TableId":%d,"RowCount":%d}`, b.tables, b.rows)
+func (f *kusto2) finish(b *rendering) error {
+	if b.cut != "" && !f.fragments { // errors stand where rows are missing
+		if b.rows > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`{"OneApiErrors":`)
+		if err := f.cutErrors(b); err != nil {
+			return err
+		}
+		b.WriteByte('}')
 	}
+	b.WriteString("]}")
+	if !f.fragments {
+		return nil
+	}
+	f.line(b)
+	fmt.Fprintf(b, `{"FrameType":"TableCompletion","TableId":%d,"RowCount":%d`, b.tables, b.rows)
+	if b.cut != "" {
+		b.WriteString(`,"OneApiErrors":`)
+		if err := f.cutErrors(b); err != nil {
+			return err
+		}
+	}
+	b.WriteByte('}')
+	return nil
 }
 
 func (f *kusto2) end(b *rendering, _ map[string]any) error {
@@ -207,7 +251,14 @@ func (f *kusto2) end(b *rendering, _ map[string]any) error {
 		return err
 	}
 	f.line(b)
-	b.WriteString(`{"FrameType":"DataSetCompletion","HasErrors":false,"Cancelled":false}`)
+	fmt.Fprintf(b, `{"FrameType":"DataSetCompletion","HasErrors":%t,"Cancelled":false`, b.cut != "")
+	if b.cut != "" {
+		b.WriteString(`,"OneApiErrors":`)
+		if err := f.cutErrors(b); err != nil {
+			return err
+		}
+	}
+	b.WriteByte('}')
 	if f.fragments {
 		b.WriteString("\r\n]\r\n")
 		return nil

@@ -74,3 +74,34 @@ func TestAnswersOfTheKustoProtocol(t *testing.T) {
 		t.Errorf("frames %s, then %q", got, lines[len(lines)-2:])
 	}
 }
+
+// An answer that is too large is cut, and every version of the protocol says so
+// where its clients look.
+func TestAnswersOfTheKustoProtocolThatAreCut(t *testing.T) {
+	for form, wants := range map[wire.Form][]string{
+		wire.FormKusto1:         {`"Rows":[[1],[2]]`, `"Exceptions":["The results of this query exceed the set limit of 2 records`, `2,"Error",-2133196797`},
+		wire.FormKusto2:         {`"Rows":[[1],[2],{"OneApiErrors":[{"error":{`, `"HasErrors":true,"Cancelled":false,"OneApiErrors":[{"error":{`, `"code":"LimitsExceeded"`},
+		wire.FormKustoFragments: {`"Rows":[[1],[2]]}`, `"RowCount":2,"OneApiErrors":[{"error":{`, `"HasErrors":true`},
+	} {
+		out := &rendering{maxRows: 2, maxSize: 1 << 20, form: formOf(form, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}
+		if err := out.form.start(out, nil); err != nil {
+			t.Fatal(err)
+		}
+		rows := &given{[][]driver.Value{{int64(1)}, {int64(2)}, {int64(3)}, {int64(4)}}}
+		if err := out.fill("PrimaryResult", []schema.Column{{Name: "n", Type: schema.Long}}, rows); err != nil {
+			t.Fatal(err)
+		}
+		if err := out.form.end(out, nil); err != nil {
+			t.Fatal(err)
+		}
+		var v any
+		if err := json.Unmarshal(out.Bytes(), &v); err != nil {
+			t.Fatalf("no JSON: %v\n%s", err, out.Bytes())
+		}
+		for _, want := range wants {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("form %v lacks %s\n%s", form, want, out.String())
+			}
+		}
+	}
+}

@@ -79,6 +79,9 @@ func (w *base) query(ctx context.Context, q wire.Query, from sourcing) (*renderi
 		if err := w.answer(ctx, q, p, i, out, from, &spent); err != nil {
 			return nil, err
 		}
+		if out.cut != "" {
+			break // the rest would not be there either
+		}
 	}
 	extra := map[string]any{}
 	if q.Statistics {
@@ -150,7 +153,7 @@ func (w *base) tryAnswer(ctx context.Context, q wire.Query, p *kql.Program, numb
 		if err != nil {
 			return err
 		}
-		if since == 0 || int64(out.rows) >= p.Newest.Rows {
+		if since == 0 || out.cut != "" || int64(out.rows) >= p.Newest.Rows {
 			break
 		}
 		out.undo(before)

@@ -26,7 +26,8 @@ type rendering struct {
 	tables  int
 	rows    int // of that table
 	total   int
-	inline  bool // dynamic values are JSON of their own, not text
+	inline  bool   // dynamic values are JSON of their own, not text
+	cut     string // why rows are missing at the end; "" if none are
 	maxRows int
 	maxSize int64
 }
@@ -47,7 +48,7 @@ func (b *rendering) undo(m mark) {
 type form interface {
 	start(b *rendering, render *kql.Render) error // before the first table
 	begin(b *rendering, table string) error       // before the first row of a table
-	finish(b *rendering)                          // after its last row
+	finish(b *rendering) error                    // after its last row
 	end(b *rendering, extra map[string]any) error // after the last table
 }
 
@@ -88,13 +89,15 @@ func (apiForm) begin(b *rendering, table string) error {
 	return nil
 }
 
-// row writes one row.
+// row writes one row. If the answer would become larger than allowed it ends
+// before the row, and cut says so.
 func (b *rendering) row(values []driver.Value) error {
-	b.rows++
-	if b.total++; b.total > b.maxRows {
-		return fault.New(fault.QueryLimitsExceeded, "The result has more than %d rows. Add a filter, summarize, or take.", b.maxRows)
+	if b.total == b.maxRows {
+		b.cut = tooLarge(fmt.Sprintf("%d records", b.maxRows))
+		return nil
 	}
-	if b.rows > 1 {
+	before := b.Len()
+	if b.rows > 0 {
 		b.WriteByte(',')
 	}
 	b.WriteByte('[')
@@ -108,9 +111,18 @@ func (b *rendering) row(values []driver.Value) error {
 	}
 	b.WriteByte(']')
 	if int64(b.Len()) > b.maxSize {
-		return fault.New(fault.QueryLimitsExceeded, "The result is larger than %d MB. Select fewer columns or rows.", b.maxSize>>20)
+		b.Truncate(before)
+		b.cut = tooLarge(fmt.Sprintf("%d bytes", b.maxSize))
+		return nil
 	}
+	b.rows++
+	b.total++
 	return nil
+}
+
+// tooLarge is what the service says of an answer that is cut (behaviour 24.3).
+func tooLarge(limit string) string {
+	return "The results of this query exceed the set limit of " + limit + ", so not all records were returned (E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003). Add a filter, summarize, or take."
 }
 
 // value writes one cell in the words of the query API: times as ISO text,
@@ -168,7 +180,10 @@ func (b *rendering) value(c schema.Column, v driver.Value) error {
 	return nil
 }
 
-func (apiForm) finish(b *rendering) { b.WriteString("]}") }
+func (apiForm) finish(b *rendering) error {
+	b.WriteString("]}")
+	return nil
+}
 
 func (apiForm) end(b *rendering, extra map[string]any) error {
 	b.WriteByte(']')
@@ -181,8 +196,29 @@ func (apiForm) end(b *rendering, extra map[string]any) error {
 			fmt.Fprintf(b, `,%q:%s`, name, text)
 		}
 	}
+	if b.cut != "" {
+		b.WriteString(`,"error":`)
+		if err := b.put(partial(b.cut)); err != nil {
+			return err
+		}
+	}
 	b.WriteByte('}')
 	return nil
+}
+
+// The codes of an error beside tables. None is ever a status of HTTP.
+const (
+	partialError       fault.Code = "PartialError"
+	engineError        fault.Code = "EngineError"
+	resultTooLargeCode fault.Code = "-2133196797" // E_QUERY_RESULT_SET_TOO_LARGE
+)
+
+// partial is the error that stands beside tables that are not whole.
+func partial(why string) *fault.Error {
+	whole := fault.New(partialError, "There were some errors when processing your query.")
+	engine := fault.New(engineError, "Something went wrong processing your query on the server.")
+	whole.Details = []*fault.Error{engine.WithInner(fault.New(resultTooLargeCode, "%s", why))}
+	return whole
 }
 
 // rowSource is what a query's rows come from.
@@ -199,11 +235,13 @@ func (b *rendering) fill(table string, columns []schema.Column, rows rowSource) 
 	size := b.Len()
 	values := make([]driver.Value, len(b.columns))
 	for {
-		err := rows.Next(values)
-		if err == io.EOF {
+		var err error
+		if b.cut == "" {
+			err = rows.Next(values)
+		}
+		if err == io.EOF || b.cut != "" {
 			b.sizes = append(b.sizes, tableSize{b.rows, b.Len() - size})
-			b.form.finish(b)
-			return nil
+			return b.form.finish(b)
 		}
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package worker
 import (
 	"database/sql/driver"
 	"encoding/json"
-	"errors"
 	"io"
 	"math"
 	"strings"
@@ -105,11 +104,22 @@ func TestAnAnswerIsBounded(t *testing.T) {
 	if _, err := rendered(t, column, row, row, row); err != nil {
 		t.Errorf("as many rows as allowed: %v", err)
 	}
-	if _, err := rendered(t, column, row, row, row, row); !errors.Is(err, fault.QueryLimitsExceeded) {
-		t.Errorf("one row too many: %v", err)
+	if got, err := rendered(t, column, row, row, row); err != nil || strings.Contains(got, "error") {
+		t.Errorf("as many rows as allowed are said to be too many: %s %v", got, err)
 	}
-	if _, err := rendered(t, column, []driver.Value{strings.Repeat("x", 1<<20)}); !errors.Is(err, fault.QueryLimitsExceeded) {
-		t.Errorf("too many bytes: %v", err)
+	for _, test := range []struct{ what, want string }{{"3 records", `"rows":[["x"],["x"],["x"]]`}, {"1048576 bytes", `"rows":[["x"]]`}} {
+		rows := [][]driver.Value{row, row, row, row}
+		if strings.Contains(test.what, "bytes") {
+			rows[1] = []driver.Value{strings.Repeat("x", 1<<20)}
+		}
+		got, err := rendered(t, column, rows...)
+		var answer struct{ Error fault.Error }
+		if err != nil || json.Unmarshal([]byte(got), &answer) != nil || !strings.Contains(got, test.want) {
+			t.Fatalf("%s: %s %v", test.what, got, err)
+		}
+		if e := answer.Error; e.Code != partialError || e.Details[0].Inner.Code != resultTooLargeCode || !strings.Contains(e.Details[0].Inner.Message, test.what) {
+			t.Errorf("%s: %+v", test.what, e)
+		}
 	}
 }
 

@@ -14,12 +14,20 @@ import (
 	query "github.com/Azure/azure-sdk-for-go/sdk/monitor/query/azlogs"
 )
 
-// A Result is the first table of a query's answer. Values are JSON as the
-// server wrote it: a long keeps all its digits, which the SDK's own rows lose.
+// A Result is the first table of a query's answer, with the others behind it.
+// Values are JSON as the server wrote it: a long keeps all its digits, which the
+// SDK's own rows lose.
 type Result struct {
+	Name    string              `json:"name,omitempty"`
 	Columns []ResultColumn      `json:"columns"`
 	Rows    [][]json.RawMessage `json:"rows"`
+	More    []Result            `json:"more,omitempty"` // of fork, facet, and texts with several queries
 }
+
+// A PartialError says that rows are missing at the end of a result.
+type PartialError struct{ Why string }
+
+func (e *PartialError) Error() string { return "the answer is not whole: " + e.Why }
 
 // A ResultColumn has a name and a type of the query language.
 type ResultColumn struct {
@@ -29,7 +37,7 @@ type ResultColumn struct {
 
 // RunQuery runs KQL over a workspace, given by its customer id. A timespan such
 // as P1D or start/end narrows it; "" does not. Others are workspaces whose
-// tables are read along.
+// tables are read along. With a *PartialError comes what there is.
 func (s *Server) RunQuery(ctx context.Context, customerID, kql, timespan string, others ...string) (Result, error) {
 	result, _, err := s.runQuery(ctx, customerID, kql, timespan, nil, others...)
 	return result, err
@@ -69,15 +77,13 @@ func (s *Server) runQuery(ctx context.Context, customerID, kql, timespan string,
 	if err != nil {
 		return r, spent, err
 	}
-	if answer.Error != nil {
-		return r, spent, fmt.Errorf("the answer is not whole: %s", answer.Error)
-	}
 	raw, err := runtime.Payload(response)
 	if err != nil {
 		return r, spent, err
 	}
 	var whole struct {
-		Tables     []Result `json:"tables"`
+		Tables     []Result   `json:"tables"`
+		Error      wholeError `json:"error"`
 		Statistics struct {
 			Query Statistics `json:"query"`
 		} `json:"statistics"`
@@ -86,9 +92,33 @@ func (s *Server) runQuery(ctx context.Context, customerID, kql, timespan string,
 		return r, spent, fmt.Errorf("the server's answer to a query: %w", err)
 	}
 	if len(whole.Tables) > 0 {
-		r = whole.Tables[0]
+		r, r.More = whole.Tables[0], whole.Tables[1:]
 	}
-	return r, whole.Statistics.Query, nil
+	if answer.Error != nil {
+		err = &PartialError{innermost(whole.Error)}
+	}
+	return r, whole.Statistics.Query, err
+}
+
+// innermost is the message of an error that says most.
+func innermost(e wholeError) string {
+	for {
+		switch {
+		case e.Inner != nil:
+			e = *e.Inner
+		case len(e.Details) > 0:
+			e = e.Details[0]
+		default:
+			return e.Message
+		}
+	}
+}
+
+// wholeError is the error beside the tables of an answer.
+type wholeError struct {
+	Message string       `json:"message"`
+	Details []wholeError `json:"details"`
+	Inner   *wholeError  `json:"innererror"`
 }
 
 // Count runs a query that ends in `| count`.
