@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,7 +126,13 @@ func (b *baseline) compiled(q question) (statement, error) {
 	if err != nil {
 		return statement{}, err
 	}
-	text, args := program.Statement(func(s kql.Source) string { return b.relation(strings.Join(s.Columns, ", ")) })
+	text, args := program.Statement(func(s kql.Source) string {
+		list := slices.Clone(s.Columns)
+		for _, m := range s.Members {
+			list = append(list, kql.MemberSQL(m, m.Column))
+		}
+		return b.relation(strings.Join(list, ", "))
+	})
 	return statement{text, args}, nil
 }
 

@@ -123,7 +123,7 @@ func explainCommand(t terminal) *cobra.Command {
 			fmt.Fprintf(t.out, "-- query\n%s\n", form)
 			for i, p := range append([]*kql.Program{p}, p.More...) {
 				sql, args := p.Statement(func(s kql.Source) string {
-					return "(" + string(s.Table) + ": " + strings.Join(s.Columns, ", ") + ")"
+					return "(" + string(s.Table) + ": " + strings.Join(s.Names(), ", ") + ")"
 				})
 				number := ""
 				if i > 0 {

@@ -50,9 +50,16 @@ type Options struct {
 	Ask func(*Program) ([][]string, error)
 }
 
-// A Source is a stored table as a query reads it. Columns are in the order in
-// which the relation must have them; there is always at least one.
+// A Source is a stored table as a query reads it. Columns, and behind them
+// Members, are in the order in which the relation must have them; there is always
+// at least one.
 type Source = emit.Source
+
+// A Member is a key of a dynamic column that a source has as a column.
+type Member = plan.Member
+
+// MemberSQL writes a member in terms of the column that it is in, given as SQL.
+func MemberSQL(m Member, column string) string { return emit.MemberSQL(m, column) }
 
 // A Native is a function in Go that the engine must offer. It has the fields
 // of duck.Function, to which it can be converted.

@@ -82,6 +82,10 @@ func relation(s kql.Source) string {
 			c, _ := t.Column(name)
 			cells = append(cells, cell(c, r[name]))
 		}
+		for _, m := range s.Members {
+			c, _ := t.Column(m.Column)
+			cells = append(cells, kql.MemberSQL(m, cell(c, r[m.Column])))
+		}
 		lines = append(lines, "("+strings.Join(cells, ", ")+")")
 	}
 	return "(SELECT * FROM (VALUES " + strings.Join(lines, ", ") + "))"
@@ -247,7 +251,7 @@ func TestGolden(t *testing.T) {
 						return p.Plan() + newest(p) + "-- rows\n" + answer(t, db, p)
 					}
 					tree, _ := kql.Format(d.Input)
-					sql, args := p.Statement(func(s kql.Source) string { return "(" + string(s.Table) + ":" + strings.Join(s.Columns, ",") + ")" })
+					sql, args := p.Statement(func(s kql.Source) string { return "(" + string(s.Table) + ":" + strings.Join(s.Names(), ",") + ")" })
 					return fmt.Sprintf("%s\n-- plan\n%s-- sql\n%s\n%q\n-- rows\n%s", tree, p.Plan(), sql, args, answer(t, db, p))
 				}
 				t.Fatalf("%s: unknown command %s", path, d.Cmd)

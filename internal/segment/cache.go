@@ -41,7 +41,11 @@ type Want struct {
 	Segment *Reader
 	Group   int
 	Columns []string
+	Members []Member // read from columns of their own, or from those that they are in
 }
+
+// A Member names a key of a dynamic column.
+type Member struct{ Column, Key string }
 
 // A LimitError reports a query that needs more decrypted memory than is free.
 type LimitError struct{ Need, Limit int64 }
@@ -154,10 +158,21 @@ func (c *Cache) image(w Want) (*Image, error) {
 
 func (w Want) indexes() []int {
 	cols := []int{w.Segment.index[schema.TimeGenerated]}
-	for _, name := range w.Columns {
-		if i, ok := w.Segment.index[name]; ok && !slices.Contains(cols, i) {
+	add := func(i int, ok bool) {
+		if ok && !slices.Contains(cols, i) {
 			cols = append(cols, i)
 		}
+	}
+	for _, name := range w.Columns {
+		i, ok := w.Segment.index[name]
+		add(i, ok)
+	}
+	for _, m := range w.Members {
+		i, ok := w.Segment.member(m.Column, m.Key)
+		if !ok {
+			i, ok = w.Segment.index[m.Column]
+		}
+		add(i, ok)
 	}
 	return cols
 }

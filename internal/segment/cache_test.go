@@ -35,7 +35,7 @@ func many(t testing.TB, n int) (segments []*Reader, recs []arrow.RecordBatch) {
 func TestCacheKeepsWhatWasUsedLast(t *testing.T) {
 	segments, _ := many(t, 4)
 	one := NewCache(1 << 30)
-	images, err := one.Acquire(t.Context(), []Want{{segments[0], 0, names(columns)}})
+	images, err := one.Acquire(t.Context(), []Want{{Segment: segments[0], Group: 0, Columns: names(columns)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestCacheKeepsWhatWasUsedLast(t *testing.T) {
 	c := NewCache(3*size + size/2)
 	paths := map[string]int{}
 	for _, i := range []int{0, 1, 2, 0, 3} { // 1 is the oldest when 3 needs room
-		images, err := c.Acquire(t.Context(), []Want{{segments[i], 0, names(columns)}})
+		images, err := c.Acquire(t.Context(), []Want{{Segment: segments[i], Group: 0, Columns: names(columns)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,12 +76,12 @@ func TestCacheKeepsWhatWasUsedLast(t *testing.T) {
 func TestImagesInUseStay(t *testing.T) {
 	segments, recs := many(t, 3)
 	c := NewCache(1 << 30)
-	first, err := c.Acquire(t.Context(), []Want{{segments[0], 0, names(columns)}})
+	first, err := c.Acquire(t.Context(), []Want{{Segment: segments[0], Group: 0, Columns: names(columns)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.limit = c.Used() + 1<<10
-	_, err = c.Acquire(t.Context(), []Want{{segments[1], 0, names(columns)}})
+	_, err = c.Acquire(t.Context(), []Want{{Segment: segments[1], Group: 0, Columns: names(columns)}})
 	if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Need <= 0 {
 		t.Errorf("a cache full of images in use: %v", err)
 	}
@@ -101,7 +101,7 @@ func TestCancelledQueryLeavesImagesUsable(t *testing.T) {
 	defer c.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wants := []Want{{segments[0], 0, names(columns)}, {segments[1], 0, names(columns)}}
+	wants := []Want{{Segment: segments[0], Group: 0, Columns: names(columns)}, {Segment: segments[1], Group: 0, Columns: names(columns)}}
 	if _, err := c.Acquire(ctx, wants); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
@@ -125,7 +125,7 @@ func TestQueriesShareImages(t *testing.T) {
 		wg.Go(func() {
 			s := i % len(segments)
 			col := columns[1+i%(len(columns)-1)].Name
-			images, err := c.Acquire(context.Background(), []Want{{segments[s], 0, []string{col}}})
+			images, err := c.Acquire(context.Background(), []Want{{Segment: segments[s], Group: 0, Columns: []string{col}}})
 			if err != nil {
 				t.Error(err)
 				return
@@ -167,7 +167,7 @@ func BenchmarkImage(b *testing.B) {
 	b.SetBytes(bytes)
 	for b.Loop() {
 		c := NewCache(1 << 30)
-		images, err := c.Acquire(b.Context(), []Want{{s, 0, names(columns)}})
+		images, err := c.Acquire(b.Context(), []Want{{Segment: s, Group: 0, Columns: names(columns)}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"logkeep/internal/batch"
 	"logkeep/internal/schema"
 )
 
@@ -47,17 +48,30 @@ func (m *Image) Path() string { return m.path }
 // Rows returns the number of rows.
 func (m *Image) Rows() int64 { return m.segment.groups[m.group].Rows }
 
-// Columns returns the columns that the image has at this moment.
+// Columns returns the table's columns that the image has at this moment.
 func (m *Image) Columns() []schema.Column {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var columns []schema.Column
-	for i, here := range m.present {
-		if here {
-			columns = append(columns, m.segment.columns[i])
+	for i, c := range m.segment.Columns() {
+		if m.present[i] {
+			columns = append(columns, c)
 		}
 	}
 	return columns
+}
+
+// Members returns the members whose columns the image has at this moment.
+func (m *Image) Members() []batch.Member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var members []batch.Member
+	for i, here := range m.present[len(m.segment.Columns()):] {
+		if here {
+			members = append(members, m.segment.members[i])
+		}
+	}
+	return members
 }
 
 func newImage(s *Reader, group int) (*Image, error) {

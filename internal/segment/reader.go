@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,8 +35,9 @@ type Reader struct {
 	table   schema.TableName
 	data    *seal.Reader
 	footer  *metadata.FileMetaData
-	end     int64 // where the chunks end and the footer begins
-	columns []schema.Column
+	end     int64           // where the chunks end and the footer begins
+	columns []schema.Column // the table's, then those of members
+	members []batch.Member
 	index   map[string]int
 	groups  []Group
 	chunks  [][]span // by group and column
@@ -98,6 +100,14 @@ func (s *Reader) readFooter() error {
 	if s.columns, err = decodeColumns(*text); err != nil {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
+	if text := s.footer.KeyValueMetadata().FindValue(membersKey); text != nil {
+		if err := json.Unmarshal([]byte(*text), &s.members); err != nil {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		for _, m := range s.members {
+			s.columns = append(s.columns, m.Carrier())
+		}
+	}
 	if len(s.columns) != s.footer.Schema.NumColumns() {
 		return errDamaged
 	}
@@ -106,7 +116,9 @@ func (s *Reader) readFooter() error {
 		if s.footer.Schema.Column(i).Name() != c.Name {
 			return errDamaged
 		}
-		s.index[c.Name] = i
+		if i < len(s.Columns()) {
+			s.index[c.Name] = i
+		}
 	}
 	return nil
 }
@@ -157,7 +169,20 @@ func (s *Reader) readGroups() error {
 }
 
 // Columns returns the segment's columns. The caller must not change them.
-func (s *Reader) Columns() []schema.Column { return s.columns }
+func (s *Reader) Columns() []schema.Column {
+	n := len(s.columns) - len(s.members)
+	return s.columns[:n:n]
+}
+
+// member returns the column of a key of a dynamic column, if it has one.
+func (s *Reader) member(column, key string) (at int, ok bool) {
+	for i, m := range s.members {
+		if m.Column == column && m.Key == key {
+			return len(s.columns) - len(s.members) + i, true
+		}
+	}
+	return 0, false
+}
 
 // Groups returns the segment's row groups, in order of time. The caller must
 // not change them.
@@ -174,7 +199,7 @@ func (s *Reader) Records(ctx context.Context) ([]arrow.RecordBatch, error) {
 }
 
 func (s *Reader) records(ctx context.Context) ([]arrow.RecordBatch, error) {
-	sc, err := batch.Schema(s.columns)
+	sc, err := batch.Schema(s.Columns())
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +211,14 @@ func (s *Reader) records(ctx context.Context) ([]arrow.RecordBatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := r.ReadTable(ctx)
+	columns, groups := make([]int, sc.NumFields()), make([]int, len(s.groups)) // all but members
+	for i := range columns {
+		columns[i] = i
+	}
+	for i := range groups {
+		groups[i] = i
+	}
+	t, err := r.ReadRowGroups(ctx, columns, groups)
 	if err != nil {
 		return nil, err
 	}

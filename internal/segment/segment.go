@@ -9,7 +9,9 @@
 // TimeGenerated. A row group has at most 128 Ki rows. Pages are compressed with
 // zstd; times are packed as differences; text is dictionary-coded where it
 // repeats. Column types that Parquet does not know stand in the footer's
-// key-value pair "logkeep.columns", as JSON. docs/format/segment.md has it all.
+// key-value pair "logkeep.columns", as JSON. Keys of dynamic columns that are hot
+// among the rows have typed columns of their own beside them, which a query may
+// read in place of the whole: "logkeep.members". docs/format/segment.md has it all.
 //
 // # Image
 //
@@ -43,6 +45,7 @@ import (
 const (
 	kind       = "segment"
 	columnsKey = "logkeep.columns"
+	membersKey = "logkeep.members"
 
 	// GroupRows is the most rows that a row group has: large enough that
 	// columns compress, small enough that a time range skips most of a segment.
@@ -82,8 +85,8 @@ func place(account seal.Place, workspace schema.WorkspaceID, table schema.TableN
 	return account
 }
 
-func encodeColumns(columns []schema.Column) (string, error) {
-	b, err := json.Marshal(columns)
+func encode(v any) (string, error) {
+	b, err := json.Marshal(v)
 	return string(b), err
 }
 

@@ -50,15 +50,14 @@ func hasTerms(t schema.Type) bool { return t == schema.String || t == schema.Dyn
 // It returns what takes each of its texts, or nil if they are of no interest.
 func (w *termWriter) column(column, size int) func(text []byte) {
 	w.done()
-	c := w.columns[column]
-	if !hasTerms(c.Type) {
+	if column >= len(w.columns) || !hasTerms(w.columns[column].Type) { // members are behind the table's columns
 		return nil
 	}
 	w.set, w.odd, w.last = w.empty(size), false, nil
 	clear(w.recent[:])
 	w.recent[0] = 1 // has its place elsewhere, so nothing is taken for it
 	add := w.addText
-	if c.Type == schema.Dynamic {
+	if w.columns[column].Type == schema.Dynamic {
 		add = w.addJSON
 	}
 	return func(text []byte) {
@@ -122,7 +121,7 @@ func (s *Reader) readTerms() error {
 	}
 	b, err := base64.StdEncoding.DecodeString(*text)
 	columns := 0
-	for _, c := range s.columns {
+	for _, c := range s.Columns() {
 		if hasTerms(c.Type) {
 			columns++
 		}
@@ -138,7 +137,7 @@ func (s *Reader) readTerms() error {
 	s.terms = make(termIndex, len(s.groups))
 	for g := range s.groups {
 		s.terms[g] = make([]span, len(s.columns))
-		for i, c := range s.columns {
+		for i, c := range s.Columns() {
 			if !hasTerms(c.Type) {
 				continue
 			}

@@ -46,13 +46,22 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	if err != nil {
 		return info, err
 	}
-	text, err := encodeColumns(info.Columns)
+	recs, members, err := batch.WithMembers(recs)
 	if err != nil {
 		return info, err
 	}
+	pairs := map[string]string{}
+	if pairs[columnsKey], err = encode(info.Columns); err != nil {
+		return info, err
+	}
+	if len(members) > 0 {
+		if pairs[membersKey], err = encode(members); err != nil {
+			return info, err
+		}
+	}
 	terms := newTermWriter(info.Columns)
 	file, err := parquet.NewWriter(sealed, recs[0].Schema(), parquet.Options{
-		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: map[string]string{columnsKey: text}, Texts: terms.column,
+		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: pairs, Texts: terms.column,
 	})
 	if err != nil {
 		return info, err

@@ -192,7 +192,7 @@ func quietly(s *store.Store) (map[int]int, bool) {
 	p := s.Snapshot("w", "T_CL", 0, 0)
 	defer p.Release()
 	found := map[int]int{}
-	files, err := p.Files(context.Background(), []string{"Id"}, 0)
+	files, err := p.Files(context.Background(), []string{"Id"}, nil, 0)
 	if err != nil {
 		return nil, false
 	}

@@ -46,7 +46,7 @@ func seen(t testing.TB, f *store.Follower, to store.Mark) (map[int]int, error) {
 }
 
 func idsIn(p *store.Snapshot) (map[int]int, error) {
-	files, err := p.Files(context.Background(), []string{"Id"}, 0)
+	files, err := p.Files(context.Background(), []string{"Id"}, nil, 0)
 	if err != nil {
 		return nil, err
 	}

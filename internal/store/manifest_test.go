@@ -196,7 +196,7 @@ func TestExchangedAndMissingObjects(t *testing.T) {
 	disk.Damage(one, second)
 	s := open(t, config(t, disk, c))
 	p := s.Snapshot("w", "T_CL", 0, 0)
-	if _, err := p.Files(t.Context(), nil, 0); err == nil {
+	if _, err := p.Files(t.Context(), nil, nil, 0); err == nil {
 		t.Error("one segment passed for another")
 	}
 	p.Release()
@@ -211,7 +211,7 @@ func TestExchangedAndMissingObjects(t *testing.T) {
 	s = open(t, config(t, disk, c))
 	p = s.Snapshot("w", "T_CL", 0, 0)
 	defer p.Release()
-	if _, err := p.Files(t.Context(), nil, 0); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := p.Files(t.Context(), nil, nil, 0); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing object: %v", err)
 	}
 }

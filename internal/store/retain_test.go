@@ -37,7 +37,7 @@ func kept(t *testing.T, s *store.Store, edge schema.Ticks) map[int]int {
 	p := s.Snapshot("w", "T_CL", 0, 0)
 	defer p.Release()
 	p.Keep(edge)
-	files, err := p.Files(t.Context(), []string{"Id"}, 0)
+	files, err := p.Files(t.Context(), []string{"Id"}, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

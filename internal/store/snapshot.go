@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"logkeep/internal/batch"
 	"logkeep/internal/blob"
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
@@ -66,6 +67,7 @@ func (o *object) ReadAt(p []byte, off int64) (n int, err error) {
 type File struct {
 	Path    string // openable by this process until the snapshot's Release
 	Columns []schema.Column
+	Members []batch.Member // keys of dynamic columns that have columns of their own
 	Rows    int64
 	Since   schema.Ticks // rows before it are not to be shown, though they are there; 0: all may be
 }
@@ -175,13 +177,14 @@ func (p *Snapshot) Use() Use { return p.use }
 // Files returns the snapshot's rows that are not before since as files for the
 // engine, with at least the named columns, as far as the rows have them, and
 // TimeGenerated. Rows written before a table got a column lie in files that
-// lack it. Files may be called more than once, not concurrently.
-func (p *Snapshot) Files(ctx context.Context, columns []string, since schema.Ticks) ([]File, error) {
+// lack it. Of members, a file has the column of their own or the whole column that
+// they are in. Files may be called more than once, not concurrently.
+func (p *Snapshot) Files(ctx context.Context, columns []string, members []segment.Member, since schema.Ticks) ([]File, error) {
 	if p.closed {
 		return nil, ErrClosed
 	}
 	p.use = Use{}
-	wants, edges, err := p.wants(ctx, columns, max(p.from, since))
+	wants, edges, err := p.wants(ctx, columns, members, max(p.from, since))
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +195,7 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, since schema.Tic
 	p.images = append(p.images, images...)
 	var files []File
 	for i, m := range images {
-		files = append(files, File{m.Path(), m.Columns(), m.Rows(), edges[i]})
+		files = append(files, File{m.Path(), m.Columns(), m.Members(), m.Rows(), edges[i]})
 	}
 	for _, v := range p.views {
 		if err := ctx.Err(); err != nil {
@@ -206,14 +209,14 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, since schema.Tic
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, File{f.Path(), f.Columns(), f.Rows(), 0})
+		files = append(files, File{f.Path(), f.Columns(), nil, f.Rows(), 0})
 	}
 	return files, nil
 }
 
 // wants lists the row groups to read, and the times before which rows of them
 // are not to be shown.
-func (p *Snapshot) wants(ctx context.Context, columns []string, from schema.Ticks) (wants []segment.Want, edges []schema.Ticks, err error) {
+func (p *Snapshot) wants(ctx context.Context, columns []string, members []segment.Member, from schema.Ticks) (wants []segment.Want, edges []schema.Ticks, err error) {
 	for _, g := range p.segments {
 		edge := stay(g.info).Edge(p.edge)
 		first := max(from, edge)
@@ -233,7 +236,7 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, from schema.Tick
 		p.use.Read += len(groups)
 		p.use.Bytes += g.info.Bytes
 		for _, group := range groups {
-			w := segment.Want{Segment: r, Group: group, Columns: columns}
+			w := segment.Want{Segment: r, Group: group, Columns: columns, Members: members}
 			p.use.Opened += w.Size()
 			wants = append(wants, w)
 			if r.Groups()[group].MinTime >= edge {

@@ -141,7 +141,7 @@ func flush(t testing.TB, s *store.Store) {
 func ids(t testing.TB, p *store.Snapshot) map[int]int {
 	t.Helper()
 	found := map[int]int{}
-	files, err := p.Files(context.Background(), []string{"Id"}, 0)
+	files, err := p.Files(context.Background(), []string{"Id"}, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestColumnsAddedLater(t *testing.T) {
 		t.Helper()
 		p := s.Snapshot("w", "T_CL", 0, 0)
 		defer p.Release()
-		files, err := p.Files(t.Context(), []string{"Id", "Added"}, 0)
+		files, err := p.Files(t.Context(), []string{"Id", "Added"}, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +377,7 @@ func TestGenerationsLiveTogether(t *testing.T) {
 	s = open(t, cfg)
 	p := s.Snapshot("w", "T_CL", 0, 0)
 	defer p.Release()
-	if _, err := p.Files(t.Context(), nil, 0); !errors.Is(err, gone) {
+	if _, err := p.Files(t.Context(), nil, nil, 0); !errors.Is(err, gone) {
 		t.Errorf("old segment without its key: %v", err)
 	}
 }
@@ -396,7 +396,7 @@ func TestClosedStoreRefuses(t *testing.T) {
 	}
 	p := s.Snapshot("w", "T_CL", 0, 0)
 	defer p.Release()
-	if _, err := p.Files(t.Context(), nil, 0); !errors.Is(err, store.ErrClosed) {
+	if _, err := p.Files(t.Context(), nil, nil, 0); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("query: %v", err)
 	}
 }
@@ -425,7 +425,7 @@ func TestASnapshotLeavesOutWhatIsNotWanted(t *testing.T) {
 		defer p.Release()
 		p.Need(needs)
 		found := map[int]int{}
-		for _, f := range must(p.Files(t.Context(), []string{"Id"}, since)) {
+		for _, f := range must(p.Files(t.Context(), []string{"Id"}, nil, since)) {
 			maps.Copy(found, idsOf(f.Path))
 		}
 		return found, p.Use()

@@ -39,7 +39,7 @@ func TestManyTables(t *testing.T) {
 	check := func(when string, s *store.Store) {
 		for _, i := range []int{0, 1, tables / 2, tables - 1} {
 			p := s.Snapshot("w", name(i), 0, 0)
-			held, err := p.Files(context.Background(), nil, 0)
+			held, err := p.Files(context.Background(), nil, nil, 0)
 			if err != nil || len(held) != 1 || held[0].Rows != 1 {
 				t.Errorf("%s, table %d: %d files, %v", when, i, len(held), err)
 			}

@@ -2,8 +2,10 @@ package worker
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
+	"logkeep/internal/batch"
 	"logkeep/internal/schema"
 )
 
@@ -11,6 +13,7 @@ import (
 type file struct {
 	path    string
 	columns []schema.Column
+	members []batch.Member    // those that it has in columns of their own
 	known   map[string]string // texts of columns that it need not have: the same in all rows
 	since   schema.Ticks      // rows before it are older than what the table keeps
 }
@@ -18,16 +21,17 @@ type file struct {
 // relation writes the SQL of a table's rows that are not before since: every
 // column in its type, from files that have it under the name in stored, and of
 // which older ones may lack some. Names are quoted, paths are ours; nothing of a
-// user's text gets in otherwise.
-func relation(columns, stored []schema.Column, files []file, since schema.Ticks) string {
+// user's text gets in otherwise. Members come behind the columns, from columns of
+// their own in files that have them.
+func relation(columns, stored []schema.Column, members []member, files []file, since schema.Ticks) string {
 	type alike struct {
-		present string
-		since   schema.Ticks
+		held  string
+		since schema.Ticks
 	}
 	groups := map[alike][]file{}
 	var order []alike
 	for _, f := range files {
-		key := alike{present(stored, f), max(since, f.since)}
+		key := alike{apart(members, f) + present(stored, f), max(since, f.since)}
 		if groups[key] == nil {
 			order = append(order, key)
 		}
@@ -40,20 +44,7 @@ func relation(columns, stored []schema.Column, files []file, since schema.Ticks)
 			b.WriteString(" UNION ALL ")
 		}
 		b.WriteString("SELECT ")
-		for j, c := range columns {
-			if j > 0 {
-				b.WriteString(", ")
-			}
-			switch key.present[j] {
-			case '1':
-				b.WriteString(quote(stored[j].Name))
-				if stored[j].Name != c.Name {
-					b.WriteString(" AS " + quote(c.Name))
-				}
-			default:
-				fmt.Fprintf(&b, "%s AS %s", groups[key][0].lacking(c), quote(c.Name))
-			}
-		}
+		b.WriteString(cells(columns, stored, members, groups[key][0], key.held))
 		b.WriteString(" FROM read_parquet([")
 		for j, f := range groups[key] {
 			if j > 0 {
@@ -67,29 +58,43 @@ func relation(columns, stored []schema.Column, files []file, since schema.Ticks)
 		}
 	}
 	if len(order) == 0 {
-		b.WriteString("SELECT ")
-		for j, c := range columns {
-			if j > 0 {
-				b.WriteString(", ")
-			}
-			fmt.Fprintf(&b, "%s AS %s", filler(c.Type), quote(c.Name))
-		}
-		b.WriteString(" WHERE false")
+		b.WriteString("SELECT " + cells(columns, stored, members, file{}, strings.Repeat("0", len(columns)+len(members))) + " WHERE false")
 	}
 	b.WriteByte(')')
 	return b.String()
 }
 
-// pick is the wanted columns of a table, and its time if none is wanted: rows
-// are counted by something.
-func pick(table schema.Table, wanted []string) []schema.Column {
+// cells is what is selected from files like f: key is what apart and present tell
+// of them.
+func cells(columns, stored []schema.Column, members []member, f file, key string) string {
+	var list []string
+	held := key[len(members):]
+	for i, c := range columns {
+		switch {
+		case held[i] == '0':
+			list = append(list, f.lacking(c)+" AS "+quote(c.Name))
+		case stored[i].Name != c.Name:
+			list = append(list, quote(stored[i].Name)+" AS "+quote(c.Name))
+		default:
+			list = append(list, quote(c.Name))
+		}
+	}
+	for i, m := range members {
+		list = append(list, m.sql(key[i])+" AS m"+strconv.Itoa(i))
+	}
+	return strings.Join(list, ", ")
+}
+
+// pick is the wanted columns of a table, and its time if none is wanted and it
+// may not be none: rows are counted by something.
+func pick(table schema.Table, wanted []string, some bool) []schema.Column {
 	var columns []schema.Column
 	for _, name := range wanted {
 		if c, ok := table.Column(name); ok {
 			columns = append(columns, c)
 		}
 	}
-	if len(columns) == 0 {
+	if len(columns) == 0 && some {
 		columns = []schema.Column{{Name: schema.TimeGenerated, Type: schema.DateTime}}
 	}
 	return columns

@@ -24,7 +24,8 @@ type tableReading struct {
 	table     schema.Table
 	wanted    []schema.Column // as the query knows them
 	stored    []schema.Column // and as they are stored, in the same order
-	newest    bool            // late rows may do
+	members   []member
+	newest    bool // late rows may do
 	snapshots []*store.Snapshot
 	accounts  []schema.AccountID  // whose the snapshots are
 	known     []map[string]string // what all rows of a snapshot have
@@ -51,12 +52,19 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 			return r, errors.New("internal error: the compiler reads a table that is not there")
 		}
 		t := tableReading{
-			relation: src.Relation, table: table, wanted: pick(table, src.Columns),
+			relation: src.Relation, table: table, wanted: pick(table, src.Columns, len(src.Members) == 0),
 			newest: p.Newest != nil && slices.Contains(p.Newest.Relations, src.Relation),
 		}
 		renamed := false
 		if t.stored = t.wanted; src.Place == "" || !cat.apart(src) {
 			t.stored, renamed = storedAs(q, t.table.Name, t.wanted)
+		}
+		for _, m := range src.Members {
+			of := []schema.Column{{Name: m.Column, Type: schema.Dynamic}}
+			if src.Place == "" || !cat.apart(src) {
+				of, _ = storedAs(q, t.table.Name, of)
+			}
+			t.members = append(t.members, member{m, of[0].Name})
 		}
 		for _, readable := range q.Readable {
 			if src.Place != "" && src.Place != string(readable.Workspace) {
@@ -161,7 +169,7 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 		}
 		var files []file
 		for i, s := range t.snapshots {
-			held, err := s.Files(ctx, names(t.stored), from)
+			held, err := s.Files(ctx, names(t.stored), stored(t.members), from)
 			if store.Replaced(err) {
 				err = &goneError{t.accounts[i], err}
 			}
@@ -169,7 +177,7 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 				return nil, err
 			}
 			for _, f := range held {
-				files = append(files, file{f.Path, f.Columns, t.known[i], f.Since})
+				files = append(files, file{f.Path, f.Columns, f.Members, t.known[i], f.Since})
 			}
 			u := s.Use()
 			use.Segments += u.Segments
@@ -179,7 +187,7 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 			use.OpenedBytes += u.Opened
 			use.TailRows += u.Tail
 		}
-		out[t.relation] = relation(t.wanted, t.stored, files, from)
+		out[t.relation] = relation(t.wanted, t.stored, t.members, files, from)
 	}
 	return out, nil
 }

@@ -10,10 +10,8 @@ import (
 
 // call writes a function of the table.
 func (e *emitter) call(c *plan.Call) string {
-	if c.F.Names[0] == "tostring" && c.F.Params[0].Word == "dynamic" {
-		if p, ok := c.Args[0].(*plan.Path); ok {
-			return e.path(p, true)
-		}
+	if p, ok := c.TextOf(); ok {
+		return e.path(p, true)
 	}
 	args := make([]string, len(c.Args))
 	for i, a := range c.Args {

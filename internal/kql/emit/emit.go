@@ -16,9 +16,28 @@ type Source struct {
 	Table    schema.TableName
 	Place    string         // from which workspace; "" is all that the request reads
 	Columns  []string       // in the order in which the relation must have them
+	Members  []plan.Member  // columns more, behind those
 	From, To schema.Ticks   // what lies outside need not be there; 0 is open, To is exclusive
 	Needs    []plan.Need    // rows of which one is not true need not be there
 	External *plan.External // instead of Table; only where Options allow it
+}
+
+// Names lists all columns, as people read them.
+func (s Source) Names() []string {
+	names := slices.Clone(s.Columns)
+	for _, m := range s.Members {
+		names = append(names, m.Name())
+	}
+	return names
+}
+
+// MemberSQL writes a member in terms of the whole, which is SQL.
+func MemberSQL(m plan.Member, whole string) string {
+	path := ", '$.\"" + m.Key + "\"')" // the key is letters, digits and underscores
+	if m.Text {
+		return "coalesce(json_extract_string(" + whole + path + ", '')"
+	}
+	return "nullif(CAST(json_extract(" + whole + path + " AS VARCHAR), 'null')"
 }
 
 // emitter gathers the SQL of one statement.
@@ -61,7 +80,11 @@ func (e *emitter) scans(r plan.Rel) (out []Source) {
 		}
 		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, Place: s.Place, From: s.From, To: s.To, Needs: s.Needs, External: s.External}
 		for _, c := range s.Cols {
-			src.Columns = append(src.Columns, c.Name)
+			if m, ok := s.Members[c.ID]; ok {
+				src.Members = append(src.Members, m)
+			} else {
+				src.Columns = append(src.Columns, c.Name)
+			}
 		}
 		e.sources[s] = src
 		out = append(out, src)

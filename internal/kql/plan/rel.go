@@ -25,9 +25,10 @@ type (
 		Table    schema.TableName
 		Place    string // of another place than the request's own; "" is all that it reads
 		Cols     []Column
-		From, To schema.Ticks // bounds of TimeGenerated, From inclusive, To exclusive; 0 is open
-		Needs    []Need       // all of them are true of every row that matters
-		External *External    // instead of Table
+		From, To schema.Ticks  // bounds of TimeGenerated, From inclusive, To exclusive; 0 is open
+		Needs    []Need        // all of them are true of every row that matters
+		External *External     // instead of Table
+		Members  map[ID]Member // what columns are that the table does not have; they stand behind its own
 	}
 	// Values are constant rows.
 	Values struct {

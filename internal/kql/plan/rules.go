@@ -12,6 +12,7 @@ func Rules() []Rule {
 	return []Rule{
 		{"fold-constants", "What does not depend on rows is computed; filters that keep all or nothing go.", foldConstants},
 		{"sink-facts", "What filters say of times and texts goes down to the scans, which need not read what can't fit; the filters stay.", sinkFacts},
+		{"paths-to-members", "A key that paths lead to is read as a column, which segments may have apart from the object.", pathsToMembers},
 		{"prune-columns", "A scan reads only the columns that something above it uses.", pruneColumns},
 	}
 }

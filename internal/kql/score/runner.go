@@ -153,6 +153,9 @@ func (r *runner) rows(ctx context.Context, cat catalog, p *kql.Program) (all [][
 			}
 			cols = append(cols, "CAST(NULL AS "+physical(c.Type)+")")
 		}
+		for _, m := range s.Members {
+			cols = append(cols, kql.MemberSQL(m, "CAST(NULL AS VARCHAR)"))
+		}
 		return "(SELECT " + strings.Join(cols, ", ") + " WHERE false)"
 	}
 	sql, args := p.Statement(types)
