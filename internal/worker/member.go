@@ -15,6 +15,14 @@ type member struct {
 	stored string // the name under which the column is stored
 }
 
+// unrenamed is members of columns that are stored under their own names.
+func unrenamed(of []kql.Member) (members []member) {
+	for _, m := range of {
+		members = append(members, member{m, m.Column})
+	}
+	return members
+}
+
 // stored is members in the words of segments.
 func stored(members []member) []segment.Member {
 	out := make([]segment.Member, len(members))

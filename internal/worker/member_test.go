@@ -148,10 +148,7 @@ func answers(t *testing.T, engine *duck.DB, s *store.Store, table schema.Table, 
 			snapshot := s.Snapshot("w", table.Name, src.From, before(src.To))
 			snapshot.Need(needs(src.Needs, nil))
 			held = append(held, snapshot)
-			var members []member
-			for _, m := range src.Members {
-				members = append(members, member{m, m.Column})
-			}
+			members := unrenamed(src.Members)
 			wanted := pick(table, src.Columns, len(members) == 0)
 			got, err := snapshot.Files(t.Context(), names(wanted), stored(members), 0)
 			if err != nil {

@@ -111,8 +111,8 @@ func (w *Worker) changed(ctx context.Context, t *transform.Transform, rec arrow.
 	defer rows.Close()
 	held := file{path: rows.Path(), columns: rows.Columns()}
 	text, args := t.Statement(func(s kql.Source) string {
-		columns := named(rows.Columns(), s.Columns)
-		return relation(columns, columns, []file{held}, 0)
+		columns := named(rows.Columns(), s.Columns, len(s.Members) == 0)
+		return relation(columns, columns, unrenamed(s.Members), []file{held}, 0)
 	})
 	times := int64(1)
 	if len(t.Sources) == 0 { // a print answers the same for each row
@@ -143,9 +143,9 @@ func (w *Worker) changed(ctx context.Context, t *transform.Transform, rec arrow.
 	}
 }
 
-// named are the columns of the given names; some column if there are none, since
-// rows are counted by something.
-func named(all []schema.Column, names []string) (columns []schema.Column) {
+// named are the columns of the given names. If there are none and there have to
+// be some, it is one: rows are counted by something.
+func named(all []schema.Column, names []string, some bool) (columns []schema.Column) {
 	for _, n := range names {
 		for _, c := range all {
 			if c.Name == n {
@@ -153,7 +153,7 @@ func named(all []schema.Column, names []string) (columns []schema.Column) {
 			}
 		}
 	}
-	if len(columns) == 0 {
+	if len(columns) == 0 && some {
 		return all[:1]
 	}
 	return columns
