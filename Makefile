@@ -7,10 +7,11 @@ CACHE     := $(CURDIR)/.cache
 AZ        := $(CACHE)/az
 NODE      := $(CACHE)/node
 PYTHON    := $(CACHE)/python
+ISSUER    := $(CACHE)/issuer
 PACKAGES  ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run test az node-sdk python-sdk object-stores check unit acceptance bench simulate kql-score fuzz clean
+.PHONY: help tools build run test az node-sdk python-sdk issuer object-stores check unit acceptance bench simulate kql-score fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,7 +35,7 @@ check: tools
 	$(GO) tool -modfile=tools/go.mod staticcheck $(PACKAGES)
 	$(GO) test ./internal/arch
 
-test: check build $(AZ)/ready node-sdk $(PYTHON)/ready object-stores
+test: check build $(AZ)/ready node-sdk issuer $(PYTHON)/ready object-stores
 	@$(MAKE) --no-print-directory simulate SEEDS=10000
 	LOGKEEP_BIN=$(CURDIR)/bin/logkeep $(GO) tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails -- -timeout 40m $(PACKAGES)
 
@@ -50,6 +51,17 @@ $(NODE)/ready: acceptance/node/package.json acceptance/node/package-lock.json
 	mkdir -p $(NODE)
 	cp $^ $(NODE)
 	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel error
+	touch $@
+
+# make issuer     a real OpenID Connect issuer, for the suite that trusts one
+issuer:
+	@command -v npm >/dev/null || echo "npm is not installed: the suite with an outside issuer will be skipped"
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(ISSUER)/ready
+
+$(ISSUER)/ready: acceptance/issuer/package.json acceptance/issuer/package-lock.json
+	mkdir -p $(ISSUER)
+	cp $^ $(ISSUER)
+	npm ci --prefix $(ISSUER) --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
 
 python-sdk: $(PYTHON)/ready

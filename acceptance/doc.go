@@ -8,5 +8,7 @@
 // under logkeep.test reach the server through a CONNECT proxy inside the test:
 // no hosts file, no root, no change to az. The SDKs live in .cache/node and
 // .cache/python, made by `make node-sdk` and `make python-sdk` from the pinned
-// lists beside their suites; Node is told the names by node/hosts.cjs.
+// lists beside their suites; Node is told the names by node/hosts.cjs. The
+// OpenID Connect issuer that one suite trusts is issuer/issuer.cjs, installed by
+// `make issuer`.
 package acceptance

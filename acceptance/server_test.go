@@ -49,8 +49,9 @@ func startServer(t *testing.T) *server {
 	return s
 }
 
-// launch starts the program on dir and waits until it is ready.
-func launch(t *testing.T, binary, dir string) *server {
+// launch starts the program on dir, with more flags if there are some, and waits
+// until it is ready.
+func launch(t *testing.T, binary, dir string, flags ...string) *server {
 	t.Helper()
 	s := &server{binary: binary, dir: dir, ended: make(chan error, 1)}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,7 +62,7 @@ func launch(t *testing.T, binary, dir string) *server {
 	free.Close()
 
 	log := &bytes.Buffer{} // read only after the end
-	s.command = exec.Command(binary, "serve", "--data-dir", dir, "--listen", address, "--imds", "off", "--swap", "warn")
+	s.command = exec.Command(binary, append([]string{"serve", "--data-dir", dir, "--listen", address, "--imds", "off", "--swap", "warn"}, flags...)...)
 	s.command.Stderr = log
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := s.command.StdoutPipe()

@@ -87,7 +87,21 @@ func (o graphObject) call(name string, args []string) (result, ok bool) {
 	}), ok
 }
 
-func (s *server) graphMe(http.ResponseWriter, *http.Request) error {
+// graphMe knows people, who come from outside. An application of this
+// directory is none, and clients count on being told so (wire 1.7).
+func (s *server) graphMe(w http.ResponseWriter, r *http.Request) error {
+	if c := callerOf(r); c.Outside != "" {
+		me := struct {
+			Context     string `json:"@odata.context"`
+			ID          string `json:"id"`
+			DisplayName string `json:"displayName"`
+			Principal   string `json:"userPrincipalName"`
+		}{base(r) + "/v1.0/$metadata#users/$entity", c.ObjectID, c.ObjectID, c.ObjectID}
+		if p, err := s.Identity.Catalog.Principal(r.Context(), c.ObjectID); err == nil {
+			me.DisplayName = p.Name
+		}
+		return writeJSON(w, http.StatusOK, me)
+	}
 	return fault.New(fault.BadRequest, "/me request is only valid with delegated authentication flow. Ask for /servicePrincipals instead.")
 }
 

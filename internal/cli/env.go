@@ -63,7 +63,7 @@ func environment(ctx context.Context, s *client.Server) ([]variable, error) {
 	if base.Port() != "" {
 		suffix += ":" + base.Port()
 	}
-	lines := []variable{
+	lines := slices.DeleteFunc([]variable{
 		{"ARM_CLOUD_METADATA_URL", s.URL + "/metadata/endpoints?api-version=2019-05-01"},
 		{"AZURE_AUTHORITY_HOST", s.URL},
 		{"AZURE_CLIENT_ID", s.ClientID},
@@ -79,7 +79,7 @@ func environment(ctx context.Context, s *client.Server) ([]variable, error) {
 		{"LOGKEEP_INGEST", ingestEndpoint(ctx, s)},
 		{"LOGKEEP_KEYVAULT_SUFFIX", suffix},
 		{"LOGKEEP_QUERY", s.Query},
-	}
+	}, func(v variable) bool { return v.value == "" }) // with a token of another issuer there is no secret
 	if ca != "" {
 		for _, name := range []string{"CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"} {
 			lines = append(lines, variable{name, ca})

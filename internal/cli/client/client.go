@@ -72,6 +72,13 @@ func Open(ctx context.Context, where Where, options Options) (*Server, error) {
 	if !options.Retries {
 		s.options.Retry.MaxRetries = -1
 	}
+	if s.token.known() {
+		s.credential = s.token
+		if err := s.settle(ctx); err != nil {
+			return nil, fmt.Errorf("identity of %s: %w", found.identitySource, err)
+		}
+		return s, nil
+	}
 	s.credential, err = azidentity.NewClientSecretCredential(s.TenantID, s.ClientID, s.ClientSecret, &azidentity.ClientSecretCredentialOptions{
 		ClientOptions: s.options, DisableInstanceDiscovery: true,
 	})
@@ -221,6 +228,9 @@ func (s *Server) ARM() *arm.ClientOptions {
 
 // Keys is the client of a vault's keys.
 func (s *Server) Keys(vaultURI string) (*azkeys.Client, error) {
+	if err := s.mayHaveToken(vaultURI); err != nil {
+		return nil, err
+	}
 	return azkeys.NewClient(vaultURI, s.credential, &azkeys.ClientOptions{ClientOptions: s.options})
 }
 
@@ -231,6 +241,9 @@ func (s *Server) Logs() (*query.Client, error) {
 
 // Ingestion is the client of a collection endpoint.
 func (s *Server) Ingestion(endpoint string) (*ingestion.Client, error) {
+	if err := s.mayHaveToken(endpoint); err != nil {
+		return nil, err
+	}
 	return ingestion.NewClient(endpoint, s.credential, &ingestion.ClientOptions{ClientOptions: s.options})
 }
 
@@ -265,7 +278,7 @@ func (s *Server) Web() *http.Client { return s.web }
 func (s *Server) Close() { s.web.CloseIdleConnections() }
 
 // ErrNoIdentity means that nothing says who the user is.
-var ErrNoIdentity = errors.New("no identity: give --data-dir of a server on this machine, or set AZURE_TENANT_ID, AZURE_SUBSCRIPTION_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, for example with `eval \"$(logkeep env)\"`")
+var ErrNoIdentity = errors.New("no identity: give --data-dir of a server on this machine, or set AZURE_TENANT_ID, AZURE_SUBSCRIPTION_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, for example with `eval \"$(logkeep env)\"`; or put a token of the issuer that the server trusts into LOGKEEP_TOKEN or the file LOGKEEP_TOKEN_FILE")
 
 // AbsCA is the CA file's absolute path, for other programs' environments.
 func (s *Server) AbsCA() (string, error) {

@@ -17,17 +17,25 @@ type Identity struct {
 	ClientID       string `json:"clientId"`
 	ClientSecret   string `json:"clientSecret"`
 	ObjectID       string `json:"objectId"` // "" if not known
+
+	token bearer // of another issuer, instead of a secret
 }
 
 // Format prints who it is, without the secret.
 func (i Identity) Format(f fmt.State, _ rune) {
+	if i.token.known() {
+		fmt.Fprintf(f, "the bearer of a token (redacted)")
+		return
+	}
 	fmt.Fprintf(f, "client %s of tenant %s (secret redacted)", i.ClientID, i.TenantID)
 }
 
 // Where says which server and who asks. What is not given is looked for: a URL
 // in LOGKEEP_URL, then in the data directory's `endpoint` file (the server
 // writes it), then in LOGKEEP_ARM; an identity in the data directory's
-// `bootstrap.json`, then in the AZURE_ variables.
+// `bootstrap.json`, then in the AZURE_ variables. A token of an issuer that the
+// server trusts, in LOGKEEP_TOKEN or in the file LOGKEEP_TOKEN_FILE, is used
+// before any of them.
 type Where struct {
 	URL     string
 	DataDir string
@@ -81,6 +89,15 @@ func (w Where) find() (found, error) {
 			ClientID: w.Getenv("AZURE_CLIENT_ID"), ClientSecret: w.Getenv("AZURE_CLIENT_SECRET"),
 		}
 		f.caFile = first(w.Getenv("SSL_CERT_FILE"), w.Getenv("REQUESTS_CA_BUNDLE"))
+	}
+	if token := (bearer{w.Getenv("LOGKEEP_TOKEN"), w.Getenv("LOGKEEP_TOKEN_FILE")}); token.known() {
+		f.identitySource = "LOGKEEP_TOKEN"
+		f.identity = Identity{
+			TenantID:       first(f.identity.TenantID, w.Getenv("AZURE_TENANT_ID")),
+			SubscriptionID: first(w.Getenv("AZURE_SUBSCRIPTION_ID"), f.identity.SubscriptionID), token: token,
+		}
+		f.caFile = first(f.caFile, w.Getenv("SSL_CERT_FILE"), w.Getenv("REQUESTS_CA_BUNDLE"))
+		return f, nil
 	}
 	if i := f.identity; i.TenantID == "" || i.ClientID == "" || i.ClientSecret == "" || i.SubscriptionID == "" {
 		return f, ErrNoIdentity // where it is, is known all the same
