@@ -2,6 +2,7 @@ package batch
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -18,6 +19,7 @@ type Builder struct {
 	now     schema.Ticks
 	rows    int64
 	cut     int64
+	cutIn   []string
 }
 
 // NewBuilder returns a Builder for columns, of which TimeGenerated of type
@@ -102,7 +104,9 @@ func (b *Builder) text(c *cells, column schema.Column, v string) error {
 				end--
 			}
 			v = v[:end]
-			b.cut++
+			if b.cut++; !slices.Contains(b.cutIn, column.Name) {
+				b.cutIn = append(b.cutIn, column.Name)
+			}
 		}
 		c.text = append(c.text, v...)
 	case schema.GUID:
@@ -131,5 +135,5 @@ func (b *Builder) Done() (Parsed, error) {
 		}
 		arrays[i] = a
 	}
-	return Parsed{Record: array.NewRecordBatch(b.schema, arrays, b.rows), Cut: b.cut}, nil
+	return Parsed{Record: array.NewRecordBatch(b.schema, arrays, b.rows), Cut: b.cut, CutIn: b.cutIn}, nil
 }

@@ -179,6 +179,7 @@ func (p *parser) limit(c *column, at int) {
 	}
 	c.text = c.text[:end]
 	p.cut++
+	c.cut = true
 }
 
 func putDateTime(p *parser, c *column, v jsontext.Value) string {

@@ -22,7 +22,13 @@ type Parsed struct {
 	Record  arrow.RecordBatch // columns in the table's order; may have no rows
 	Unknown int64             // fields that the table has no column for, ignored
 	Cut     int64             // string cells cut at 64 KiB
+	CutIn   []string          // the columns of these
+	Refused int64             // rows that were left out: see Good
+	Reasons []RowError        // of the first of them
 }
+
+// noObject is what is wrong with a row that is no object.
+const noObject = "is no JSON object; every row is an object whose fields are columns"
 
 // A RowError says which cell can't be stored and why. It never holds the
 // cell's value, so that it may be logged.
@@ -104,6 +110,7 @@ type column struct {
 	cells
 	put    func(*parser, *column, jsontext.Value) (reason string)
 	last   int64  // the last row that gave the column a value
+	cut    bool   // a value of it was
 	quoted []byte // the name and a quote, as rows spell it
 }
 
@@ -197,7 +204,7 @@ func (p *parser) readRow() error {
 	case err != nil:
 		return p.broken(err)
 	case start.Kind() != '{':
-		return &RowError{Row: p.row, Reason: "is no JSON object; every row is an object whose fields are columns"}
+		return &RowError{Row: p.row, Reason: noObject}
 	}
 	// Rows name their fields in the same order as a rule, so the column after
 	// the last one is tried before the index.
@@ -324,5 +331,11 @@ func (p *parser) finish() (Parsed, error) {
 		}
 		arrays[i] = a
 	}
-	return Parsed{Record: array.NewRecordBatch(p.schema, arrays, int64(rows)), Unknown: p.unknown, Cut: p.cut}, nil
+	out := Parsed{Record: array.NewRecordBatch(p.schema, arrays, int64(rows)), Unknown: p.unknown, Cut: p.cut}
+	for i := range p.columns {
+		if p.columns[i].cut {
+			out.CutIn = append(out.CutIn, p.columns[i].Name)
+		}
+	}
+	return out, nil
 }

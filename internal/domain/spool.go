@@ -146,7 +146,7 @@ func (d *Domains) sealRows(ctx context.Context, domain schema.ClusterID, r wire.
 	if err != nil {
 		return done, intake.Fault(err)
 	}
-	done = wire.Appended{Rows: parsed.Record.NumRows(), Bytes: read, Ignored: parsed.Unknown, Cut: parsed.Cut}
+	done = intake.Count(parsed, read)
 	if done.Rows == 0 {
 		return done, nil
 	}

@@ -216,7 +216,7 @@ var meanings = map[Code]Meaning{
 	RuleNotFound:              {http.StatusNotFound, 0, "No data collection rule has this immutable id."},
 	StreamNotFound:            {http.StatusBadRequest, 0, "The data collection rule declares no such stream."},
 	MalformedJSON:             {http.StatusBadRequest, 0, "The body is not a JSON array of objects."},
-	InvalidRow:                {http.StatusBadRequest, 0, "A row is no object, or a value does not fit its column. Nothing of the request was stored."},
+	InvalidRow:                {http.StatusBadRequest, 0, "No row of the request can be stored: it is no object, or a value does not fit its column."},
 	ContentLengthLimit:        {http.StatusRequestEntityTooLarge, 0, "The body is larger than one ingestion request may be; send smaller ones."},
 	UnsupportedEncoding:       {http.StatusUnsupportedMediaType, 0, "The Content-Encoding is neither gzip nor identity."},
 	TransformFailed:           {http.StatusBadRequest, 0, "A rule's transformKql can't be compiled, or uses what transformations don't support; the message says where."},

@@ -48,9 +48,13 @@ func (s *Service) Collect(ctx context.Context, c Collection) error {
 		}
 	}
 	// A row grows by its time, its resource and a suffix for each property.
-	_, err = s.holder.Append(ctx, c.Workspace, wire.Append{Table: t.Schema(), MaxBytes: int64(len(rows)), Length: int64(len(rows))}, bytes.NewReader(rows))
+	done, err := s.holder.Append(ctx, c.Workspace, wire.Append{Table: t.Schema(), MaxBytes: int64(len(rows)), Length: int64(len(rows))}, bytes.NewReader(rows))
 	if err != nil && s.dropped(ctx, c.Workspace, err) {
 		return nil
 	}
+	if err == nil {
+		done.Cut, done.CutIn = done.Cut+sh.cut, append(done.CutIn, sh.cutIn...)
+	}
+	s.notices.add(cause{workspace: c.Workspace.CustomerID, table: c.Table}, c.Workspace, maxValue, done)
 	return err
 }

@@ -8,7 +8,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"slices"
+	"sync"
 
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
@@ -20,6 +22,9 @@ import (
 // MaxBytes is the largest body, as sent and as unpacked. Azure documents 1 MB;
 // its own clients send up to half as much again (decisions 10).
 const MaxBytes = 2 << 20
+
+// MaxValue is the longest text that is kept of a value; what is longer is cut.
+const MaxValue = 64 << 10
 
 // A Request brings rows of a stream that the rule declares.
 type Request struct {
@@ -46,12 +51,17 @@ type Holder interface {
 
 // A Service takes rows in.
 type Service struct {
-	plane  Plane
-	holder Holder
+	plane   Plane
+	holder  Holder
+	notices notices
+
+	log  *slog.Logger // these three: once it was started
+	stop context.CancelFunc
+	over sync.WaitGroup
 }
 
-// New returns a Service.
-func New(p Plane, h Holder) *Service { return &Service{p, h} }
+// New returns a Service. It tells nobody what became of rows until Start.
+func New(p Plane, h Holder) *Service { return &Service{plane: p, holder: h} }
 
 // Ingest returns when every row is durable, or with a fault; then none is
 // stored in the table that failed, nor in those after it.
@@ -62,7 +72,7 @@ func (s *Service) Ingest(ctx context.Context, r Request) error {
 	case 0:
 		return fault.New(fault.StreamNotFound, "No data flow of the rule takes the stream '%s' anywhere. Add one to properties.dataFlows.", r.Stream)
 	case 1:
-		return s.append(ctx, routes[0], columns, r.Encoding, r.Length, r.Body)
+		return s.append(ctx, r, routes[0], columns, r.Length, r.Body)
 	}
 	// The body is read once for each table.
 	whole, err := io.ReadAll(io.LimitReader(r.Body, MaxBytes+1))
@@ -74,36 +84,41 @@ func (s *Service) Ingest(ctx context.Context, r Request) error {
 		return fault.New(fault.ContentLengthLimit, "The request body is larger than %d bytes. Send fewer rows at a time.", MaxBytes)
 	}
 	for _, route := range routes {
-		if err := s.append(ctx, route, columns, r.Encoding, int64(len(whole)), bytes.NewReader(whole)); err != nil {
+		if err := s.append(ctx, r, route, columns, int64(len(whole)), bytes.NewReader(whole)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Service) append(ctx context.Context, route control.Route, stream []schema.Column, encoding string, length int64, body io.Reader) error {
+func (s *Service) append(ctx context.Context, q Request, route control.Route, stream []schema.Column, length int64, body io.Reader) error {
 	w, err := s.plane.Workspace(ctx, route.Workspace)
 	if err != nil {
 		return err
 	}
-	t, err := s.plane.Table(ctx, route.Workspace.Child("tables", string(route.Table)))
+	t, err := s.known(ctx, route.Workspace.Child("tables", string(route.Table)))
 	if err != nil {
 		return err
 	}
-	if t.Published != nil && !t.Known() {
-		if t, err = s.plane.GrowTable(ctx, t.ID, nil); err != nil {
-			return err
-		}
-	}
-	r := wire.Append{Table: t.Writable(), Stream: stream, Transform: route.Transform, Encoding: encoding, MaxBytes: MaxBytes, Length: length}
+	r := wire.Append{Table: t.Writable(), Stream: stream, Transform: route.Transform, Encoding: q.Encoding, MaxBytes: MaxBytes, Length: length}
 	if t.Published != nil && r.Transform == "" {
 		r.Table = named(r.Table, stream)
 	}
-	_, err = s.holder.Append(ctx, w, r, body)
+	done, err := s.holder.Append(ctx, w, r, body)
 	if err != nil && s.dropped(ctx, w, err) {
 		return nil
 	}
+	s.notices.add(cause{w.CustomerID, t.Name(), q.Rule.ID.String(), q.Stream}, w, MaxValue, done)
 	return err
+}
+
+// known is a table, of which there is a record: it is about to have rows.
+func (s *Service) known(ctx context.Context, id resource.ID) (control.Table, error) {
+	t, err := s.plane.Table(ctx, id)
+	if err == nil && t.Published != nil && !t.Known() {
+		t, err = s.plane.GrowTable(ctx, t.ID, nil)
+	}
+	return t, err
 }
 
 // named is a table with the columns that a stream gives, and its time: published

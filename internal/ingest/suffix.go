@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,6 +110,7 @@ func instant(text string) (time.Time, bool) {
 const (
 	maxValue = 32 << 10           // bytes of one value; longer ones are cut
 	oldest   = 2 * 24 * time.Hour // an older time is not taken
+	newest   = 24 * time.Hour     // nor one that is so far ahead
 )
 
 // A shaper gives properties their columns and rows their new names.
@@ -122,6 +124,8 @@ type shaper struct {
 	need    []schema.Column          // new ones
 	props   map[string]*[kinds]*schema.Column
 	used    map[string]bool // columns of this row
+	cut     int64           // values that were too long
+	cutIn   []string        // and their columns
 }
 
 func newShaper(table schema.Table, timeField, resource string, maxName int, now time.Time) *shaper {
@@ -257,7 +261,7 @@ func (s *shaper) row(in *jsontext.Decoder, to *jsontext.Encoder) error {
 			text = string(b)
 		}
 		if s.timeField != "" && strings.EqualFold(property, s.timeField) {
-			if t, ok := instant(text); ok && s.now.Sub(t) <= oldest {
+			if t, ok := instant(text); ok && s.now.Sub(t) <= oldest && t.Sub(s.now) <= newest {
 				at = t
 			}
 		}
@@ -298,9 +302,9 @@ func (s *shaper) cell(to *jsontext.Encoder, property string, v jsontext.Value, t
 	}
 	switch {
 	case c.Type == schema.String && v.Kind() == '"', k == aTime, k == aGUID:
-		return to.WriteToken(jsontext.String(cut(text)))
+		return to.WriteToken(jsontext.String(s.bounded(c.Name, text)))
 	case c.Type == schema.String:
-		return to.WriteToken(jsontext.String(cut(string(v))))
+		return to.WriteToken(jsontext.String(s.bounded(c.Name, string(v))))
 	case k == aBoolText:
 		yes, _ := strconv.ParseBool(text)
 		return to.WriteToken(jsontext.Bool(yes))
@@ -310,13 +314,17 @@ func (s *shaper) cell(to *jsontext.Encoder, property string, v jsontext.Value, t
 	return to.WriteValue(v)
 }
 
-func cut(s string) string {
-	if len(s) <= maxValue {
-		return s
+// bounded cuts a value that is too long, and counts it.
+func (s *shaper) bounded(column, value string) string {
+	if len(value) <= maxValue {
+		return value
 	}
 	n := maxValue
-	for n > 0 && !utf8.RuneStart(s[n]) {
+	for n > 0 && !utf8.RuneStart(value[n]) {
 		n--
 	}
-	return s[:n]
+	if s.cut++; !slices.Contains(s.cutIn, column) {
+		s.cutIn = append(s.cutIn, column)
+	}
+	return value[:n]
 }

@@ -27,8 +27,9 @@ type Body struct {
 }
 
 // Rows reads a whole body into whole, which may be used for something else
-// afterwards, and parses it. read is how many bytes of JSON there were. Fault
-// words the errors.
+// afterwards, and parses it. Rows that can't be stored are left out and told in
+// p.Refused, unless all are such. read is how many bytes of JSON there were.
+// Fault words the errors.
 func (b Body) Rows(from io.Reader, whole *bytes.Buffer, now schema.Ticks) (p batch.Parsed, read int64, err error) {
 	err = b.read(from, whole)
 	if b.Clear {
@@ -41,11 +42,13 @@ func (b Body) Rows(from io.Reader, whole *bytes.Buffer, now schema.Ticks) (p bat
 		return p, 0, err
 	}
 	read = int64(whole.Len())
-	if b.Changes {
-		p, err = batch.ParseStream(whole, b.Stream, now)
-	} else {
-		p, err = batch.Parse(whole, declared(b.Table, b.Stream), now)
-	}
+	table := declared(b.Table, b.Stream)
+	p, err = batch.Good(whole, func(r io.Reader) (batch.Parsed, error) {
+		if b.Changes {
+			return batch.ParseStream(r, b.Stream, now)
+		}
+		return batch.Parse(r, table, now)
+	})
 	return p, read, err
 }
 

@@ -109,8 +109,8 @@ func TestWhatIsNotRightIsRefusedInWordsAndNothingOfItIsKept(t *testing.T) {
 		{"no such stream", post{stream: "Custom-None_CL", body: in(good)}, 400, "InvalidStream", "streamDeclarations"},
 		{"not JSON", post{body: in(`[{"Mark":"good"},`)}, 400, "MalformedJson", "Nothing was stored"},
 		{"an empty body", post{body: in("")}, 400, "MalformedJson", ""},
-		{"a row that is none", post{body: in("[" + row("good") + ",7]")}, 400, "InvalidRow", "row 2"},
-		{"a value of the wrong type", post{body: in(`[` + row("good") + `,{"N":{"a":1}}]`)}, 400, "InvalidRow", "N"},
+		{"a row that is none", post{body: in("[7]")}, 400, "InvalidRow", "row 1"},
+		{"a value of the wrong type", post{body: in(`[{"N":{"a":1}}]`)}, 400, "InvalidRow", "N"},
 		{"another content type", post{body: in(good), header: http.Header{"Content-Type": {"text/csv"}}}, 415, "UnsupportedMediaType", "application/json"},
 		{"another encoding", post{body: in(good), header: http.Header{"Content-Encoding": {"br"}}}, 415, "UnsupportedContentEncoding", "gzip"},
 		{"gzip that is none", post{body: in(good), header: packed}, 400, "MalformedJson", "gzip"},
@@ -162,4 +162,28 @@ func TestRowsNeedARoleAtTheRule(t *testing.T) {
 // ruleID is the resource id of the collection rule.
 func (s *site) ruleID() string {
 	return "/subscriptions/" + s.SubscriptionID + "/resourceGroups/" + group + "/providers/Microsoft.Insights/dataCollectionRules/dcr-1"
+}
+
+// TestGoodRowsStayAndTheOthersAreTold: one row that can't be stored does not keep
+// the others out, and the owner of the workspace reads of it in his workspace.
+func TestGoodRowsStayAndTheOthersAreTold(t *testing.T) {
+	t.Parallel()
+	s := linked(t)
+	body := `[{"Mark":"a","N":1},{"Mark":"b","N":"x"},7,{"Mark":"` + strings.Repeat("c", 70_000) + `","N":3}]`
+	if status, code, message, _ := s.post(post{body: strings.NewReader(body)}); status != http.StatusNoContent {
+		t.Fatal(status, code, message)
+	}
+	if got := s.asked("Events_CL | order by N asc | project N, strlen(Mark)"); got != "[[1,1],[3,65536]]" {
+		t.Error(got)
+	}
+	s.halt() // what is to be told is told then, or some seconds later
+	s.serve()
+	if got, want := s.asked("DCRLogErrors | project InputStreamId, OperationName, Message, _ResourceId endswith 'dcr-1'"),
+		`[["`+s.Target.Stream+`","Ingestion","2 rows for the table Events_CL could not be stored and were left out: row 2, column N: the value is no long; send a whole number of 64 bits; row 3 is no JSON object; every row is an object whose fields are columns.",true]]`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got, want := s.asked("Operation | project OperationCategory, OperationStatus, Detail"),
+		`[["Ingestion","Warning","The following fields' values Mark of type Events_CL have been trimmed to the max allowed size, 65536 bytes. Please adjust your input accordingly. Values: 1."]]`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }

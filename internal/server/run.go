@@ -227,6 +227,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	undo.push(caps.Close)
 	rows := ingester{ingest.New(plane, caps)}
+	rows.Start(cfg.Log)
+	undo.push(rows.Close)
 	faces := api.New(api.Deps{
 		Sandbox: sandbox.Probe().String(),
 		Domain:  cfg.Domain, Port: port, Log: cfg.Log, Tokens: gate, Access: access,

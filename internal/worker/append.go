@@ -47,13 +47,14 @@ func (w *Worker) append(ctx context.Context, what wire.Append, body io.Reader) (
 		return done, err
 	}
 	if rows.Changes {
-		ignored := parsed.Unknown
+		read := parsed
 		if parsed, err = w.transform(ctx, wire.Change{Text: what.Transform, Stream: what.Stream, Table: what.Table, Now: now}, parsed.Record); err != nil {
 			return done, err
 		}
-		parsed.Unknown = ignored
+		parsed.Unknown, parsed.Refused, parsed.Reasons = read.Unknown, read.Refused, read.Reasons
+		parsed.Cut, parsed.CutIn = parsed.Cut+read.Cut, append(parsed.CutIn, read.CutIn...)
 	}
-	done = wire.Appended{Rows: parsed.Record.NumRows(), Bytes: read, Ignored: parsed.Unknown, Cut: parsed.Cut}
+	done = intake.Count(parsed, read)
 	if done.Rows == 0 {
 		return done, nil
 	}

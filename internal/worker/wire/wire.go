@@ -225,11 +225,14 @@ const AppendHeader = "Logkeep-Append"
 
 // Appended counts what was made durable.
 type Appended struct {
-	Rows    int64  `json:"rows"`
-	Bytes   int64  `json:"bytes"`   // of JSON
-	Ignored int64  `json:"ignored"` // fields that the stream does not declare
-	Cut     int64  `json:"cut"`     // strings that were longer than the limit
-	Entry   uint64 `json:"entry"`   // number of the last that the account's journal has
+	Rows    int64    `json:"rows"`
+	Bytes   int64    `json:"bytes"`             // of JSON
+	Ignored int64    `json:"ignored"`           // fields that the stream does not declare
+	Cut     int64    `json:"cut"`               // strings that were longer than the limit
+	CutIn   []string `json:"cutIn,omitempty"`   // the columns of these
+	Refused int64    `json:"refused,omitempty"` // rows that can't be stored; the others are
+	Reasons []string `json:"reasons,omitempty"` // of the first of them, without values
+	Entry   uint64   `json:"entry"`             // number of the last that the account's journal has
 }
 
 // A Query is a request of the query API. Path: /query. The answer is the
