@@ -40,6 +40,10 @@ type Commands struct {
 	// RestoreIdentity has the server on dataDir give a cluster, by name or
 	// resource id, a new identity.
 	RestoreIdentity func(ctx context.Context, dataDir, cluster string, out io.Writer) error
+	// Backup has the server on dataDir make a backup, or look after those in a
+	// folder. Restore puts one back while no server runs.
+	Backup  func(ctx context.Context, dataDir string, what BackupAction, folder, vault, name string, out io.Writer) error
+	Restore func(ctx context.Context, r Restoration, out io.Writer) error
 	// Score measures the query language against a folder of cases. Hidden.
 	Score func(dir string, out io.Writer, verbose bool) error
 }
@@ -100,6 +104,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	addServing(root, commands, t)
 	root.AddCommand(demoCommand(t), ingestCommand(t), queryCommand(t), keyCommand(t), envCommand(t), hostsCommand(t))
 	addSupport(root, commands, t)
+	addBackup(root, commands, t)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
 	if _, silent := errors.AsType[exitError](err); err != nil && !silent {

@@ -24,6 +24,7 @@ type KeyUse struct {
 	Wraps         []KeyWrap `json:"wraps"`   // keys of accounts that can't be had without it
 	Objects       int       `json:"objects"` // sealed objects and journal files that can't be read without it
 	Bytes         int64     `json:"bytes"`
+	Backups       int       `json:"backups,omitempty"` // that hold keys wrapped under it
 	LastUsed      time.Time `json:"lastUsed,omitzero"`
 	SafeToDisable bool      `json:"safeToDisable"`
 	Reason        string    `json:"reason"`

@@ -159,6 +159,10 @@ func (d *Domains) Census(ctx context.Context, c control.Cluster) (control.Census
 			}
 		}
 	}
+	backups, err := d.backupsUnder(ctx)
+	if err != nil {
+		return control.Census{}, fmt.Errorf("census of cluster %s: %w", c.ID.Name(), err)
+	}
 	for _, kid := range slices.Sorted(maps.Keys(uses)) {
 		u := uses[kid]
 		if d.isService(kid) {
@@ -172,6 +176,10 @@ func (d *Domains) Census(ctx context.Context, c control.Cluster) (control.Census
 			return control.Census{}, err
 		}
 		u.SafeToDisable, u.Reason = d.verdict(c.ClusterID, s.State, *u, users)
+		if u.Backups = len(backups[kid]); u.SafeToDisable && u.Backups > 0 {
+			u.SafeToDisable = false
+			u.Reason = fmt.Sprintf("nothing here needs it, but %d backups do, the newest of %s; they close when it is disabled", u.Backups, backups[kid][0].At.Format(time.RFC3339))
+		}
 		census.Keys = append(census.Keys, *u)
 	}
 	slices.SortStableFunc(census.Keys, func(a, b control.KeyUse) int {

@@ -77,6 +77,7 @@ var kinds = [...]Kind{
 	{"bootstrap", "bootstrap.json", "the first administrator's name and secret, readable by the server's user", None,
 		"all of it", "somebody must be able to sign in first; remove it when it is kept elsewhere"},
 	{"endpoint", "endpoint", "where the server is to be found", None, "all of it", "commands on this machine look here"},
+	{"restored", "RESTORED", "which backup the data directory was restored from, and when", None, "all of it", "who starts the server with a witness is told why the data are older"},
 	{"format", "FORMAT", "the version of the data directory", None, "all of it", "other versions must be able to refuse it"},
 	{"lock", "LOCK", "nothing", None, "", "one server at a time uses the directory"},
 	{"being written", ".write-*", "one of the small files, on its way to its place", None, "as for that file", "files appear whole or not at all"},

@@ -76,6 +76,14 @@ func Commands() cli.Commands {
 			})
 		},
 		RestoreIdentity: RestoreIdentity,
+		Backup:          AskBackup,
+		Restore: func(ctx context.Context, r cli.Restoration, out io.Writer) error {
+			exe, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find this program's file: %w", err)
+			}
+			return Restore(ctx, r, []string{exe}, out, logTo(os.Stderr))
+		},
 
 		Vault:  func(ctx context.Context, _ []string) error { return RunVault(ctx, os.Stdin, logTo(os.Stderr)) },
 		Worker: func(ctx context.Context, _ []string) error { return worker.Run(ctx, os.Stdin, logTo(os.Stderr)) },

@@ -25,6 +25,7 @@ import (
 	"logkeep/internal/catalog"
 	"logkeep/internal/control"
 	"logkeep/internal/dailycap"
+	"logkeep/internal/disk"
 	"logkeep/internal/domain"
 	"logkeep/internal/entra"
 	"logkeep/internal/front"
@@ -146,7 +147,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Collect: func(ctx context.Context) (witness.Statement, error) { return collect(ctx, cat, v, domains) },
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w%s", err, dir.restoredWords())
 	}
 	domainConfig := domain.Config{
 		Integrity: integrity, Signer: sign, Spool: cfg.Spool,
@@ -209,7 +210,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	undo.push(plane.Close)
 	support := filepath.Join(runtime, "support")
-	if err := serveSupport(cfg, support, plane, &undo); err != nil {
+	accounts, err := disk.OpenReadOnly(dir.in("accounts"))
+	if err != nil {
+		return err
+	}
+	undo.push(func() { accounts.Close() })
+	backups := &backups{dir: dir.path, runtime: runtime, catalog: cat, vault: v, accounts: accounts, key: integrity, sign: sign, log: cfg.Log}
+	if err := serveSupport(cfg, support, plane, backups, &undo); err != nil {
 		return err
 	}
 	if err := domains.WatchRest(ctx); err != nil {

@@ -26,6 +26,7 @@ import (
 // can be reached from outside.
 //
 //	POST /restore-identity {"cluster": name or resource id} → {"cluster", "principalId", "keyVaultUri"}
+//	POST /backup, /backup/list, /backup/verify, /backup/remove   see backup.go
 
 // An appeal is a request to support.
 type appeal struct {
@@ -40,10 +41,10 @@ type restored struct {
 }
 
 // supportBody bounds a request and its answer.
-const supportBody = 64 << 10
+const supportBody = 1 << 20
 
 // serveSupport serves the socket until it is undone.
-func serveSupport(cfg Config, socket string, plane *control.Service, undo *stack) error {
+func serveSupport(cfg Config, socket string, plane *control.Service, b *backups, undo *stack) error {
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		return err
@@ -68,6 +69,7 @@ func serveSupport(cfg Config, socket string, plane *control.Service, undo *stack
 		}
 		json.NewEncoder(w).Encode(answer)
 	})
+	b.serve(mux)
 	s := &http.Server{Handler: mux, ErrorLog: cfg.quiet(), ReadTimeout: 10 * time.Second}
 	go s.Serve(l)
 	undo.push(func() { s.Close() })

@@ -141,6 +141,8 @@ func (h *held) serve(calls map[string]admin.Call) {
 	calls["/reports/sign"] = h.reports.sign
 	calls["/reports/keys"] = h.reports.keys
 	calls["/head"] = h.heads
+	calls["/copy"] = h.copy
+	calls["/integrity"] = h.integrity
 	calls["/tokens"] = h.sign
 	calls["/tokens/keys"] = func(context.Context, []byte) (any, error) {
 		return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{h.tokens.public}}, nil
@@ -182,4 +184,31 @@ func (h *held) sign(_ context.Context, body []byte) (any, error) {
 func (h *held) heads(ctx context.Context, _ []byte) (any, error) {
 	now, err := h.store.Head(ctx)
 	return admin.Heads{Opened: admin.Head(h.store.Opened()), Now: admin.Head(now)}, err
+}
+
+// copy writes the store to a new file.
+func (h *held) copy(ctx context.Context, body []byte) (any, error) {
+	to, err := admin.Read[admin.Place](body)
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, h.store.Copy(ctx, to.Path)
+}
+
+// integrity is the public half of the key that signs records.
+func (h *held) integrity(ctx context.Context, _ []byte) (der any, err error) {
+	err = h.store.View(ctx, func(t *keystore.Tx) error {
+		v, err := t.Vault(admin.ServiceVault)
+		if err != nil {
+			return err
+		}
+		k, err := t.Key(v.UID, admin.IntegrityKey)
+		if err != nil {
+			return err
+		}
+		version, err := t.Version(k, "")
+		der = version.Public
+		return err
+	})
+	return der, err
 }

@@ -25,6 +25,7 @@ type KeyUse struct {
 	} `json:"wraps"`
 	Objects       int       `json:"objects"`
 	Bytes         int64     `json:"bytes"`
+	Backups       int       `json:"backups"` // that hold keys wrapped under it
 	LastUsed      time.Time `json:"lastUsed"`
 	SafeToDisable bool      `json:"safeToDisable"`
 	Reason        string    `json:"reason"`

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"cmp"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// A BackupAction is what the server is asked to do about backups.
+type BackupAction int
+
+// The actions.
+const (
+	BackupMake BackupAction = iota
+	BackupList
+	BackupVerify
+	BackupRemove
+)
+
+// A Restoration says what is restored, and to where.
+type Restoration struct {
+	From, Name, VaultFrom    string
+	DataDir, RootKey, Domain string
+}
+
+// addBackup adds the commands that keep copies of the data and bring them back.
+func addBackup(root *cobra.Command, commands Commands, t terminal) {
+	if commands.Backup == nil {
+		return
+	}
+	var dataDir, folder, vault string
+	where := func() string {
+		return cmp.Or(dataDir, os.Getenv("LOGKEEP_DATA_DIR"), DefaultSettings().DataDir)
+	}
+	named := func(args []string) string {
+		if len(args) == 0 {
+			return ""
+		}
+		return args[0]
+	}
+	c := &cobra.Command{
+		Use: "backup --to FOLDER", Short: "Copy the data of a running server, sealed as they are",
+		Long: "Copy the data of a running server to a folder: catalog, segments, journals and spools of one moment, sealed as they are.\n" +
+			"What earlier backups in the folder have is not copied again. Without the vault a backup opens nowhere, and\n" +
+			"with a key that is revoked it opens no more than the data do: the vault is not in it. --vault-to copies the\n" +
+			"vault's store to another folder, for the day when the whole machine is lost.",
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if folder == "" {
+				return c.Help()
+			}
+			return commands.Backup(c.Context(), where(), BackupMake, folder, vault, "", t.out)
+		},
+	}
+	c.Flags().StringVar(&folder, "to", "", "folder of the backups; made if missing")
+	c.Flags().StringVar(&vault, "vault-to", "", "another folder, for a copy of the built-in vault's store")
+	c.PersistentFlags().StringVar(&dataDir, "data-dir", "", "data directory of the server (LOGKEEP_DATA_DIR; default .logkeep)")
+	for _, sub := range []struct {
+		use, short string
+		what       BackupAction
+		least      int
+	}{
+		{"list", "List the backups in a folder", BackupList, 0},
+		{"verify [NAME]", "Check every file of a backup, the newest by default", BackupVerify, 0},
+		{"remove NAME", "Remove a backup, and the files that no other one has", BackupRemove, 1},
+	} {
+		from := ""
+		s := &cobra.Command{
+			Use: sub.use + " --from FOLDER", Short: sub.short, Long: sub.short + ". The server that made it must run.",
+			Args: func(c *cobra.Command, args []string) error {
+				if sub.least == 0 && (len(args) == 0 || len(args) == 1 && strings.Contains(sub.use, "NAME")) {
+					return nil
+				}
+				return exactly(c, args, sub.least, "the name of a backup")
+			},
+			RunE: func(c *cobra.Command, args []string) error {
+				return commands.Backup(c.Context(), where(), sub.what, from, "", named(args), t.out)
+			},
+		}
+		s.Flags().StringVar(&from, "from", "", "folder of the backups")
+		s.MarkFlagRequired("from")
+		c.AddCommand(s)
+	}
+	root.AddCommand(c, restoreCommand(commands, t))
+}
+
+func restoreCommand(commands Commands, t terminal) *cobra.Command {
+	var r Restoration
+	c := &cobra.Command{
+		Use: "restore --from FOLDER [NAME]", Short: "Put a backup back, while no server runs",
+		Long: "Put a backup, the newest by default, in place of the data directory's catalog and accounts. Its signature and every\n" +
+			"file are checked first. What was there is kept beside the data directory. The vault stays as it is, with all that was\n" +
+			"revoked since; a data directory without one gets it from --vault-from, and opens with the root key of then.",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return exactly(c, args, 1, "the name of a backup")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				r.Name = args[0]
+			}
+			r.DataDir = cmp.Or(r.DataDir, os.Getenv("LOGKEEP_DATA_DIR"), DefaultSettings().DataDir)
+			r.RootKey = cmp.Or(r.RootKey, os.Getenv("LOGKEEP_ROOT_KEY"), strings.TrimRight(r.DataDir, "/")+".rootkey")
+			r.Domain = cmp.Or(r.Domain, os.Getenv("LOGKEEP_DOMAIN"), DefaultSettings().Domain)
+			return commands.Restore(c.Context(), r, t.out)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&r.From, "from", "", "folder of the backups")
+	f.StringVar(&r.VaultFrom, "vault-from", "", "folder that --vault-to named, for a data directory without a vault")
+	f.StringVar(&r.DataDir, "data-dir", "", "data directory (LOGKEEP_DATA_DIR; default .logkeep)")
+	f.StringVar(&r.RootKey, "root-key", "", "file with the root key (LOGKEEP_ROOT_KEY; default DATA-DIR.rootkey)")
+	f.StringVar(&r.Domain, "domain", "", "domain of the server's host names (LOGKEEP_DOMAIN; default logkeep.test)")
+	c.MarkFlagRequired("from")
+	return c
+}
