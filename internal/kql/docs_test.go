@@ -18,6 +18,19 @@ import (
 	"logkeep/internal/kql/syntax"
 )
 
+// ofAWorkspace is what no table of the language says.
+const ofAWorkspace = `
+## Functions of a workspace
+
+A saved search with a function alias is a function, with its parameters; ASIM's parsers (` + "`_Im_…`, `_ASIM_…`" + `) are saved so. These are there
+without being saved, and give way to a saved function of their name:
+
+| function | what it gives |
+|---|---|
+| ` + "`_GetWatchlist(alias:string, keys:dynamic?)`" + ` | The items of a watchlist as they are now, with what they hold as columns. They are rows of the table ` + "`Watchlist`" + `: the last one of a ` + "`_DTItemId`" + ` counts, and ` + "`_DTItemStatus`" + ` Delete takes the item away. |
+| ` + "`_GetWatchlistAlias`" + ` | The aliases of the watchlists. |
+`
+
 // TestDocs holds docs/kql.md to the tables; -rewrite writes it.
 func TestDocs(t *testing.T) {
 	var b strings.Builder
@@ -56,6 +69,7 @@ func TestDocs(t *testing.T) {
 	for _, p := range bind.Plugins() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", p.Keyword, p.Doc)
 	}
+	b.WriteString(ofAWorkspace)
 	path := "../../docs/kql.md"
 	if f := flag.Lookup("rewrite"); f != nil && f.Value.String() == "true" {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {

@@ -35,6 +35,12 @@ func (tables) Table(name string) (schema.Table, bool) {
 		return schema.Table{Name: "Hosts", Columns: []schema.Column{
 			{Name: "TimeGenerated", Type: schema.DateTime}, {Name: "Host", Type: schema.String}, {Name: "Owner", Type: schema.String},
 		}}, true
+	case "Watchlist":
+		return schema.Table{Name: "Watchlist", Columns: []schema.Column{
+			{Name: "TimeGenerated", Type: schema.DateTime}, {Name: "WatchlistAlias", Type: schema.String}, {Name: "SearchKey", Type: schema.String},
+			{Name: "WatchlistItem", Type: schema.Dynamic}, {Name: "LastUpdatedTimeUTC", Type: schema.DateTime}, {Name: "_DTItemId", Type: schema.String},
+			{Name: "_DTItemType", Type: schema.String}, {Name: "_DTItemStatus", Type: schema.String}, {Name: "_DTTimestamp", Type: schema.DateTime},
+		}}, true
 	}
 	return schema.Table{}, false
 }
@@ -70,6 +76,19 @@ var rows = map[string][]map[string]string{
 		{"TimeGenerated": "2026-01-01T00:00:00Z", "Host": "a", "Owner": "Ann"},
 		{"TimeGenerated": "2026-01-01T00:00:00Z", "Host": "c", "Owner": "Cid"},
 	},
+	"Watchlist": {
+		watched("1", "2026-01-01T00:00:00Z", "Create", "10.0.0.1", `{"ip":"10.0.0.1","why":"scanner"}`),
+		watched("2", "2026-01-01T00:00:00Z", "Create", "10.0.0.2", `{"ip":"10.0.0.2","why":"test"}`),
+		watched("1", "2026-01-02T00:00:00Z", "Update", "10.0.0.1", `{"ip":"10.0.0.1","why":"known scanner"}`),
+		watched("2", "2026-01-02T00:00:00Z", "Delete", "10.0.0.2", `{"ip":"10.0.0.2","why":"test"}`),
+		{"TimeGenerated": "2026-01-01T00:00:00Z", "WatchlistAlias": "ips", "_DTItemType": "watchlist", "_DTItemStatus": "Create", "_DTTimestamp": "2026-01-01T00:00:00Z", "LastUpdatedTimeUTC": "2026-01-01T00:00:00Z"},
+	},
+}
+
+// watched is a row of a watchlist.
+func watched(id, at, status, key, item string) map[string]string {
+	return map[string]string{"TimeGenerated": at, "WatchlistAlias": "ips", "SearchKey": key, "WatchlistItem": item, "LastUpdatedTimeUTC": at,
+		"_DTItemId": id, "_DTItemType": "watchlist-item", "_DTItemStatus": status, "_DTTimestamp": at}
 }
 
 // relation writes a table's rows as SQL, as a segment would give them.

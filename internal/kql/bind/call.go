@@ -110,7 +110,7 @@ func (b *binder) callName(x *syntax.Call) string {
 		}
 		return x.Name.Name + "_" + first
 	case builtin.ByPrefix:
-		return forms[0].Prefix + "_"
+		return forms[0].Prefix
 	case builtin.ByOnly:
 		if len(x.Args) == 1 {
 			return first
@@ -148,6 +148,10 @@ func ruleOf(name string) rule {
 		return ruleToScalar
 	case "column_ifexists":
 		return ruleColumnIfExists
+	case "column_names_of":
+		return ruleColumnNamesOf
+	case "ingestion_time":
+		return ruleIngestionTime
 	case "iscolumnexists":
 		return ruleIsColumnExists
 	case "pack_all":

@@ -21,6 +21,8 @@ func (b *binder) operator(op syntax.Operator, t *table, e *env) *table {
 		return b.project(op, t, e)
 	case *syntax.ProjectAway:
 		return b.projectAway(op, t, e)
+	case *syntax.ProjectByNames:
+		return b.projectByNames(op, t, e)
 	case *syntax.ProjectKeep:
 		return b.projectKeep(op, t, e)
 	case *syntax.ProjectRename:

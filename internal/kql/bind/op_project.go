@@ -2,12 +2,14 @@ package bind
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
+	"logkeep/internal/schema"
 )
 
 func itoa(i int) string { return strconv.Itoa(i) }
@@ -107,6 +109,60 @@ func (b *binder) projectKeep(op *syntax.ProjectKeep, t *table, e *env) *table {
 	out.open, out.bag = false, nil
 	out.cols = slices.DeleteFunc(slices.Clone(t.cols), func(c plan.Column) bool { return !keep[c.Name] })
 	return &out
+}
+
+// projectByNames takes names from values. A name of no column is left out, so
+// that lists of names can be wider than a table.
+func (b *binder) projectByNames(op *syntax.ProjectByNames, t *table, e *env) *table {
+	var wanted []string
+	for _, x := range op.Items {
+		c := b.constant(x, e, "The names of project-by-names")
+		if c == nil {
+			return nil
+		}
+		text, _ := c.Value.(string)
+		switch c.T {
+		case schema.String:
+			wanted = append(wanted, text)
+		case schema.Dynamic:
+			var list []string
+			if err := json.Unmarshal([]byte(text), &list); err != nil && text != "" {
+				b.fail(x.Where(), syntax.CodeType, "'project-by-names' takes names of columns and arrays of them.")
+				return nil
+			}
+			wanted = append(wanted, list...)
+		default:
+			b.fail(x.Where(), syntax.CodeType, "'project-by-names' takes names of columns and arrays of them, not a %s.", c.T)
+			return nil
+		}
+	}
+	out := *t
+	out.open, out.bag, out.cols = false, nil, nil
+	for _, w := range wanted {
+		for _, c := range t.cols {
+			if _, has := find(out.cols, c.Name); !has && wild(w, c.Name) {
+				out.cols = append(out.cols, c)
+			}
+		}
+	}
+	return &out
+}
+
+// ruleColumnNamesOf is an array of the names of a table's columns.
+func ruleColumnNamesOf(b *binder, x *syntax.Call, sc *scope) plan.Expr {
+	if !b.count(x, 1, 1) {
+		return nil
+	}
+	t := b.table(x.Args[0], sc.env)
+	if t == nil {
+		return nil
+	}
+	text, err := json.Marshal(names(t.cols))
+	if err != nil {
+		b.fail(x.Span, syntax.CodeCall, "The names of the columns can't be written as an array: %s.", err)
+		return nil
+	}
+	return &plan.Const{T: schema.Dynamic, Value: string(text)}
 }
 
 func (b *binder) projectRename(op *syntax.ProjectRename, t *table, e *env) *table {

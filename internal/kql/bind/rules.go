@@ -192,6 +192,18 @@ func ruleColumnIfExists(b *binder, x *syntax.Call, sc *scope) plan.Expr {
 	return b.expr(x.Args[1], sc)
 }
 
+// ruleIngestionTime takes the time of the row: when it came in is not stored
+// apart, and rows that no filter on their arrival keeps would be missed.
+func ruleIngestionTime(b *binder, x *syntax.Call, sc *scope) plan.Expr {
+	if !b.count(x, 0, 0) {
+		return nil
+	}
+	if c, ok := find(sc.cols, "TimeGenerated"); ok && c.Type == schema.DateTime {
+		return &plan.Col{Column: c}
+	}
+	return &plan.Const{T: schema.DateTime}
+}
+
 func ruleIsColumnExists(b *binder, x *syntax.Call, sc *scope) plan.Expr {
 	if !b.count(x, 1, 1) {
 		return nil

@@ -411,6 +411,9 @@ func (b *binder) function(name string, e *env) *binding {
 	}
 	text, ok := cat.Function(name)
 	if !ok {
+		text, ok = b.wellKnown(name)
+	}
+	if !ok {
 		return nil
 	}
 	if !strings.HasPrefix(strings.TrimSpace(text), "(") {

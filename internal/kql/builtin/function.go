@@ -48,7 +48,7 @@ const (
 	ByDefault  Naming = iota
 	ByArgument        // the name of the first argument
 	ByNameAnd         // name_argument, or prefix_argument
-	ByPrefix          // prefix_
+	ByPrefix          // prefix
 	ByOnly            // the name of the argument, if there is but one
 )
 

@@ -20,6 +20,7 @@ func ruleRows() []Function {
 		{Names: []string{"bin_auto"}, Sig: "(value:scalar) same", Rule: "bin_auto", Named: ByArgument, Doc: "A value rounded down by the steps that set query_bin_auto_size gives."},
 		{Names: []string{"toscalar"}, Sig: "(table:scalar) scalar", Rule: "toscalar", Doc: "The first value of a table."},
 		{Names: []string{"column_ifexists", "columnifexists"}, Sig: "(name:string, default:scalar) same1", Rule: "column_ifexists", Doc: "A column if the input has it, else the default."},
+		{Names: []string{"column_names_of"}, Sig: "(table:scalar) dynamic", Rule: "column_names_of", Doc: "The names of a table's columns."},
 		{Names: []string{"iscolumnexists"}, Sig: "(name:string) bool", Rule: "iscolumnexists", Doc: "Whether the input has a column."},
 		{Names: []string{"pack_all"}, Sig: "(ignore_null_empty:bool?) dynamic", Rule: "pack_all", Doc: "All columns as a bag."},
 		{Names: []string{"bag_pack_columns"}, Sig: "(columns:scalar...) dynamic", Rule: "bag_pack_columns", Doc: "The given columns as a bag."},
@@ -43,7 +44,7 @@ func windowRows() []Function {
 		{Names: []string{"current_principal_is_member_of"}, Sig: "(groups:scalar...) bool", SQL: "false", Doc: "Whether who asks is in a group; false here."},
 		{Names: []string{"current_cluster_endpoint"}, Sig: "() string", SQL: "''", Doc: "The address of the cluster; empty here."},
 		{Names: []string{"current_database"}, Sig: "() string", SQL: "''", Doc: "The name of the database; empty here."},
-		{Names: []string{"ingestion_time"}, Sig: "() datetime", SQL: "CAST(NULL AS BIGINT)", Named: ByPrefix, Prefix: "$IngestionTime", Doc: "When a row came in; unknown here."},
+		{Names: []string{"ingestion_time"}, Sig: "() datetime", Rule: "ingestion_time", Named: ByPrefix, Prefix: "$IngestionTime", Doc: "When a row came in: TimeGenerated, as arrival is not kept apart; null where there is none."},
 		{Names: []string{"estimate_data_size"}, Sig: "(values:scalar...) long", Rule: "data_size", Doc: "About how many bytes values take."},
 	}
 }

@@ -20,6 +20,13 @@ type (
 		isOperator
 		Items []Expr
 	}
+	// A ProjectByNames keeps the columns whose names are values: texts, arrays
+	// of texts, and column_names_of(table).
+	ProjectByNames struct {
+		Span
+		isOperator
+		Items []Expr
+	}
 	// A ProjectRename gives columns other names.
 	ProjectRename struct {
 		Span
@@ -85,6 +92,14 @@ func parseProjectKeep(p *parser, start Span) Operator {
 }
 
 func (o *ProjectKeep) print(p *printer) { p.s("project-keep "); printList(p, o.Items) }
+
+func parseProjectByNames(p *parser, start Span) Operator {
+	o := &ProjectByNames{Items: p.items(p.expr)}
+	o.Span = Span{start.Start, p.prevEnd(start.End)}
+	return o
+}
+
+func (o *ProjectByNames) print(p *printer) { p.s("project-by-names "); printList(p, o.Items) }
 
 func parseProjectRename(p *parser, start Span) Operator {
 	o := &ProjectRename{Items: p.items(p.item)}

@@ -41,6 +41,7 @@ func operatorRules() []operatorRule {
 		{"print", parsePrint, true, "One row of values."},
 		{"project", parseProject, false, "Exactly the given columns."},
 		{"project-away", parseProjectAway, false, "Leaves columns out."},
+		{"project-by-names", parseProjectByNames, false, "The columns whose names are values, in their order; names of none are left out."},
 		{"project-keep", parseProjectKeep, false, "Keeps columns in their order."},
 		{"project-rename", parseProjectRename, false, "Gives columns other names."},
 		{"project-reorder", parseProjectReorder, false, "Moves columns to the front."},
@@ -76,7 +77,7 @@ func ruleTable() map[string]operatorRule {
 var notHere = map[string]bool{
 	"make-graph": true, "graph-match": true, "graph-to-table": true, "graph-merge": true, "graph-mark-components": true,
 	"graph-shortest-paths": true, "graph-where-nodes": true, "graph-where-edges": true, "macro-expand": true, "partition-by": true,
-	"assert-schema": true, "execute-and-cache": true, "project-by-names": true,
+	"assert-schema": true, "execute-and-cache": true,
 }
 
 // operator reads one operator; nil if there is none.
