@@ -34,6 +34,7 @@ type Settings struct {
 	Sandbox       string        `yaml:"sandbox"` // require or prefer
 	Swap          string        `yaml:"swap"`    // refuse or warn
 	SpoolBytes    int64         `yaml:"spool-bytes"`
+	Memory        int64         `yaml:"memory"`         // bytes
 	Throttling    string        `yaml:"throttling"`     // on or off
 	IssuerBuiltin string        `yaml:"issuer-builtin"` // on or off
 	Issuers       Issuers       `yaml:"issuers"`        // flag: issuer
@@ -70,7 +71,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		DataDir: ".logkeep", Listen: "127.0.0.1:8443", Domain: "logkeep.test", IMDS: "127.0.0.1:8480",
 		ProbeInterval: 10 * time.Second, ProbeTimeout: 5 * time.Second, Lease: 30 * time.Second, OutageGrace: time.Hour,
-		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, IssuerBuiltin: "on", Throttling: "off",
+		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, Memory: 4 << 30, IssuerBuiltin: "on", Throttling: "off",
 	}
 }
 
@@ -87,6 +88,7 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
 	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
 	f.Int64Var(&s.SpoolBytes, "spool-bytes", d.SpoolBytes, "how many bytes of rows may wait for one cluster's key, where ingestionWhenRevoked is Seal")
+	f.Int64Var(&s.Memory, "memory", d.Memory, "how many bytes of memory the two processes that hold a cluster's data may take together: half is for what queries compute, a quarter for decrypted columns, a thirty-second for rows on their way")
 	f.StringVar(&s.Throttling, "throttling", d.Throttling, "on: people may ask as often as the documented limits allow, instead of as often as they like (limits in the file)")
 	f.Var(&s.Issuers, "issuer", "OpenID Connect issuer whose tokens are accepted, `URL[,audience=A][,tenant=ID][,claim=NAME]`; repeatable")
 	f.StringVar(&s.IssuerBuiltin, "issuer-builtin", d.IssuerBuiltin, "off: nobody signs in at this server itself")
@@ -96,6 +98,9 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.WitnessAccept, "witness-accept", d.WitnessAccept, "start once although the data are older than the witness says, to restore a backup: the number of its statement, or missing")
 	f.StringVar(&s.Swap, "swap", d.Swap, "refuse: not start while this machine has swap, to which decrypted rows could be written; warn: start all the same")
 }
+
+// leastMemory leaves the query engine 256 MiB and rows on their way 16 MiB.
+const leastMemory = 512 << 20
 
 var isNumber = regexp.MustCompile(`^[0-9]{1,20}$`)
 
@@ -133,6 +138,9 @@ func (s *Settings) check() error {
 	}
 	if s.SpoolBytes <= 0 {
 		wrong = append(wrong, fmt.Errorf("spool-bytes %d is not positive", s.SpoolBytes))
+	}
+	if s.Memory < leastMemory {
+		wrong = append(wrong, fmt.Errorf("memory %d is less than %d, with which queries can't run", s.Memory, leastMemory))
 	}
 	wrong = append(wrong, s.Issuers.check())
 	if s.WitnessAccept != "" && s.WitnessAccept != "missing" && !isNumber.MatchString(s.WitnessAccept) {

@@ -18,6 +18,7 @@ import (
 	"logkeep/internal/throttle"
 	"logkeep/internal/worker"
 	"logkeep/internal/worker/sandbox"
+	"logkeep/internal/worker/wire"
 )
 
 // Commands are the roles of the program, for the command line.
@@ -68,8 +69,8 @@ func Commands() cli.Commands {
 				DoubleEncryption: s.DoubleEncryptionRegions,
 				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
-				Policy:  keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
-				Spool:   s.SpoolBytes,
+				Policy: keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
+				Spool:  s.SpoolBytes, Memory: wire.Share(s.Memory),
 				Sandbox: sandbox.Mode(s.Sandbox), Swap: SwapMode(s.Swap),
 				Witness: s.Witness, WitnessAccept: s.WitnessAccept,
 				Command: []string{exe}, Out: out, Log: logTo(os.Stderr),

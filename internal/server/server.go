@@ -82,6 +82,9 @@ type Config struct {
 	Log     *slog.Logger
 }
 
+// DefaultMemory is what the processes of one key domain may have together.
+const DefaultMemory = 4 << 30
+
 // Defaults of Config.
 const (
 	defaultListen = "127.0.0.1:8443"
@@ -102,10 +105,11 @@ func (c *Config) complete() {
 	def((*string)(&c.Sandbox), string(sandbox.Prefer))
 	def((*string)(&c.Swap), string(RefuseSwap))
 	if c.Memory == (wire.Memory{}) {
-		c.Memory = wire.Memory{Engine: 2 << 30, Images: 1 << 30, Tail: 512 << 20}
+		c.Memory = wire.Share(DefaultMemory)
 	}
 	if c.Flush == (wire.Flush{}) {
-		c.Flush = wire.Flush{Bytes: 64 << 20, Age: time.Minute}
+		// Rows come while others are being flushed.
+		c.Flush = wire.Flush{Bytes: min(64<<20, c.Memory.Tail/2), Age: time.Minute}
 	}
 	if c.Policy == (keyring.Policy{}) {
 		c.Policy = keyring.DefaultPolicy()

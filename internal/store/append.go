@@ -99,7 +99,7 @@ func (s *Store) admit() error {
 	if s.closed {
 		return ErrClosed
 	}
-	if s.tail.bytes > behind*s.cfg.FlushBytes {
+	if s.tail.bytes > behind*s.cfg.FlushBytes || s.cfg.Budget.full() {
 		return ErrBehind
 	}
 	return nil
@@ -133,6 +133,7 @@ func (s *Store) keep(r checked) {
 	}
 	s.tail.rows += r.Record.NumRows()
 	s.tail.bytes += r.bytes
+	s.cfg.Budget.spend(r.bytes)
 }
 
 // wake tells the background that much waits.

@@ -255,6 +255,7 @@ func (s *Store) commit(ctx context.Context, f *flush) error {
 	}
 	s.tail.rows -= f.size.rows
 	s.tail.bytes -= f.size.bytes
+	s.cfg.Budget.spend(-f.size.bytes)
 	s.mu.Unlock()
 
 	// The rest is housekeeping: what fails here is done after the next flush.

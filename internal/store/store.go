@@ -85,6 +85,7 @@ type Config struct {
 	// none is: a journal that ends before it is ErrRolledBack.
 	Seen uint64
 
+	Budget     *Budget       // shared with the other stores of the process; may be nil
 	FlushBytes int64         // flush when so much waits; 0 means 64 MiB
 	FlushAge   time.Duration // flush what waits so long; 0 means a minute
 	MergeAfter int           // merge so many small segments of a table, at least 2; 0 means 8
@@ -162,7 +163,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-func open(ctx context.Context, cfg Config) (*Store, error) {
+func open(ctx context.Context, cfg Config) (s *Store, err error) {
 	if cfg.FlushBytes == 0 {
 		cfg.FlushBytes = 64 << 20
 	}
@@ -176,13 +177,18 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{
+	s = &Store{
 		cfg: cfg, log: cfg.Log.With("account", cfg.Account), current: cfg.Current,
 		flushing: make(chan struct{}, 1), full: make(chan struct{}, 1),
 		tables: make(map[tableKey]*tableState),
 	}
 	s.waiting.Waiting = cfg.Waiting
-	var err error
+	cfg.Budget.join(s)
+	defer func(s *Store) {
+		if err != nil {
+			cfg.Budget.leave(s, s.tail.bytes)
+		}
+	}(s)
 	if s.manifest, err = verify(cfg); err != nil {
 		return nil, err
 	}
@@ -361,5 +367,6 @@ func (s *Store) Close() error {
 		}
 	}
 	clear(s.tables)
+	s.cfg.Budget.leave(s, s.tail.bytes)
 	return err
 }

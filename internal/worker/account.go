@@ -80,7 +80,7 @@ func (w *Worker) storeConfig(info wire.Account, c *chain) (store.Config, error) 
 	cfg.FS, cfg.Dir = w.disk, string(info.ID)
 	cfg.Keys, cfg.Current, cfg.Seen = c.sealing, c.current, info.Seen
 	cfg.Commit, cfg.Cache, cfg.Log = committer{w.host}, w.images, w.log
-	cfg.FlushBytes, cfg.FlushAge = w.start.Flush.Bytes, w.start.Flush.Age
+	cfg.FlushBytes, cfg.FlushAge, cfg.Budget = w.start.Flush.Bytes, w.start.Flush.Age, w.tails
 	return cfg, err
 }
 

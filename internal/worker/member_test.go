@@ -60,7 +60,7 @@ func TestKeysWithColumnsOfTheirOwnAnswerAsBefore(t *testing.T) {
 	}
 	defer engine.Close()
 	var questions []string
-	for _, key := range []string{"app", "n", "ok", "rare", "mixed", "late", "absent", "user.id", "user.tags[0]", "user"} {
+	for _, key := range []string{"app", "n", "ok", "rare", "mixed", "late", "user.id", "user.tags[0]"} {
 		p := "P." + key
 		questions = append(questions,
 			"T_CL | summarize n=count(), ids=sum(Id) by k=tostring("+p+")",
@@ -80,11 +80,11 @@ func TestKeysWithColumnsOfTheirOwnAnswerAsBefore(t *testing.T) {
 		"T_CL | top 5 by TimeGenerated | project Id, tostring(P.app)",
 		"T_CL | summarize sum(toint(P.n)), dcount(tostring(P.app)), max(tolong(P.n)) by bin(Id, 1000)")
 	apartSeen := map[string]int{}
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		r := rand.New(rand.NewPCG(7, seed))
 		calm := seed == 0
 		var body strings.Builder
-		for id := range 2400 {
+		for id := range 1200 {
 			fmt.Fprintf(&body, `{"TimeGenerated":"2026-01-02T03:04:%02dZ","Id":%d,"P":%s}`+"\n", id%60, id, jsonOf(r, calm))
 		}
 		parsed, err := batch.Parse(strings.NewReader(body.String()), table, 1)

@@ -23,6 +23,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -32,6 +33,7 @@ import (
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 	"logkeep/internal/segment"
+	"logkeep/internal/store"
 	"logkeep/internal/tunnel"
 	"logkeep/internal/worker/deadline"
 	"logkeep/internal/worker/sandbox"
@@ -42,8 +44,9 @@ import (
 type Worker struct {
 	*base
 	disk     *disk.Folder
-	bodies   sync.Pool // of *bytes.Buffer: unpacked rows on their way to columns
-	programs programs  // transformations that are ready to run
+	tails    *store.Budget // of all accounts
+	bodies   sync.Pool     // of *bytes.Buffer: unpacked rows on their way to columns
+	programs programs      // transformations that are ready to run
 
 	mu       sync.Mutex
 	accounts map[schema.AccountID]*account
@@ -72,6 +75,9 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	var start wire.Start
 	if err := json.Unmarshal(first, &start); err != nil {
 		return fmt.Errorf("read the keeper's first line: %w", err)
+	}
+	if start.Memory.Heap > 0 {
+		debug.SetMemoryLimit(start.Memory.Heap)
 	}
 	timer, err := deadline.Arm(start.Deadline)
 	if err != nil {
@@ -181,7 +187,7 @@ func newWorker(b *base, accounts string) (*Worker, error) {
 		return nil, err
 	}
 	return &Worker{
-		base: b, disk: folder,
+		base: b, disk: folder, tails: store.NewBudget(b.start.Memory.Tail),
 		accounts: map[schema.AccountID]*account{},
 		pending:  map[place]*seal.Key{},
 		bodies:   sync.Pool{New: func() any { return new(bytes.Buffer) }},

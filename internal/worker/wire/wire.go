@@ -51,6 +51,13 @@ type Memory struct {
 	Engine int64 `json:"engine"` // of the query engine's intermediate results
 	Images int64 `json:"images"` // of decrypted columns kept for later queries
 	Tail   int64 `json:"tail"`   // of rows that are only in the journal; beyond it appends are refused
+	Heap   int64 `json:"heap"`   // of all else, which is collected the harder the nearer it comes; 0: as it comes
+}
+
+// Share divides the memory that the processes of one key domain, a writer and a
+// reader, may have together. The engine is in readers, the tail in both.
+func Share(total int64) Memory {
+	return Memory{Engine: total / 2, Images: total / 4, Tail: total / 32, Heap: total / 8}
 }
 
 // Flush says when an account's tail becomes segments.

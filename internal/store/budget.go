@@ -1,0 +1,60 @@
+package store
+
+import "sync"
+
+// A Budget bounds the rows that all stores of a process hold in memory until
+// they are in segments. One that no store may exceed alone is FlushBytes' matter.
+type Budget struct {
+	most int64 // bytes
+
+	mu     sync.Mutex
+	used   int64
+	stores map[*Store]bool
+}
+
+// NewBudget makes a budget of so many bytes of rows, as they are in the journal.
+func NewBudget(most int64) *Budget { return &Budget{most: most, stores: map[*Store]bool{}} }
+
+// join and leave are called by stores that may hold rows. A nil Budget allows all.
+func (b *Budget) join(s *Store) {
+	if b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.stores[s] = true
+	}
+}
+
+func (b *Budget) leave(s *Store, held int64) {
+	if b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.stores, s)
+		b.used -= held
+	}
+}
+
+// spend counts bytes that are held from now on, or no more. From half of the
+// budget on all stores are woken: the rows of a store that is asked nothing take
+// as much room as any others.
+func (b *Budget) spend(bytes int64) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used += bytes
+	if bytes > 0 && b.used >= b.most/2 {
+		for s := range b.stores {
+			s.wake()
+		}
+	}
+}
+
+func (b *Budget) full() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used >= b.most
+}
