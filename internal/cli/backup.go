@@ -83,7 +83,33 @@ func addBackup(root *cobra.Command, commands Commands, t terminal) {
 		s.MarkFlagRequired("from")
 		c.AddCommand(s)
 	}
-	root.AddCommand(c, restoreCommand(commands, t))
+	root.AddCommand(c, restoreCommand(commands, t), storageCommand(commands, t))
+}
+
+func storageCommand(commands Commands, t terminal) *cobra.Command {
+	c := &cobra.Command{
+		Use: "storage", Short: "Look after what lies on disk", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	var dataDir string
+	var repair bool
+	check := &cobra.Command{
+		Use: "check", Short: "Find what is missing or damaged",
+		Long: "Compare what lies on disk with what the catalog says: each segment's object is there, whole, and of the length that\n" +
+			"it must have; journals have no holes. With a running server, every record is opened whose key can be used; without\n" +
+			"one only what needs no key is checked.\n\n" +
+			"--repair takes segments that can't be read out of use, so that queries over their time work again, without their rows.\n" +
+			"Nothing is deleted: what is left of an object is kept in the account's folder aside, and one that is whole again\n" +
+			"(restored from a backup) is taken back. It needs the server to run.",
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return commands.Check(c.Context(), cmp.Or(dataDir, os.Getenv("LOGKEEP_DATA_DIR"), DefaultSettings().DataDir), repair, t.out)
+		},
+	}
+	check.Flags().StringVar(&dataDir, "data-dir", "", "data directory of the server (LOGKEEP_DATA_DIR; default .logkeep)")
+	check.Flags().BoolVar(&repair, "repair", false, "take out of use what can't be read, and back what can be again")
+	c.AddCommand(check)
+	return c
 }
 
 func restoreCommand(commands Commands, t terminal) *cobra.Command {

@@ -44,6 +44,9 @@ type Commands struct {
 	// folder. Restore puts one back while no server runs.
 	Backup  func(ctx context.Context, dataDir string, what BackupAction, folder, vault, name string, out io.Writer) error
 	Restore func(ctx context.Context, r Restoration, out io.Writer) error
+	// Check compares what lies at rest below dataDir with what the catalog says, and
+	// takes what can't be read out of use if it is to repair.
+	Check func(ctx context.Context, dataDir string, repair bool, out io.Writer) error
 	// Score measures the query language against a folder of cases. Hidden.
 	Score func(dir string, out io.Writer, verbose bool) error
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"logkeep/internal/catalog"
 	"logkeep/internal/inventory"
 	"logkeep/internal/schema"
 )
@@ -84,6 +85,22 @@ func (d *Domains) erase(id schema.AccountID) error {
 		}
 	}
 	return nil
+}
+
+// keepAside moves objects out of the way of everybody, to where the operator
+// finds them.
+func (d *Domains) keepAside(domain schema.ClusterID, id schema.AccountID, segments []catalog.Segment) error {
+	account := inventory.Of(d.cfg.Accounts, domain, id)
+	if err := d.makeFolder(filepath.Join(account, "aside")); err != nil {
+		return err
+	}
+	for _, s := range segments {
+		err := os.Rename(filepath.Join(account, "objects", string(s.ID)), filepath.Join(account, "aside", string(s.ID)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return errors.Join(syncFolder(filepath.Join(account, "aside")), syncFolder(filepath.Join(account, "objects")))
 }
 
 func syncFolder(path string) error {

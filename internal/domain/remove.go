@@ -181,3 +181,53 @@ func (d *Domains) Readable(ctx context.Context, w control.Workspace) error {
 	}
 	return nil
 }
+
+// OpenAll has an account's worker open every record of its segments. The error
+// says why it can't.
+func (d *Domains) OpenAll(ctx context.Context, domain schema.ClusterID, id schema.AccountID) (wire.Checked, error) {
+	w, err := d.sup.Worker(ctx, domain)
+	if err != nil {
+		return wire.Checked{}, d.keyFault(domain, err)
+	}
+	c, err := w.Check(ctx, wire.Check{Account: id})
+	return c, d.keyFault(domain, err)
+}
+
+// PutAside takes segments out of use that can't be read. What is left of their
+// objects is kept in the account's folder "aside". It needs no key.
+func (d *Domains) PutAside(ctx context.Context, id schema.AccountID, damaged []catalog.Segment) error {
+	d.placing.Lock()
+	defer d.placing.Unlock()
+	a, err := d.cfg.Catalog.Account(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := d.retire(ctx, supervise.Located{Domain: a.Domain, Account: id}); err != nil {
+		return err
+	}
+	err = d.shutWhile(ctx, a, func() error {
+		if err := d.cfg.Catalog.SetAside(ctx, catalog.Damaged, damaged); err != nil {
+			return err
+		}
+		return d.keepAside(a.Domain, id, damaged)
+	})
+	if err := errors.Join(err, d.openIn(context.WithoutCancel(ctx), a.Domain)); err != nil {
+		return fmt.Errorf("set segments of account %s aside: %w", id, err)
+	}
+	return nil
+}
+
+// TakeBack puts a segment to use again that was set aside.
+func (d *Domains) TakeBack(ctx context.Context, s catalog.Segment) error {
+	d.placing.Lock()
+	defer d.placing.Unlock()
+	a, err := d.cfg.Catalog.Account(ctx, s.Account)
+	if err != nil {
+		return err
+	}
+	if err := d.retire(ctx, supervise.Located{Domain: a.Domain, Account: a.ID}); err != nil {
+		return err
+	}
+	err = d.shutWhile(ctx, a, func() error { return d.cfg.Catalog.TakeBack(ctx, s.ID) })
+	return errors.Join(err, d.openIn(context.WithoutCancel(ctx), a.Domain))
+}

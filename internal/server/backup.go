@@ -32,6 +32,7 @@ type backups struct {
 	accounts     disk.FS
 	key          *ecdsa.PublicKey
 	sign         *signer
+	domains      *domain.Domains
 	log          *slog.Logger
 }
 
@@ -40,6 +41,7 @@ type wish struct {
 	Folder string `json:"folder"`
 	Vault  string `json:"vault,omitempty"` // where a copy of the vault's store goes
 	Name   string `json:"name,omitempty"`
+	Repair bool   `json:"repair,omitempty"`
 }
 
 // A tale is what the command line shows of a request.
@@ -54,7 +56,7 @@ func (t *tale) say(format string, args ...any) {
 
 func (b *backups) serve(mux *http.ServeMux) {
 	for path, do := range map[string]func(context.Context, wish, *tale) error{
-		"/backup": b.make, "/backup/list": b.list, "/backup/verify": b.verify, "/backup/remove": b.remove,
+		"/backup": b.make, "/backup/list": b.list, "/backup/verify": b.verify, "/backup/remove": b.remove, "/storage/check": b.check,
 	} {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			var ask wish
@@ -84,10 +86,8 @@ func (b *backups) make(ctx context.Context, ask wish, t *tale) error {
 	defer f.Close()
 	done, err := backup.Make(ctx, f, backup.Config{
 		Catalog: b.catalog, Temp: b.runtime, Key: b.key,
-		Accounts: func(domain schema.ClusterID, id schema.AccountID) (disk.FS, string) {
-			return b.accounts, string(domain) + "/" + string(id)
-		},
-		Sign: func(ctx context.Context, m []byte) ([]byte, error) { return b.sign.Sign(ctx, sha256.Sum256(m)) },
+		Accounts: lying(b.accounts),
+		Sign:     func(ctx context.Context, m []byte) ([]byte, error) { return b.sign.Sign(ctx, sha256.Sum256(m)) },
 	})
 	if err != nil {
 		return err
@@ -234,18 +234,29 @@ func AskBackup(ctx context.Context, dataDir string, what cli.BackupAction, folde
 		}
 		*p = abs
 	}
-	if err := askSupport(ctx, dataDir, path, wish{folder, vault, name}, &t); err != nil {
+	if err := askSupport(ctx, dataDir, path, wish{Folder: folder, Vault: vault, Name: name}, &t); err != nil {
 		return err
 	}
+	return t.tell(out)
+}
+
+// tell prints the lines; of a failure the last one is the error.
+func (t tale) tell(out io.Writer) error {
+	lines := t.Lines
+	var failed error
 	if t.Failed {
-		last := len(t.Lines) - 1
-		for _, line := range t.Lines[:last] {
-			fmt.Fprintln(out, line)
-		}
-		return errors.New(t.Lines[last])
+		last := len(lines) - 1
+		lines, failed = lines[:last], errors.New(lines[last])
 	}
-	for _, line := range t.Lines {
+	for _, line := range lines {
 		fmt.Fprintln(out, line)
 	}
-	return nil
+	return failed
+}
+
+// lying says where accounts lie below a folder of all of them.
+func lying(accounts disk.FS) func(schema.ClusterID, schema.AccountID) (disk.FS, string) {
+	return func(domain schema.ClusterID, id schema.AccountID) (disk.FS, string) {
+		return accounts, string(domain) + "/" + string(id)
+	}
 }

@@ -78,6 +78,7 @@ func Commands() cli.Commands {
 		},
 		RestoreIdentity: RestoreIdentity,
 		Backup:          AskBackup,
+		Check:           CheckStorage,
 		Restore: func(ctx context.Context, r cli.Restoration, out io.Writer) error {
 			exe, err := os.Executable()
 			if err != nil {

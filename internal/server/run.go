@@ -215,7 +215,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	undo.push(func() { accounts.Close() })
-	backups := &backups{dir: dir.path, runtime: runtime, catalog: cat, vault: v, accounts: accounts, key: integrity, sign: sign, log: cfg.Log}
+	backups := &backups{dir: dir.path, runtime: runtime, catalog: cat, vault: v, accounts: accounts, domains: domains, key: integrity, sign: sign, log: cfg.Log}
 	if err := serveSupport(cfg, support, plane, backups, &undo); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ import (
 // can be reached from outside.
 //
 //	POST /restore-identity {"cluster": name or resource id} → {"cluster", "principalId", "keyVaultUri"}
+//	POST /storage/check                                          see storage.go
 //	POST /backup, /backup/list, /backup/verify, /backup/remove   see backup.go
 
 // An appeal is a request to support.

@@ -53,6 +53,12 @@ func (w *Worker) Purge(ctx context.Context, r wire.Purge) (p wire.Purged, err er
 	return p, err
 }
 
+// Check is wire.Check.
+func (w *Worker) Check(ctx context.Context, r wire.Check) (c wire.Checked, err error) {
+	err = w.call(ctx, "/check", r, &c)
+	return c, err
+}
+
 // Marks asks a writer how far accounts have come.
 func (w *Worker) Marks(ctx context.Context, r wire.Marks) (m []wire.Mark, err error) {
 	return m, w.call(ctx, "/marks", r, &m)

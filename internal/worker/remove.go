@@ -57,6 +57,20 @@ func (w *Worker) purge(ctx context.Context, r wire.Purge) (out wire.Purged, err 
 	return out, nil
 }
 
+// check opens everything that an account has in segments.
+func (w *Worker) check(ctx context.Context, r wire.Check) (out wire.Checked, err error) {
+	a, err := w.account(r.Account)
+	if err != nil {
+		return out, err
+	}
+	done, err := a.store.Check(ctx)
+	out.Segments, out.Bytes = done.Segments, done.Bytes
+	for _, d := range done.Damaged {
+		out.Damaged = append(out.Damaged, wire.DamagedObject{Segment: d.Segment, Table: d.Table, Reason: d.Err.Error()})
+	}
+	return out, err
+}
+
 // damageFault words for whoever asked that an object on the disk is damaged.
 func damageFault(err error) error {
 	if d := damagedBy(err); d != nil {

@@ -21,6 +21,7 @@ func (w *Worker) face() http.Handler {
 	mux.HandleFunc("POST /drop", answer(w.base, func(ctx context.Context, r wire.Drop) (any, error) { return struct{}{}, w.drop(ctx, r) }))
 	mux.HandleFunc("POST /retain", answer(w.base, func(ctx context.Context, r wire.Retain) (any, error) { return struct{}{}, w.retain(ctx, r) }))
 	mux.HandleFunc("POST /purge", answer(w.base, func(ctx context.Context, r wire.Purge) (any, error) { return w.purge(ctx, r) }))
+	mux.HandleFunc("POST /check", answer(w.base, func(ctx context.Context, r wire.Check) (any, error) { return w.check(ctx, r) }))
 	mux.HandleFunc("POST /flush", answer(w.base, func(ctx context.Context, _ struct{}) (any, error) { return w.flush(ctx) }))
 	mux.HandleFunc("POST /texts/seal", answer(w.base, func(_ context.Context, r wire.SealText) (any, error) { return w.sealText(r) }))
 	mux.HandleFunc("POST /texts/open", answer(w.base, func(_ context.Context, r wire.OpenTexts) (any, error) { return w.openTexts(r) }))

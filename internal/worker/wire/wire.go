@@ -2,7 +2,7 @@
 // sees the other's code: a keeper holds no key and no row, a worker no catalog.
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
-//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Retain, Purge, Append, Marks, Query, SealText, OpenTexts, Flush, Status
+//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Retain, Purge, Check, Append, Marks, Query, SealText, OpenTexts, Flush, Status
 //	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, and of writers Commit, SpoolKey, Spooled, of readers Account, Manifest
 //
 // Both HTTP directions are POST with JSON bodies: one over a Unix socket in a
@@ -202,6 +202,26 @@ type Purge struct {
 type Purged struct {
 	Rows     int64              `json:"rows"`
 	Segments []schema.SegmentID `json:"segments,omitempty"` // that had some of them
+}
+
+// Check asks for every record of every segment of an account to be opened.
+// Path: /check. Answer: Checked.
+type Check struct {
+	Account schema.AccountID `json:"account"`
+}
+
+// Checked counts what was opened, and names what could not be.
+type Checked struct {
+	Segments int             `json:"segments"`
+	Bytes    int64           `json:"bytes"`
+	Damaged  []DamagedObject `json:"damaged,omitempty"`
+}
+
+// A DamagedObject is a segment that can't be read.
+type DamagedObject struct {
+	Segment schema.SegmentID `json:"segment"`
+	Table   schema.TableName `json:"table"`
+	Reason  string           `json:"reason"`
 }
 
 // An Append says what the rows in the request's body are. It travels in the

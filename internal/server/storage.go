@@ -1,0 +1,187 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+
+	"logkeep/internal/catalog"
+	"logkeep/internal/disk"
+	"logkeep/internal/schema"
+	"logkeep/internal/storage"
+)
+
+// check checks a running server's storage, and repairs what can be.
+func (b *backups) check(ctx context.Context, ask wish, t *tale) error {
+	if ask.Repair {
+		if err := b.takeBack(ctx, t); err != nil {
+			return err
+		}
+	}
+	r, err := storage.Check(ctx, storage.Config{Catalog: b.catalog, Accounts: lying(b.accounts), Open: b.open})
+	if err != nil {
+		return err
+	}
+	t.report(r)
+	if !ask.Repair {
+		t.judge(r, 0)
+		return nil
+	}
+	by := map[schema.AccountID][]catalog.Segment{}
+	for _, f := range r.Findings {
+		if f.Segment == "" {
+			continue
+		}
+		segments, err := b.catalog.Segments(ctx, f.Account)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(segments, func(s catalog.Segment) bool { return s.ID == f.Segment }); i >= 0 {
+			by[f.Account] = append(by[f.Account], segments[i])
+		}
+	}
+	aside := 0
+	for _, id := range slices.Sorted(maps.Keys(by)) {
+		if err := b.domains.PutAside(ctx, id, by[id]); err != nil {
+			return err
+		}
+		for _, s := range by[id] {
+			aside++
+			t.say("set aside: segment %s of table %s, %d rows; what is left of it is in aside/ of account %s", s.ID, s.Table, s.Rows, id)
+		}
+	}
+	t.judge(r, aside)
+	return nil
+}
+
+// open has an account's worker open everything.
+func (b *backups) open(ctx context.Context, domain schema.ClusterID, id schema.AccountID) (out storage.Opened, err error) {
+	c, err := b.domains.OpenAll(ctx, domain, id)
+	out.Segments = c.Segments
+	for _, d := range c.Damaged {
+		out.Damaged = append(out.Damaged, storage.Finding{Account: id, Segment: d.Segment, Table: d.Table, Object: path.Join("objects", string(d.Segment)), What: d.Reason})
+	}
+	return out, err
+}
+
+// takeBack puts segments to use again whose objects are back and of the right form.
+// Workers see them when they open the account next.
+func (b *backups) takeBack(ctx context.Context, t *tale) error {
+	aside, err := b.catalog.Asides(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, s := range aside {
+		if s.Why != catalog.Damaged {
+			continue
+		}
+		a, err := b.catalog.Account(ctx, s.Account)
+		if err != nil {
+			return err
+		}
+		segments, err := b.catalog.Segments(ctx, s.Account)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(segments, func(x catalog.Segment) bool { return x.ID == s.ID }) {
+			continue // the manifest has forgotten it: it can't be taken back
+		}
+		dir := path.Join(string(a.Domain), string(a.ID), "objects")
+		infos, err := b.accounts.List(dir)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(infos, func(i disk.Info) bool { return i.Name == string(s.ID) && i.Size == s.Bytes }) {
+			continue
+		}
+		if wrong, err := storage.Form(b.accounts, path.Join(dir, string(s.ID)), s.Bytes); err != nil || wrong != "" {
+			continue
+		}
+		if err := b.domains.TakeBack(ctx, s.Segment); err != nil {
+			return err
+		}
+		t.say("taken back: segment %s of table %s, %d rows", s.ID, s.Table, s.Rows)
+	}
+	return nil
+}
+
+func (t *tale) report(r storage.Report) {
+	t.say("%d accounts, %d segments (%s), %d journal files with %d frames", r.Accounts, r.Segments, size(r.Bytes), r.Journals, r.Frames)
+	t.say("%d segments were opened to the last record", r.Opened)
+	for _, id := range slices.Sorted(maps.Keys(r.Closed)) {
+		t.say("account %s could not be opened; only what needs no key was checked: %s", id, r.Closed[id])
+	}
+	if r.Orphans > 0 {
+		t.say("%d objects are named by nothing: left by a crash, or on their way; the server removes them by itself", r.Orphans)
+	}
+	for _, a := range r.Asides {
+		t.say("set aside at %s: segment %s of table %s, %d rows", a.At.Format("2006-01-02 15:04"), a.ID, a.Table, a.Rows)
+	}
+	for _, f := range r.Findings {
+		switch {
+		case f.Segment != "":
+			t.say("DAMAGED account %s segment %s of table %s: %s", f.Account, f.Segment, f.Table, f.What)
+		default:
+			t.say("DAMAGED account %s %s: %s; restore the file from a backup", f.Account, f.Object, f.What)
+		}
+	}
+}
+
+// judge ends the report.
+func (t *tale) judge(r storage.Report, aside int) {
+	switch left := len(r.Findings) - aside; {
+	case left == 0 && aside == 0:
+		t.say("nothing is missing or damaged")
+	case left == 0:
+		t.say("everything else is whole; queries work again, without the rows of what was set aside")
+	default:
+		t.Failed = true
+		t.say("%d objects are missing or damaged; restore them from a backup (logkeep restore), or take segments out of use with --repair. Everything else can be read", left)
+	}
+}
+
+// CheckStorage checks the storage of the server that runs on a data directory, or,
+// if none does, what can be checked without it.
+func CheckStorage(ctx context.Context, dataDir string, repair bool, out io.Writer) error {
+	dir, err := openFolder(dataDir)
+	if err != nil { // a server has it, or it is none
+		if _, none := endpointIn(dataDir); none != nil {
+			return err
+		}
+		var t tale
+		if err := askSupport(ctx, dataDir, "/storage/check", wish{Repair: repair}, &t); err != nil {
+			return err
+		}
+		return t.tell(out)
+	}
+	defer dir.close()
+	if dir.fresh {
+		return fmt.Errorf("%s is no data directory of a server; name it with --data-dir", dataDir)
+	}
+	if repair {
+		return errors.New("to repair, start the server: segments are taken out of use by who is sure that nobody reads them")
+	}
+	cat, err := catalog.Open(ctx, dir.in("catalog.db"))
+	if err != nil {
+		return err
+	}
+	defer cat.Close()
+	accounts, err := disk.OpenReadOnly(dir.in("accounts"))
+	if err != nil {
+		return err
+	}
+	defer accounts.Close()
+	r, err := storage.Check(ctx, storage.Config{Catalog: cat, Accounts: lying(accounts)})
+	if err != nil {
+		return err
+	}
+	var t tale
+	t.report(r)
+	t.say("no server runs: seals were not checked, which needs the keys")
+	t.judge(r, 0)
+	return t.tell(out)
+}
