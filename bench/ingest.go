@@ -22,7 +22,8 @@ type ingested struct {
 	CPU     time.Duration            // of the server's processes
 	ByRole  map[string]time.Duration // the same, apart
 	Client  time.Duration            // of this process, which makes the rows
-	Settled time.Duration            // CPU until the rows were in segments
+	Settled time.Duration            // CPU until the rows were in segments, without what passes while nothing comes
+	Idle    float64                  // that, as a share of one core
 	Memory  usage
 }
 

@@ -206,8 +206,38 @@ func measure(ctx context.Context, s, off *site, o options, r *report) (err error
 // compared take turns on a machine that others use too.
 const shares = 4
 
+// quiet is how long it is looked at what servers use that nobody asks.
+const quiet = 20 * time.Second
+
+// idling is what the servers use, as shares of one core, while nothing comes.
+func idling(ctx context.Context, sites ...*site) (idle []float64, err error) {
+	before := make([]usage, len(sites))
+	for i, at := range sites {
+		if at != nil {
+			before[i] = at.used()
+		}
+	}
+	select {
+	case <-time.After(quiet):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	idle = make([]float64, len(sites))
+	for i, at := range sites {
+		if at != nil {
+			idle[i] = (at.used().cpu() - before[i].cpu()).Seconds() / quiet.Seconds()
+		}
+	}
+	return idle, nil
+}
+
 // ingestAll uploads rows in both ways and waits until they are in segments.
 func ingestAll(ctx context.Context, s, off *site, o options, r *report) (err error) {
+	progress("nothing, for %v", quiet)
+	idle, err := idling(ctx, s, off)
+	if err != nil {
+		return err
+	}
 	for _, way := range []struct {
 		what     string
 		packed   bool
@@ -250,9 +280,9 @@ func ingestAll(ctx context.Context, s, off *site, o options, r *report) (err err
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		way.into.settled(before[0], s)
+		way.into.settled(before[0], s, o.settle, idle[0])
 		if off != nil {
-			way.unsealed.settled(before[1], off)
+			way.unsealed.settled(before[1], off, o.settle, idle[1])
 		}
 	}
 	r.SegmentBytes, r.JournalBytes, err = s.stored()

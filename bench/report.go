@@ -38,9 +38,11 @@ func newReport(rows int) *report {
 }
 
 // settled notes what an upload has cost by now, when its rows are in segments.
-func (in *ingested) settled(before usage, s *site) {
+// What the processes would have used in that wait without any rows is left out.
+func (in *ingested) settled(before usage, s *site, waited time.Duration, idle float64) {
 	now := s.used()
-	in.Settled, in.Memory = now.cpu()-before.cpu(), now
+	in.Settled, in.Memory = now.cpu()-before.cpu()-time.Duration(idle*float64(waited)), now
+	in.Idle = idle
 }
 
 // save writes the JSON file, if there is to be one.
@@ -134,6 +136,7 @@ func (r *report) printIngest(line func(string, ...string), way string, in, off i
 		line("CPU until acknowledged, "+role, seconds(in.ByRole[role]), other)
 	}
 	line("CPU of the client beside it", seconds(in.Client))
+	line("CPU of one core while nothing comes", percent(in.Idle), percent(off.Idle))
 }
 
 // printGrowth writes what each million rows cost. Flat is what it should be.
@@ -183,6 +186,8 @@ func milliseconds(of []time.Duration) string {
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
 

@@ -88,7 +88,7 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
 	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
 	f.Int64Var(&s.SpoolBytes, "spool-bytes", d.SpoolBytes, "how many bytes of rows may wait for one cluster's key, where ingestionWhenRevoked is Seal")
-	f.Int64Var(&s.Memory, "memory", d.Memory, "how many bytes of memory the two processes that hold a cluster's data may take together: half is for what queries compute, a quarter for decrypted columns, a thirty-second for rows on their way")
+	f.Int64Var(&s.Memory, "memory", d.Memory, "how many bytes of memory the two processes that hold a cluster's data may take together: half is for what queries compute, a quarter for decrypted columns, a sixteenth for rows on their way")
 	f.StringVar(&s.Throttling, "throttling", d.Throttling, "on: people may ask as often as the documented limits allow, instead of as often as they like (limits in the file)")
 	f.Var(&s.Issuers, "issuer", "OpenID Connect issuer whose tokens are accepted, `URL[,audience=A][,tenant=ID][,claim=NAME]`; repeatable")
 	f.StringVar(&s.IssuerBuiltin, "issuer-builtin", d.IssuerBuiltin, "off: nobody signs in at this server itself")
@@ -99,7 +99,7 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Swap, "swap", d.Swap, "refuse: not start while this machine has swap, to which decrypted rows could be written; warn: start all the same")
 }
 
-// leastMemory leaves the query engine 256 MiB and rows on their way 16 MiB.
+// leastMemory leaves the query engine 256 MiB and rows on their way 32 MiB.
 const leastMemory = 512 << 20
 
 var isNumber = regexp.MustCompile(`^[0-9]{1,20}$`)

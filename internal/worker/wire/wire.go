@@ -57,7 +57,7 @@ type Memory struct {
 // Share divides the memory that the processes of one key domain, a writer and a
 // reader, may have together. The engine is in readers, the tail in both.
 func Share(total int64) Memory {
-	return Memory{Engine: total / 2, Images: total / 4, Tail: total / 32, Heap: total / 8}
+	return Memory{Engine: total / 2, Images: total / 4, Tail: total / 16, Heap: total / 8}
 }
 
 // Flush says when an account's tail becomes segments.
