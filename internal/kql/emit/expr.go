@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -234,9 +235,20 @@ func (e *emitter) match(m *plan.Match) string {
 	return e.terms(m, x, consts)
 }
 
-// terms writes the search for one of several terms: a regular expression, and
-// for one term a plain search before it, which is quicker.
+// terms writes the search for one of several terms: a regular expression. For one
+// term it is a plain search, and a look at what stands around it where that finds
+// something: a regular expression takes several times as long.
 func (e *emitter) terms(m *plan.Match, x string, terms []string) string {
+	if len(terms) == 1 {
+		if terms[0] == "" {
+			return "true"
+		}
+		v := terms[0]
+		if m.Fold {
+			x, v = "lower("+x+")", strings.ToLower(v)
+		}
+		return fmt.Sprintf("(contains(%[1]s, %[2]s) AND kql___has_0(%[1]s, %[2]s, %[3]t, %[4]t))", x, e.text(v), m.Op != plan.HasSuffix, m.Op != plan.HasPrefix)
+	}
 	var alt []string
 	for _, s := range terms {
 		if s == "" {
@@ -255,14 +267,7 @@ func (e *emitter) terms(m *plan.Match, x string, terms []string) string {
 	if m.Fold {
 		flags = "(?is)"
 	}
-	full := "regexp_matches(" + x + ", " + e.text(flags+strings.Join(alt, "|")) + ")"
-	if len(terms) > 1 {
-		return full
-	}
-	if m.Fold {
-		return "(contains(lower(" + x + "), " + e.text(strings.ToLower(terms[0])) + ") AND " + full + ")"
-	}
-	return "(contains(" + x + ", " + e.text(terms[0]) + ") AND " + full + ")"
+	return "regexp_matches(" + x + ", " + e.text(flags+strings.Join(alt, "|")) + ")"
 }
 
 func word(c byte) bool {
