@@ -11,7 +11,7 @@ ISSUER    := $(CACHE)/issuer
 PACKAGES  ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run test az node-sdk python-sdk issuer object-stores check unit acceptance bench simulate kql-score fuzz clean
+.PHONY: help tools build run test az node-sdk python-sdk issuer object-stores check unit acceptance bench soak simulate kql-score fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -98,6 +98,10 @@ $(AZ)/ready: acceptance/requirements.txt
 # make bench      the benchmarks: one table of medians and ratios
 bench: build
 	@scripts/bench.sh
+
+# make soak   load, kills, backups, purges and rotations for 10 minutes; SOAK=seconds, SEED=N repeats one
+soak:
+	SOAK="$(or $(SOAK),600)" SEED="$(SEED)" $(GO) test ./internal/server -run '^TestSoak$$' -count=1 -v -timeout 0
 
 # make simulate   a million random schedules of the keyring; SEEDS=N, SEED=N repeats one
 simulate:

@@ -156,28 +156,28 @@ func parent(name string) string {
 	return "."
 }
 
-// put stores a file under its digest.
-func (f *Folder) put(ctx context.Context, r io.Reader) (out File, err error) {
+// put stores a file under its digest; fresh tells that it was not there.
+func (f *Folder) put(ctx context.Context, r io.Reader) (out File, fresh bool, err error) {
 	var suffix [8]byte
 	rand.Read(suffix[:])
 	temp := ".write-" + hex.EncodeToString(suffix[:])
 	digest := sha256.New()
 	if out.Bytes, err = f.receive(temp, io.TeeReader(reader{ctx, r}, digest)); err != nil {
 		f.root.Remove(temp)
-		return out, err
+		return out, false, err
 	}
 	out.Digest = hex.EncodeToString(digest.Sum(nil))
 	if f.has(out) {
-		return out, f.root.Remove(temp)
+		return out, false, f.root.Remove(temp)
 	}
 	dir := "files/" + out.Digest[:2]
 	if err := f.root.Mkdir(dir, 0o700); err == nil {
 		f.dirty["files"] = true
 	} else if !errors.Is(err, fs.ErrExist) {
-		return out, err
+		return out, false, err
 	}
 	f.dirty[dir] = true
-	return out, f.root.Rename(temp, at(out))
+	return out, true, f.root.Rename(temp, at(out))
 }
 
 // A reader ends with its context.

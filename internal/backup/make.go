@@ -49,7 +49,7 @@ var errMoved = errors.New("segments are replaced faster than they can be copied;
 
 // Make makes a backup.
 func Make(ctx context.Context, f *Folder, cfg Config) (out Result, err error) {
-	m := &making{Folder: f, cfg: cfg, known: map[string]File{}, fresh: map[string]int64{}}
+	m := &making{Folder: f, cfg: cfg, known: map[string]File{}}
 	out.Began = time.Now().UTC().Truncate(time.Millisecond)
 	out.Name = out.Began.Format(nameLayout)
 	names, err := f.Names()
@@ -78,7 +78,7 @@ func Make(ctx context.Context, f *Folder, cfg Config) (out Result, err error) {
 	if err != nil {
 		return out, err
 	}
-	if out.List, err = f.put(ctx, bytes.NewReader(list)); err != nil {
+	if out.List, _, err = f.put(ctx, bytes.NewReader(list)); err != nil {
 		return out, err
 	}
 	if err := f.sync(); err != nil { // a statement never names what could still be lost
@@ -88,9 +88,7 @@ func Make(ctx context.Context, f *Folder, cfg Config) (out Result, err error) {
 	for _, e := range m.list {
 		out.Bytes += e.Bytes
 	}
-	for _, n := range m.fresh {
-		out.Fresh += n
-	}
+	out.Fresh = m.fresh
 	payload, err := json.Marshal(out.Statement)
 	if err != nil {
 		return out, err
@@ -114,7 +112,7 @@ type making struct {
 	*Folder
 	cfg     Config
 	known   map[string]File // segments that the backup before has, by path
-	fresh   map[string]int64
+	fresh   int64
 	list    []Entry
 	keys    []string
 	changes uint64
@@ -233,9 +231,14 @@ func (m *making) copy(ctx context.Context, d disk.FS, name string, want int64) (
 	if want >= 0 && size != want {
 		return File{}, fmt.Errorf("it has %d bytes, not %d; run `logkeep storage check`", size, want)
 	}
-	stored, err := m.put(ctx, io.NewSectionReader(r, 0, size))
-	if err == nil && m.known[path.Base(name)] != stored {
-		m.fresh[stored.Digest] = stored.Bytes
+	return m.store(ctx, io.NewSectionReader(r, 0, size))
+}
+
+// store puts a file, and counts it if no backup had it.
+func (m *making) store(ctx context.Context, r io.Reader) (File, error) {
+	stored, fresh, err := m.put(ctx, r)
+	if fresh {
+		m.fresh += stored.Bytes
 	}
 	return stored, err
 }
@@ -250,8 +253,7 @@ func (m *making) catalog(ctx context.Context, temp string) error {
 		return err
 	}
 	defer r.Close()
-	stored, err := m.put(ctx, r)
-	m.fresh[stored.Digest] = stored.Bytes
+	stored, err := m.store(ctx, r)
 	m.list = append(m.list, Entry{"catalog.db", stored})
 	return err
 }
@@ -340,9 +342,11 @@ func (m *making) lost(ctx context.Context, a catalog.Account, id schema.SegmentI
 		!slices.ContainsFunc(aside, func(s catalog.Aside) bool { return s.ID == id })
 }
 
-// holding lists the backups that have segments which purges have replaced.
+// holding lists the backups that may have rows which were purged since: in
+// segments that a purge has replaced or, where they were made before it, in
+// journals and spools, of which nobody can tell without the keys.
 func holding(ctx context.Context, f *Folder, names []string, cfg Config) (out []string, err error) {
-	purges, err := cfg.Catalog.Purges(ctx)
+	purges, err := cfg.Catalog.Purges(ctx) // oldest first
 	if err != nil || len(purges) == 0 {
 		return nil, err
 	}
@@ -350,17 +354,16 @@ func holding(ctx context.Context, f *Folder, names []string, cfg Config) (out []
 	for _, p := range purges {
 		gone[p.Segment] = true
 	}
+	last := purges[len(purges)-1].At
 	for _, name := range names {
-		envelope, err := f.envelope(name)
-		if err != nil {
-			return nil, err
-		}
-		s, err := open(envelope, name, nil)
+		s, err := f.Statement(name, nil)
 		if err != nil {
 			continue // it can't be restored either
 		}
 		list, err := f.entries(ctx, s)
-		if err == nil && slices.ContainsFunc(list, func(e Entry) bool { return gone[e.Segment()] }) {
+		if err == nil && slices.ContainsFunc(list, func(e Entry) bool {
+			return gone[e.Segment()] || s.Began.Before(last) && e.Segment() == "" && e.Path != "catalog.db"
+		}) {
 			out = append(out, name)
 		}
 	}

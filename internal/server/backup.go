@@ -98,7 +98,7 @@ func (b *backups) make(ctx context.Context, ask wish, t *tale) error {
 	b.log.Info("a backup was made", "folder", ask.Folder, "name", done.Name, "files", done.Files, "bytes", done.Bytes, "fresh", done.Fresh)
 	t.say("backup %s: %d files, %s, of which %s are new, in %s", done.Name, done.Files, size(done.Bytes), size(done.Fresh), done.Ended.Sub(done.Began).Round(time.Millisecond))
 	for _, name := range done.Purged {
-		t.say("backup %s still holds rows that were purged since; remove it with `logkeep backup remove %[1]s` when it is not needed", name)
+		t.say("backup %s has, or may have, rows that were purged since; remove it with `logkeep backup remove %[1]s` when it is not needed", name)
 	}
 	if ask.Vault == "" {
 		t.say("The vault is not in it: it opens with this installation's vault only. --vault-to copies the vault to a folder of its own.")

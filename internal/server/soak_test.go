@@ -1,0 +1,166 @@
+package server_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A model is what must be found: batches by the word of their marks.
+type model struct {
+	mu    sync.Mutex
+	acked map[string]bool // true: acknowledged; false: nobody knows
+	gone  map[string]bool // marks that were purged
+}
+
+const batchRows = 10
+
+// check compares the rows that are there with the model: acknowledged ones once,
+// those of which nobody knows once or not at all but whole, purged ones never.
+func (m *model) check(found map[string]int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	batches := map[string]int{}
+	for mark, n := range found {
+		word, _, _ := strings.Cut(mark, "-")
+		switch _, known := m.acked[word]; {
+		case !known:
+			return fmt.Errorf("%s was never sent", mark)
+		case n != 1:
+			return fmt.Errorf("%s is there %d times", mark, n)
+		case m.gone[mark]:
+			return fmt.Errorf("%s was purged", mark)
+		}
+		batches[word]++
+	}
+	for word, sure := range m.acked {
+		want := batchRows
+		if m.gone[word+"-7"] {
+			want--
+		}
+		if n := batches[word]; n != want && (sure || n != 0) {
+			return fmt.Errorf("%d of %d rows of %s (acknowledged: %t)", n, want, word, sure)
+		}
+	}
+	return nil
+}
+
+// TestSoak lives through rounds of load that end with the keeper's violent death,
+// or an orderly one, among flushes, merges, rotations, backups, checks and purges;
+// after each every acknowledged row is there once. SOAK=seconds says for how
+// long (`make soak`); without it there are three rounds.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	seconds, _ := strconv.Atoi(os.Getenv("SOAK"))
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("SEED"); text != "" {
+		seed, _ = strconv.ParseUint(text, 10, 64)
+	}
+	t.Logf("SEED=%d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	s := copied(t)
+	s.Flush.Bytes, s.Flush.Age = 16<<10, 50*time.Millisecond
+	m := &model{acked: map[string]bool{}, gone: map[string]bool{}}
+	backups := filepath.Join(t.TempDir(), "backups")
+	end := time.Now().Add(time.Duration(seconds) * time.Second)
+	for round := 0; round < 3 || time.Now().Before(end); round++ {
+		s.spawn()
+		eventually(t, limit, fmt.Sprintf("round %d: all rows of before", round), func() error {
+			result, err := s.count()
+			if err != nil {
+				return fmt.Errorf("%d rows, %w", result, err)
+			}
+			return nil
+		})
+		if err := m.check(s.marks()); err != nil {
+			t.Fatalf("round %d: %v\n%s", round, err, s.out.String())
+		}
+		s.load(m, round, r, backups)
+		if t.Failed() {
+			t.Fatal(s.out.String())
+		}
+	}
+	s.spawn()
+	if err := m.check(s.marks()); err != nil {
+		t.Fatalf("at the end: %v\n%s", err, s.out.String())
+	}
+	if text, whole := s.checked(false); !whole {
+		t.Fatal(text)
+	}
+	t.Logf("%d batches, %d acknowledged rows purged", len(m.acked), len(m.gone))
+	must(t, s.exe.Process.Signal(syscall.SIGTERM))
+	s.exe.Wait()
+}
+
+// load is one round: senders, something else that happens, and the end of the server.
+func (s *site) load(m *model, round int, r *rand.Rand, backups string) {
+	s.t.Helper()
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	for sender := range 2 {
+		senders.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				word := fmt.Sprintf("r%ds%dn%d", round, sender, i)
+				m.mu.Lock()
+				m.acked[word] = false
+				m.mu.Unlock()
+				if _, err := s.Upload(s.t.Context(), s.Target, rows(word, batchRows), nil); err != nil {
+					return // the server has ended, or the test
+				}
+				m.mu.Lock()
+				m.acked[word] = true
+				m.mu.Unlock()
+			}
+		})
+	}
+	enough := func(n int) {
+		eventually(s.t, limit, "some load", func() error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if sure := m.acked[fmt.Sprintf("r%ds0n%d", round, n)]; !sure {
+				return errNotYet
+			}
+			return nil
+		})
+	}
+	enough(3)
+	switch what := (round + r.IntN(2)) % 4; what {
+	case 0:
+		s.rotate()
+	case 1:
+		s.backUp(backups, "")
+	case 2:
+		if text, whole := s.checked(false); !whole {
+			s.t.Error(text)
+		}
+	case 3:
+		mark := fmt.Sprintf("r%ds0n2-7", round)
+		id, err := s.purge(mark)
+		must(s.t, err)
+		eventually(s.t, limit, "the purge", func() error { return s.purged(id) })
+		m.mu.Lock()
+		m.gone[mark] = true
+		m.mu.Unlock()
+	}
+	enough(4 + r.IntN(20))
+	if r.IntN(3) == 0 {
+		must(s.t, s.exe.Process.Signal(syscall.SIGTERM))
+	} else {
+		must(s.t, s.exe.Process.Kill())
+	}
+	s.exe.Wait()
+	close(stop)
+	senders.Wait()
+}
