@@ -248,7 +248,7 @@ func (p *parser) name() *Name {
 	switch {
 	case t.kind == kName:
 		switch t.text {
-		case "asc", "desc", "first", "has", "last", "to":
+		case "asc", "desc", "first", "has", "last":
 			p.fail(t.Span, "The name "+t.text+" is a word of the language; write ['"+t.text+"'].")
 		}
 		return p.anyWord()
