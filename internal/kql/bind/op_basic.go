@@ -356,7 +356,7 @@ func (b *binder) rangeOf(op *syntax.Range, e *env) *table {
 	if from == nil || to == nil || step == nil {
 		return nil
 	}
-	t := from.Type()
+	t, narrow := from.Type(), false
 	switch {
 	case t == schema.DateTime:
 		to, step = b.convert(to, schema.DateTime, op.Span), b.convert(step, schema.TimeSpan, op.Span)
@@ -368,7 +368,8 @@ func (b *binder) rangeOf(op *syntax.Range, e *env) *table {
 		if t, ok = b.common(vals, op.Span); !ok {
 			return nil
 		}
-		if t == schema.Int || t == schema.Dynamic {
+		narrow = t == schema.Int
+		if narrow || t == schema.Dynamic {
 			t = schema.Long
 		}
 		if t != schema.Long && t != schema.Real {
@@ -381,6 +382,10 @@ func (b *binder) rangeOf(op *syntax.Range, e *env) *table {
 		return nil
 	}
 	s := &plan.Sequence{Col: b.column(op.Name.Name, t), From: from, To: to, Step: step}
+	if narrow {
+		p := &plan.Project{In: s, Items: []plan.Item{{Col: b.column(op.Name.Name, schema.Int), Value: b.convert(&plan.Col{Column: s.Col}, schema.Int, op.Span)}}}
+		return &table{rel: p, cols: p.Columns(), serial: true}
+	}
 	return &table{rel: s, cols: []plan.Column{s.Col}, serial: true}
 }
 

@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"slices"
 	"strings"
 
 	"logkeep/internal/kql/plan"
@@ -20,7 +21,13 @@ func (e *emitter) window(r *plan.Window) string {
 	part := ""
 	h := e.with(func() {
 		for _, a := range w.Args {
-			args = append(args, e.value(a))
+			arg := e.value(a)
+			if around(a, r.In) {
+				own := e.fresh("h")
+				e.hoists.list = append(e.hoists.list, arg+" AS "+own)
+				arg = own
+			}
+			args = append(args, arg)
 		}
 		if w.Restart != nil {
 			g := e.fresh("h")
@@ -69,6 +76,19 @@ func (e *emitter) window(r *plan.Window) string {
 		order = " ORDER BY " + by
 	}
 	return "(SELECT *, " + sql + " AS " + name(it.Col.ID) + " FROM " + h.input(in) + order + ")"
+}
+
+// around reports whether a value is of a row around the input, as in mv-apply.
+// The engine can't look at other rows' values of such a column before it is one
+// of the input's own.
+func around(x plan.Expr, in plan.Rel) bool {
+	cols, out := in.Columns(), false
+	plan.Walk(x, func(e plan.Expr) {
+		if c, ok := e.(*plan.Col); ok && !slices.ContainsFunc(cols, func(o plan.Column) bool { return o.ID == c.ID }) {
+			out = true
+		}
+	})
+	return out
 }
 
 // unnest writes a row for each element of the lists, which are expanded side
