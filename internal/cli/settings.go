@@ -46,10 +46,11 @@ type Settings struct {
 	WitnessAccept string `yaml:"witness-accept"`
 
 	// These are lines of the file only.
-	Limits         map[string]Limit `yaml:"limits"`          // instead of the documented ones; zero: none
-	Vaults         []VaultDomain    `yaml:"vaults"`          // of vaults that are not built in; none: they are refused
-	VaultRoots     string           `yaml:"vault-roots"`     // PEM file of authorities, beside the system's, that may vouch for them
-	IMDSIdentities []string         `yaml:"imds-identities"` // user-assigned identities whose tokens this host's programs may have
+	Limits         map[string]Limit `yaml:"limits"`           // instead of the documented ones; zero: none
+	Vaults         []VaultDomain    `yaml:"vaults"`           // of vaults that are not built in; none: they are refused
+	VaultRoots     string           `yaml:"vault-roots"`      // PEM file of authorities, beside the system's, that may vouch for them
+	IMDSIdentities []string         `yaml:"imds-identities"`  // user-assigned identities whose tokens this host's programs may have
+	IMDSHeaderFile string           `yaml:"imds-header-file"` // file with the value of IDENTITY_HEADER; without it the App Service form is off
 
 	DoubleEncryptionRegions []string `yaml:"double-encryption-regions"` // where clusters can have the second layer; left out: everywhere; []: nowhere
 }

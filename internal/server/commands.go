@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"logkeep/internal/cli"
 	"logkeep/internal/entra"
@@ -48,6 +49,10 @@ func Commands() cli.Commands {
 					return fmt.Errorf("issuer-roots: %w", err)
 				}
 			}
+			header, err := identityHeader(s.IMDSHeaderFile)
+			if err != nil {
+				return err
+			}
 			var trusts []entra.Trust
 			for _, i := range s.Issuers {
 				trusts = append(trusts, entra.Trust{URL: i.URL, Tenant: schema.TenantID(i.Tenant), Audiences: i.Audiences, Claim: i.Claim})
@@ -67,7 +72,7 @@ func Commands() cli.Commands {
 				Issuers: trusts, IssuerRoots: issuerRoots, Closed: s.IssuerBuiltin == "off", Admins: s.Admins, Certificates: pairs,
 				Throttled: s.Throttling == "on", Rates: rates,
 				DoubleEncryption: s.DoubleEncryptionRegions,
-				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities,
+				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities, IdentityHeader: header,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
 				Policy: keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
 				Spool:  s.SpoolBytes, Memory: wire.Share(s.Memory),
@@ -97,4 +102,24 @@ func Commands() cli.Commands {
 
 func logTo(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
+
+// shortestHeader is the least that IDENTITY_HEADER may have: it is a secret.
+const shortestHeader = 16
+
+// identityHeader reads the secret of the managed-identity endpoint's App Service
+// form.
+func identityHeader(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("imds-header-file: %w", err)
+	}
+	header := strings.TrimSpace(string(text))
+	if len(header) < shortestHeader || strings.ContainsFunc(header, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("imds-header-file: %s must hold one word of at least %d printable characters", file, shortestHeader)
+	}
+	return header, nil
 }

@@ -430,7 +430,7 @@ func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *va
 			return fmt.Errorf("listen for the managed-identity endpoint on %s (choose another with --imds, or off): %w", cfg.IMDS, err)
 		}
 		imdsURL = "http://" + l.Addr().String()
-		imds := &http.Server{Handler: api.HostIdentity{Issuer: issuer, Catalog: cat, Identities: cfg.Identities, Log: cfg.Log}.Handler(), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second}
+		imds := &http.Server{Handler: api.HostIdentity{Issuer: issuer, Catalog: cat, Identities: cfg.Identities, Header: cfg.IdentityHeader, Log: cfg.Log}.Handler(), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second}
 		servers[imds] = func() error { return imds.Serve(l) }
 	}
 	group, gctx := errgroup.WithContext(ctx)

@@ -52,6 +52,9 @@ type Config struct {
 	// Identities are user-assigned identities that whoever is on this host may
 	// have tokens of.
 	Identities []string
+	// IdentityHeader is what whoever asks in the form of App Service must know;
+	// empty turns that form off.
+	IdentityHeader string
 
 	// Issuers are trusted from outside; an empty tenant is the first one.
 	Issuers []entra.Trust
