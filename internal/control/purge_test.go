@@ -78,24 +78,47 @@ func TestPurgesAreFewAnHour(t *testing.T) {
 	})
 }
 
+// swept sweeps, and insists on how many days are kept on the disk.
+func (w *world) swept(days int, why string) {
+	w.t.Helper()
+	w.places.mu.Lock()
+	w.places.log = nil
+	w.places.mu.Unlock()
+	if err := w.Sweep(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	if want := "retain T_CL " + time.Now().UTC().AddDate(0, 0, -days).Format(time.DateOnly); !w.places.did(want) {
+		w.t.Errorf("%s: %q, want %q", why, w.places.log, want)
+	}
+}
+
+func TestAShorterRetentionOfTheWorkspaceHasAGraceToo(t *testing.T) {
+	w, v := peopled(t)
+	swept := w.swept
+	workspace := func(days int32) {
+		t.Helper()
+		if _, err := w.PatchWorkspace(t.Context(), v.ID, WorkspaceChange{Retention: &days}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	workspace(400)
+	swept(400, "the workspace's")
+	workspace(100)
+	swept(400, "the workspace's grace")
+	workspace(60)
+	swept(400, "the grace of before goes on")
+	workspace(60)
+	swept(400, "nothing changed")
+	if _, err := w.PutTable(t.Context(), v.ID.Child("tables", "T_CL"), TableChange{Retention: new(int32(90))}); err != nil {
+		t.Fatal(err)
+	}
+	swept(400, "going over to one of its own shortens, too")
+}
+
 func TestTheEdgeFollowsTheRetention(t *testing.T) {
 	w, v := peopled(t)
 	id := v.ID.Child("tables", "T_CL")
-	edge := func(days int) string {
-		return "retain T_CL " + time.Now().UTC().AddDate(0, 0, -days).Format(time.DateOnly)
-	}
-	swept := func(days int, why string) {
-		t.Helper()
-		w.places.mu.Lock()
-		w.places.log = nil
-		w.places.mu.Unlock()
-		if err := w.Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if !w.places.did(edge(days)) {
-			t.Errorf("%s: %q, want %q", why, w.places.log, edge(days))
-		}
-	}
+	swept := w.swept
 	change := func(ch TableChange) {
 		t.Helper()
 		if _, err := w.PutTable(t.Context(), id, ch); err != nil {

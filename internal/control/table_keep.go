@@ -78,8 +78,17 @@ func (t Table) Keeping(w Workspace, now time.Time) Keeping {
 		k.Total = max(*t.Total, k.Interactive)
 	}
 	k.Removal = k.Total
-	if s := t.Shortened; s != nil && now.Before(s.Until) && !(k.Total == 30 && w.Features["immediatePurgeDataOn30Days"] == true) {
-		k.Removal = max(k.Removal, s.Total)
+	if k.Total == 30 && w.Features["immediatePurgeDataOn30Days"] == true {
+		return k
+	}
+	inherited := w.Shortened
+	if t.Total != nil || t.Retention != nil || k.Plan != Analytics {
+		inherited = nil
+	}
+	for _, s := range [...]*Shortened{t.Shortened, inherited} {
+		if s != nil && now.Before(s.Until) {
+			k.Removal = max(k.Removal, s.Total)
+		}
 	}
 	return k
 }

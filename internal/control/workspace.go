@@ -31,8 +31,9 @@ type Workspace struct {
 	State            resource.State     `json:"state"`
 	Sku              string             `json:"sku"`
 	LastSku          time.Time          `json:"lastSku"`
-	Retention        int                `json:"retention"`  // days
-	DailyQuota       float64            `json:"dailyQuota"` // GB; -1: none
+	Retention        int                `json:"retention"`           // days
+	Shortened        *Shortened         `json:"shortened,omitempty"` // Retention was longer
+	DailyQuota       float64            `json:"dailyQuota"`          // GB; -1: none
 	NetworkIngestion string             `json:"networkIngestion"`
 	NetworkQuery     string             `json:"networkQuery"`
 	ForceCMK         bool               `json:"forceCmk,omitempty"`
@@ -198,6 +199,13 @@ func (s *Service) applyWorkspace(w Workspace, ch WorkspaceChange) (Workspace, er
 		}
 	}
 	if ch.Retention != nil {
+		was, now := w.Retention, time.Now().UTC()
+		if s := w.Shortened; s != nil && now.Before(s.Until) {
+			was = max(was, s.Total)
+		}
+		if int(*ch.Retention) < w.Retention && !w.Created.IsZero() {
+			w.Shortened = &Shortened{was, now.Add(s.limits.Shortened)}
+		}
 		if w.Retention = int(*ch.Retention); w.Retention < 4 || w.Retention > 730 {
 			invalid("properties.retentionInDays", "properties.retentionInDays must be from 4 to 730, not %d.", w.Retention)
 		}
