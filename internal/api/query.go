@@ -62,11 +62,14 @@ func (s *server) queryFaces() []*face {
 		both := []route{
 			// Who may query is asked at every workspace, which only the handlers know.
 			{method: method, pattern: "/v1/workspaces/{workspace}/query", maxBody: maxQuery, handle: s.queryWorkspace},
+			// The documented way to tables with the plans Basic and Auxiliary; they can be asked both ways.
+			{method: method, pattern: "/v1/workspaces/{workspace}/search", maxBody: maxQuery, handle: s.queryWorkspace},
 			{method: method, pattern: "/v1/{scope...}/query", maxBody: maxQuery, handle: s.queryResource},
 		}
 		main = append(main, both...)
 		own = append(own, both...)
 		own = append(own, route{method: method, pattern: "/workspaces/{workspace}/query", maxBody: maxQuery, handle: s.queryWorkspace},
+			route{method: method, pattern: "/workspaces/{workspace}/search", maxBody: maxQuery, handle: s.queryWorkspace},
 			route{method: method, pattern: "{scope...}/query", maxBody: maxQuery, handle: s.queryResource})
 	}
 	batch := route{method: "POST", pattern: "/v1/$batch", maxBody: maxQuery, handle: s.batch}
@@ -102,6 +105,9 @@ func bodyOf(r *http.Request) (queryBody, error) {
 			return b, badArgument("The request had some invalid properties. %s", f.Message)
 		}
 		return b, err
+	}
+	if t := option(r, "timespan"); t != "" && b.Timespan == nil {
+		b.Timespan = &t
 	}
 	return b, nil
 }

@@ -97,6 +97,9 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 				continue // it is not among the workspace's own
 			}
 			all.add(t.Schema())
+			if t.Plan == control.Basic || t.Plan == control.Auxiliary {
+				q.Limited = append(q.Limited, t.Name())
+			}
 			if len(r.Workspaces) > 1 {
 				place.Tables = append(place.Tables, t.Schema())
 			}

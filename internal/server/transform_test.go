@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/operationalinsights/armoperationalinsights/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 
 	"logkeep/internal/cli/client"
@@ -159,5 +160,44 @@ func TestARuleWithABadTransformationIsRefusedAsAWhole(t *testing.T) {
 	}
 	if got := s.asked("Events_CL | project Mark"); got != `[["A"]]` {
 		t.Error(got)
+	}
+}
+
+// TestPlansLimitQueries asks tables with the plan Basic what their plan allows.
+func TestPlansLimitQueries(t *testing.T) {
+	t.Parallel()
+	s := linked(t)
+	s.mustSend("a", 3)
+	c, err := armoperationalinsights.NewTablesClient(s.SubscriptionID, s.Credential(), s.ARM())
+	must(t, err)
+	plan := func(name string) {
+		t.Helper()
+		poller, err := c.BeginUpdate(t.Context(), group, s.Workspace.Name, name, armoperationalinsights.Table{
+			Properties: &armoperationalinsights.TableProperties{Plan: new(armoperationalinsights.TablePlanEnumBasic)},
+		}, nil)
+		_, err = client.Wait(t.Context(), poller, err)
+		must(t, err)
+	}
+	plan("Events_CL")
+	plan("AWSCloudWatch")
+	for query, want := range map[string]string{
+		"Events_CL | where Mark startswith 'a' | summarize count()":          "[[3]]",
+		"Events_CL | lookup Syslog on $left.Mark == $right.Computer | count": "[[3]]",
+		"union Events_CL, Syslog, SecurityEvent | count":                     "[[3]]",
+	} {
+		if got := s.asked(query); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	for query, want := range map[string]string{
+		"Events_CL | join Syslog on $left.Mark == $right.Computer":              "do not support join",
+		"search in (Events_CL) 'a'":                                             "do not support search",
+		"let f = () { Events_CL }; f() | count":                                 "do not support a user-defined function",
+		"union Events_CL, AWSCloudWatch":                                        "and not 'AWSCloudWatch' as well",
+		"union Events_CL, Syslog, SecurityEvent, Heartbeat, Usage, Event, Perf": "up to five Analytics tables",
+	} {
+		if _, err := s.RunQuery(t.Context(), s.Workspace.CustomerID, query, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want a message with %q", query, err, want)
+		}
 	}
 }

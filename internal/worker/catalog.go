@@ -26,6 +26,7 @@ type catalog struct {
 	sealed []wire.OpenTexts
 	open   func(wire.OpenTexts) ([][]byte, error)
 
+	saved     bool              // a saved function was called
 	functions map[string]string // by alias, as the compiler wants them; nil before they are open
 	err       error             // why they could not be opened
 }
@@ -84,6 +85,7 @@ func (c *catalog) Function(name string) (text string, ok bool) {
 		}
 	}
 	text, ok = c.functions[name]
+	c.saved = c.saved || ok
 	return text, ok
 }
 

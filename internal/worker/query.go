@@ -69,6 +69,9 @@ func (w *base) query(ctx context.Context, q wire.Query, from sourcing) (*renderi
 	if err != nil {
 		return nil, err
 	}
+	if err := allowed(q, program, cat.saved); err != nil {
+		return nil, err
+	}
 	compiled := time.Now()
 	out := &rendering{maxRows: q.MaxRows, maxSize: q.MaxBytes, form: formOf(q.Form, begin)}
 	if err := out.form.start(out, program.Render); err != nil {

@@ -269,8 +269,9 @@ type Query struct {
 	Now       schema.Ticks       `json:"now"`
 	From      schema.Ticks       `json:"from,omitempty"` // bounds of TimeGenerated, both included; 0 is open
 	To        schema.Ticks       `json:"to,omitempty"`
-	Tables    []schema.Table     `json:"tables"`           // that the text may name, beside the published ones, which are empty unless they are here
-	Hidden    []schema.TableName `json:"hidden,omitempty"` // published tables that the text may not name
+	Tables    []schema.Table     `json:"tables"`            // that the text may name, beside the published ones, which are empty unless they are here
+	Hidden    []schema.TableName `json:"hidden,omitempty"`  // published tables that the text may not name
+	Limited   []schema.TableName `json:"limited,omitempty"` // tables with the plan Basic or Auxiliary
 	Places    []Place            `json:"places,omitempty"`
 	Functions []OpenTexts        `json:"functions,omitempty"` // saved searches; those with an alias are functions of the query
 	Stored    []Stored           `json:"stored,omitempty"`    // columns of Tables that are stored under another name
