@@ -76,15 +76,12 @@ func isPartial(err error) bool {
 }
 
 // printResults writes all tables of an answer. Several have their names above
-// them and a blank line between them; as JSON the others stand in the first.
+// them and a blank line between them; as JSON they are an object by name.
 func printResults(out io.Writer, result client.Result, form string) error {
-	if form == "json" {
-		if len(result.More) == 0 {
-			result.Name = ""
-		}
-		return printJSON(out, result)
-	}
 	all := append([]client.Result{result}, result.More...)
+	if form == "json" {
+		return printAllJSON(out, all)
+	}
 	for i, r := range all {
 		if i > 0 {
 			fmt.Fprintln(out)
@@ -200,6 +197,27 @@ func short(text string) string {
 
 // printJSON writes an array of objects with the columns in order. A dynamic
 // value, which travels as a string, becomes what it is.
+// printAllJSON writes one table as an array of rows, several as an object of them.
+func printAllJSON(out io.Writer, all []client.Result) error {
+	if len(all) == 1 {
+		return printJSON(out, all[0])
+	}
+	for i, r := range all {
+		name, err := json.Marshal(r.Name)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(out, "%c%s: ", "{,"[min(i, 1)], name); err != nil {
+			return err
+		}
+		if err := printJSON(out, r); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(out, "}")
+	return err
+}
+
 func printJSON(out io.Writer, result client.Result) error {
 	var b bytes.Buffer
 	b.WriteByte('[')

@@ -18,10 +18,10 @@ import (
 // Values are JSON as the server wrote it: a long keeps all its digits, which the
 // SDK's own rows lose.
 type Result struct {
-	Name    string              `json:"name,omitempty"`
+	Name    string              `json:"name"`
 	Columns []ResultColumn      `json:"columns"`
 	Rows    [][]json.RawMessage `json:"rows"`
-	More    []Result            `json:"more,omitempty"` // of fork, facet, and texts with several queries
+	More    []Result            `json:"-"` // of fork, facet, and texts with several queries
 }
 
 // A PartialError says that rows are missing at the end of a result.
