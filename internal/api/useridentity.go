@@ -29,6 +29,10 @@ func (s *server) userIdentityRoutes() []route {
 		{method: "PUT", pattern: one, action: put, handle: s.putUserIdentity},
 		{method: "PATCH", pattern: one, action: put, handle: s.patchUserIdentity},
 		{method: "DELETE", pattern: one, action: "Microsoft.ManagedIdentity/userAssignedIdentities/delete", handle: s.deleteUserIdentity},
+		{method: "GET", pattern: one + "/federatedIdentityCredentials", action: read, handle: s.noFederation},
+		{method: "GET", pattern: one + "/federatedIdentityCredentials/{credential}", action: read, handle: s.noSuchFederation},
+		{method: "PUT", pattern: one + "/federatedIdentityCredentials/{credential}", action: put, handle: s.refuseFederation},
+		{method: "DELETE", pattern: one + "/federatedIdentityCredentials/{credential}", action: put, handle: s.federationGone},
 		{method: "GET", pattern: "{scope...}/providers/Microsoft.ManagedIdentity/identities/default", action: "Microsoft.ManagedIdentity/identities/read", handle: s.getSystemIdentity},
 	}
 }
@@ -202,6 +206,28 @@ func (s *server) deleteUserIdentity(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// noFederation: nobody becomes an identity by another issuer's token here. Who
+// comes from outside has roles of his own (docs/design/0029).
+func (s *server) noFederation(w http.ResponseWriter, r *http.Request) error {
+	if _, _, err := userIdentity(r, s.Identity.Catalog.Records); err != nil {
+		return err
+	}
+	return s.none(w, r)
+}
+
+func (s *server) noSuchFederation(_ http.ResponseWriter, r *http.Request) error {
+	return fault.New(fault.ResourceNotFound, "The identity '%.130s' has no federated credential '%.130s'.", r.PathValue("name"), r.PathValue("credential"))
+}
+
+func (s *server) refuseFederation(http.ResponseWriter, *http.Request) error {
+	return fault.New(fault.BadRequest, "Federated credentials are not supported: an identity is not had by another issuer's token. Trust the issuer (--issuer) and give its principals roles instead.")
+}
+
+func (s *server) federationGone(w http.ResponseWriter, _ *http.Request) error {
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
