@@ -178,7 +178,7 @@ func (w *base) run(ctx context.Context, p *kql.Program, r *reading, since schema
 	if err != nil {
 		return nil, err
 	}
-	return engine.Query(ctx, text, args)
+	return w.turns.take(ctx, func() (*duck.Rows, error) { return engine.Query(ctx, text, args) })
 }
 
 // ask answers the compiler's question about what the data hold.

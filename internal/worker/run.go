@@ -166,6 +166,7 @@ type base struct {
 	host   *host
 	vaults *vaults
 	engine func() (*duck.DB, error) // started when it is first needed; writers do without
+	turns  turns
 	images *segment.Cache
 	log    *slog.Logger
 }
