@@ -5,7 +5,6 @@
 //	Bucket    the seam: named objects, whole or not at all
 //	Patient   tries again what failed for no lasting reason
 //	Folder    an account in a bucket as a disk.FS: what the store is built on
-//	Accounts  the data directory's accounts as a Reader
 //
 // Names are slash-separated; every account's begin with its id:
 //
@@ -22,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -58,8 +58,20 @@ type Info struct {
 	Size int64  `json:"size"`
 }
 
+// Sort sorts a list by name.
+func Sort(all []Info) {
+	slices.SortFunc(all, func(x, y Info) int { return strings.Compare(x.Name, y.Name) })
+}
+
 // ErrRefused reports that the bucket's service refuses us: trying again does not help.
 var ErrRefused = errors.New("the object store refuses")
+
+// ErrSilent reports that the bucket's service did not do what it was asked, for as
+// long as it was worth trying.
+var ErrSilent = errors.New("the object store does not answer")
+
+// Gone reports whether an error says that an object is not there.
+func Gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // MaxName is how long a name may be.
 const MaxName = 400

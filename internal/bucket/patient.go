@@ -25,6 +25,7 @@ const (
 type Patient struct {
 	Bucket
 	Patience time.Duration
+	First    time.Duration // about how long the first pause is; 0 means 50 ms
 }
 
 var _ Bucket = (*Patient)(nil)
@@ -93,8 +94,16 @@ func (p *Patient) ReadAt(ctx context.Context, name string, b []byte, off int64) 
 func (p *Patient) try(ctx context.Context, what, name string, do func(context.Context) error) error {
 	within, done := context.WithTimeout(ctx, p.Patience)
 	defer done()
-	for wait := firstWait; ; wait = min(2*wait, mostWait) {
+	wait := p.First
+	if wait == 0 {
+		wait = firstWait
+	}
+	var last error
+	for ; ; wait = min(2*wait, mostWait) {
 		err := do(within)
+		if last == nil || within.Err() == nil {
+			last = err
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -109,7 +118,7 @@ func (p *Patient) try(ctx context.Context, what, name string, do func(context.Co
 				return fmt.Errorf("%s object %s: %w", what, name, ctx.Err())
 			}
 			// Not the context's error: the caller has time, the store does not answer.
-			return fmt.Errorf("%s object %s: the object store did not do it in %v; the last try said: %v", what, name, p.Patience, err)
+			return fmt.Errorf("%s object %s: %w: in %v the last of what it said was: %v", what, name, ErrSilent, p.Patience, last)
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
 	}

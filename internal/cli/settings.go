@@ -35,6 +35,8 @@ type Settings struct {
 	Swap          string        `yaml:"swap"`    // refuse or warn
 	SpoolBytes    int64         `yaml:"spool-bytes"`
 	Memory        int64         `yaml:"memory"`         // bytes
+	Storage       string        `yaml:"storage"`        // file:///…, s3://… or azblob://…; "" means the data directory
+	CacheBytes    int64         `yaml:"cache-bytes"`    // of the hot cache, where storage is a bucket
 	Throttling    string        `yaml:"throttling"`     // on or off
 	IssuerBuiltin string        `yaml:"issuer-builtin"` // on or off
 	Issuers       Issuers       `yaml:"issuers"`        // flag: issuer
@@ -72,7 +74,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		DataDir: ".logkeep", Listen: "127.0.0.1:8443", Domain: "logkeep.test", IMDS: "127.0.0.1:8480",
 		ProbeInterval: 10 * time.Second, ProbeTimeout: 5 * time.Second, Lease: 30 * time.Second, OutageGrace: time.Hour,
-		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, Memory: 4 << 30, IssuerBuiltin: "on", Throttling: "off",
+		Sandbox: "prefer", Swap: "refuse", SpoolBytes: 1 << 30, Memory: 4 << 30, CacheBytes: 10 << 30, IssuerBuiltin: "on", Throttling: "off",
 	}
 }
 
@@ -90,6 +92,8 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
 	f.Int64Var(&s.SpoolBytes, "spool-bytes", d.SpoolBytes, "how many bytes of rows may wait for one cluster's key, where ingestionWhenRevoked is Seal")
 	f.Int64Var(&s.Memory, "memory", d.Memory, "how many bytes of memory the two processes that hold a cluster's data may take together: half is for what queries compute, a quarter for decrypted columns, a sixteenth for rows on their way")
+	f.StringVar(&s.Storage, "storage", d.Storage, "where segments and journals lie, `URL`: file:///FOLDER, s3://BUCKET/PREFIX or azblob://CONTAINER/PREFIX; credentials come from the environment (default the data directory)")
+	f.Int64Var(&s.CacheBytes, "cache-bytes", d.CacheBytes, "how much of a bucket is kept on the local disk, sealed once more: what was written or read in the last 14 days")
 	f.StringVar(&s.Throttling, "throttling", d.Throttling, "on: people may ask as often as the documented limits allow, instead of as often as they like (limits in the file)")
 	f.Var(&s.Issuers, "issuer", "OpenID Connect issuer whose tokens are accepted, `URL[,audience=A][,tenant=ID][,claim=NAME]`; repeatable")
 	f.StringVar(&s.IssuerBuiltin, "issuer-builtin", d.IssuerBuiltin, "off: nobody signs in at this server itself")
@@ -142,6 +146,9 @@ func (s *Settings) check() error {
 	}
 	if s.Memory < leastMemory {
 		wrong = append(wrong, fmt.Errorf("memory %d is less than %d, with which queries can't run", s.Memory, leastMemory))
+	}
+	if s.CacheBytes <= 0 {
+		wrong = append(wrong, fmt.Errorf("cache-bytes %d is not positive", s.CacheBytes))
 	}
 	wrong = append(wrong, s.Issuers.check())
 	if s.WitnessAccept != "" && s.WitnessAccept != "missing" && !isNumber.MatchString(s.WitnessAccept) {

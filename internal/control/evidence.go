@@ -84,10 +84,22 @@ type Coverage struct {
 	Data    []Covered `json:"data"`  // what belongs to the cluster's key domain
 	Kinds   []AtRest  `json:"kinds"` // every kind of file that the server has
 
+	Storage  string   `json:"storage"` // where segments and journals lie
+	HotCache HotCache `json:"hotCache"`
+
 	// RollbackNoticed says whether an older copy of the whole data directory
 	// would be, up to Witness.At.
 	RollbackNoticed bool    `json:"rollbackNoticed"`
 	Witness         Witness `json:"witness"`
+}
+
+// A HotCache is what the local disk has of a bucket, for all key domains.
+type HotCache struct {
+	Present bool   `json:"present"`
+	Why     string `json:"why,omitempty"` // there is none
+	Files   int    `json:"files"`
+	Bytes   int64  `json:"bytes"`
+	Limit   int64  `json:"limit,omitempty"`
 }
 
 // Covered are the objects of one kind, account and key generation.

@@ -75,6 +75,7 @@ type Config struct {
 	Signer    wrap.Signer      // that key
 
 	Accounts string         // folder of all accounts' data
+	Storage  *Storage       // nil: their segments and journals lie in that folder too
 	Default  keyring.Policy // of clusters that set nothing of their own
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -103,6 +104,8 @@ type Domains struct {
 
 	certifying sync.Mutex
 	writer     *spool.Writer // nil until it is needed
+
+	cacheForgot time.Duration // that the last removal of a hot cache took
 
 	parsing     chan struct{}   // holds a token for each request that is being sealed
 	importing   context.Context // ends with Close

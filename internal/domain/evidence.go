@@ -68,7 +68,7 @@ func (d *Domains) estates(ctx context.Context, domain schema.ClusterID) (all []e
 		return nil, l, err
 	}
 	for i := range all {
-		files, err := inventory.Account(inventory.Of(d.cfg.Accounts, all[i].Domain, all[i].ID))
+		files, err := d.files(ctx, all[i].Account)
 		if err != nil {
 			return nil, l, err
 		}
@@ -279,6 +279,7 @@ func (d *Domains) Coverage(ctx context.Context, c control.Cluster) (control.Cove
 		out.Witness = d.cfg.Witness.Told()
 		out.RollbackNoticed = !out.Witness.At.IsZero()
 	}
+	out.Storage, out.HotCache = d.lies()
 	for _, k := range inventory.Kinds() {
 		out.Kinds = append(out.Kinds, control.AtRest{Kind: k.Name, Where: k.Pattern, What: k.What, SealedWith: string(k.Seal), Clear: k.Clear, Why: k.Why})
 	}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -72,9 +73,12 @@ func (d *Domains) makeFolder(path string) error {
 
 // erase removes what is left of an account, wherever it is. The domain's folder
 // stays: a worker that runs can open that one and no other of its name.
-func (d *Domains) erase(id schema.AccountID) error {
+func (d *Domains) erase(ctx context.Context, id schema.AccountID) error {
 	d.settling.Lock()
 	defer d.settling.Unlock()
+	if err := d.eraseObjects(ctx, id); err != nil {
+		return err
+	}
 	all, err := filepath.Glob(filepath.Join(d.cfg.Accounts, "*", string(id)))
 	if err != nil {
 		return err
@@ -89,7 +93,10 @@ func (d *Domains) erase(id schema.AccountID) error {
 
 // keepAside moves objects out of the way of everybody, to where the operator
 // finds them.
-func (d *Domains) keepAside(domain schema.ClusterID, id schema.AccountID, segments []catalog.Segment) error {
+func (d *Domains) keepAside(ctx context.Context, domain schema.ClusterID, id schema.AccountID, segments []catalog.Segment) error {
+	if d.cfg.Storage != nil {
+		return d.cfg.Storage.keepAside(ctx, id, segments)
+	}
 	account := inventory.Of(d.cfg.Accounts, domain, id)
 	if err := d.makeFolder(filepath.Join(account, "aside")); err != nil {
 		return err

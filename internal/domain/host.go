@@ -64,6 +64,7 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 		}
 	}
 	d.noteUse(ctx, domain, slices.Collect(maps.Keys(used)))
+	d.fillCache(domain, out)
 	return out, nil
 }
 

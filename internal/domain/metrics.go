@@ -62,6 +62,7 @@ func (d *Domains) Gauges(s *metrics.Set) {
 			}
 		}
 	}
+	d.cacheGauges(s)
 	s.Gauge("logkeep_key_state", "1 for the state that a cluster's key is in.", []string{"cluster", "name", "state"}, func(set func(float64, ...string)) {
 		each(func(st keyring.Status) {
 			for state := keyring.Active; state <= keyring.Damaged; state++ {

@@ -122,7 +122,12 @@ func (d *Domains) move(ctx context.Context, a catalog.Account, to schema.Cluster
 	if err := d.retire(ctx, supervise.Located{Domain: a.Domain, Account: a.ID}); err != nil {
 		return err
 	}
-	err := d.shutWhile(ctx, a, func() error { return d.cfg.Catalog.MoveAccount(ctx, a.ID, to) })
+	err := d.shutWhile(ctx, a, func() error {
+		if d.cfg.Storage != nil { // what is in the cache belongs to the key that it is under
+			d.cfg.Storage.Cache.Leave(string(a.ID) + "/")
+		}
+		return d.cfg.Catalog.MoveAccount(ctx, a.ID, to)
+	})
 	if err != nil {
 		return errors.Join(err, d.openIn(context.WithoutCancel(ctx), a.Domain)) // who had it has it again
 	}
@@ -210,7 +215,7 @@ func (d *Domains) remove(ctx context.Context, id schema.AccountID) error {
 	if err := d.cfg.Catalog.Scrub(ctx); err != nil {
 		return err
 	}
-	return d.erase(id)
+	return d.erase(ctx, id)
 }
 
 // DropWorkspace implements control.Domains: every row of the workspace is gone.

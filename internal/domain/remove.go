@@ -109,7 +109,7 @@ func (d *Domains) expire(ctx context.Context, domain schema.ClusterID, whole map
 			if err := d.cfg.Catalog.SetAside(ctx, catalog.Expired, segments); err != nil {
 				return err
 			}
-			return d.removeObjects(domain, id, segments)
+			return d.removeObjects(ctx, domain, id, segments)
 		})
 		if err := errors.Join(err, d.openIn(context.WithoutCancel(ctx), domain)); err != nil {
 			return fmt.Errorf("retention in account %s: %w", id, err)
@@ -120,7 +120,17 @@ func (d *Domains) expire(ctx context.Context, domain schema.ClusterID, whole map
 }
 
 // removeObjects removes sealed objects of an account that nobody has open.
-func (d *Domains) removeObjects(domain schema.ClusterID, id schema.AccountID, segments []catalog.Segment) error {
+func (d *Domains) removeObjects(ctx context.Context, domain schema.ClusterID, id schema.AccountID, segments []catalog.Segment) error {
+	if s := d.cfg.Storage; s != nil {
+		for _, g := range segments {
+			name := string(id) + "/objects/" + string(g.ID)
+			s.Cache.Leave(name)
+			if err := s.Bucket.Remove(ctx, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	folder := filepath.Join(inventory.Of(d.cfg.Accounts, domain, id), "objects")
 	for _, s := range segments {
 		if err := os.Remove(filepath.Join(folder, string(s.ID))); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -209,7 +219,7 @@ func (d *Domains) PutAside(ctx context.Context, id schema.AccountID, damaged []c
 		if err := d.cfg.Catalog.SetAside(ctx, catalog.Damaged, damaged); err != nil {
 			return err
 		}
-		return d.keepAside(a.Domain, id, damaged)
+		return d.keepAside(ctx, a.Domain, id, damaged)
 	})
 	if err := errors.Join(err, d.openIn(context.WithoutCancel(ctx), a.Domain)); err != nil {
 		return fmt.Errorf("set segments of account %s aside: %w", id, err)

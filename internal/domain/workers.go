@@ -31,6 +31,7 @@ func (d *Domains) Revoke(cluster schema.ClusterID, s keyring.Status) {
 		reason += ": " + s.Reason
 	}
 	d.sup.Revoke(cluster, reason)
+	d.forgetCache(cluster)
 	if d.cfg.Revoked != nil {
 		d.cfg.Revoked()
 	}

@@ -28,9 +28,10 @@ type Seal string
 
 // The seals.
 const (
-	ByAccount Seal = "account key" // of the generation; twice where the account has an infrastructure key
-	ByRoot    Seal = "root key"    // from outside the data directory
-	None      Seal = ""            // what is in it is in the clear
+	ByAccount Seal = "account key"                      // of the generation; twice where the account has an infrastructure key
+	ByRoot    Seal = "root key"                         // from outside the data directory
+	ByMemory  Seal = "account key, and a key in memory" // that dies with the process
+	None      Seal = ""                                 // what is in it is in the clear
 )
 
 // A Kind is a kind of file.
@@ -65,6 +66,9 @@ var kinds = [...]Kind{
 		"it is written by who has no key, and counted before any key is back"},
 	{Spool, "accounts/*/*/spool/*.aside", "batches of a spool that could not be imported, as they were", ByAccount, "as for a spool", "as for a spool"},
 	{"journal lock", "accounts/*/*/journal/lock", "nothing", None, "", "one process at a time writes an account"},
+	{"hot cache", "cache/*/*", "pieces of segments and journals that lie in the bucket, as they are there", ByMemory,
+		"names without meaning, and sizes", "it is removed when the key is denied, and by every start: the key of its outer layer is in the server's memory only"},
+	{"storage", "storage", "the name of the bucket that segments and journals lie in", None, "all of it", "the server refuses to start on another"},
 	{"catalog", "catalog.db", "the control plane's records", None,
 		"names, ids, tags and settings of resources; tables' names, columns and types; of each segment its table, size, number of rows and first and last time; " +
 			"wrapped keys; who exists and may what, secrets only as salted hashes; operations; for a moment, events of the activity log: who did what to which resource",
@@ -156,14 +160,22 @@ func generation(name string) (uint32, error) {
 		return 0, err
 	}
 	defer f.Close()
-	var head [8]byte
+	var head [JournalHead]byte
 	if _, err := io.ReadFull(f, head[:]); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return 0, nil
 	} else if err != nil {
 		return 0, err
 	}
+	return GenerationOf(filepath.Base(name), head)
+}
+
+// JournalHead is how many bytes of a journal file tell its generation.
+const JournalHead = 8
+
+// GenerationOf reads the first bytes of a journal file.
+func GenerationOf(name string, head [JournalHead]byte) (uint32, error) {
 	if string(head[:4]) != "LKJ\x01" {
-		return 0, fmt.Errorf("%s is no journal file that this version knows", filepath.Base(name))
+		return 0, fmt.Errorf("%s is no journal file that this version knows", name)
 	}
 	return binary.BigEndian.Uint32(head[4:]), nil
 }

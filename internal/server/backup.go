@@ -30,6 +30,7 @@ type backups struct {
 	catalog      *catalog.Catalog
 	vault        *vaultProcess
 	accounts     disk.FS
+	storage      *domain.Storage // where the accounts' journals and objects lie; nil: in accounts, too
 	key          *ecdsa.PublicKey
 	sign         *signer
 	domains      *domain.Domains
@@ -86,7 +87,7 @@ func (b *backups) make(ctx context.Context, ask wish, t *tale) error {
 	defer f.Close()
 	done, err := backup.Make(ctx, f, backup.Config{
 		Catalog: b.catalog, Temp: b.runtime, Key: b.key,
-		Accounts: lying(b.accounts),
+		Accounts: b.lying(),
 		Sign:     func(ctx context.Context, m []byte) ([]byte, error) { return b.sign.Sign(ctx, sha256.Sum256(m)) },
 	})
 	if err != nil {

@@ -76,6 +76,7 @@ func Commands() cli.Commands {
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
 				Policy: keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
 				Spool:  s.SpoolBytes, Memory: wire.Share(s.Memory),
+				Storage: s.Storage, CacheBytes: s.CacheBytes,
 				Sandbox: sandbox.Mode(s.Sandbox), Swap: SwapMode(s.Swap),
 				Witness: s.Witness, WitnessAccept: s.WitnessAccept,
 				Command: []string{exe}, Out: out, Log: logTo(os.Stderr),

@@ -79,7 +79,10 @@ func openFolder(path string) (_ *folder, err error) {
 // whole refuses a folder that lost a part: to make that part anew would hide
 // the loss and make what is left worthless. The parts are made in this order.
 func (f *folder) whole() error {
-	made := [...]string{filepath.Join("vault", "vault.db"), "catalog.db", "accounts"}
+	made := []string{filepath.Join("vault", "vault.db"), "catalog.db", "accounts"}
+	if _, err := os.Stat(f.in("storage")); err == nil {
+		made = made[:2] // the rows are elsewhere
+	}
 	missing := ""
 	for _, part := range made {
 		_, err := os.Stat(f.in(part))

@@ -77,6 +77,7 @@ type setting struct {
 	Policy                   keyring.Policy
 	Flush                    wire.Flush
 	Spool                    int64
+	Storage                  string
 	Vaults                   []kek.Suffix
 	VaultRoots               []byte
 
@@ -103,7 +104,7 @@ func (s setting) config() server.Config {
 		s.Policy = quick
 	}
 	return server.Config{
-		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Vaults: s.Vaults, VaultRoots: s.VaultRoots, Swap: server.WarnOfSwap,
+		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Storage: s.Storage, Vaults: s.Vaults, VaultRoots: s.VaultRoots, Swap: server.WarnOfSwap,
 		Witness: s.Witness, WitnessAccept: s.WitnessAccept,
 		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
 		Issuers: s.Issuers, IssuerRoots: s.IssuerRoots, Admins: s.Admins, Closed: s.Closed, Certificates: s.Certificates, DoubleEncryption: s.Doubles,

@@ -47,6 +47,12 @@ func Restore(ctx context.Context, r cli.Restoration, command []string, out io.Wr
 		return err
 	}
 	undo.push(dir.close)
+	if known, err := readStored(dir); err != nil || known != nil {
+		if err == nil {
+			err = fmt.Errorf("the rows of %s lie in %s, into which nothing can be restored yet; restore into an empty --data-dir, which keeps rows on the local disk", dir.path, known.Place)
+		}
+		return err
+	}
 	rootKey, err := checkRootKey(r.RootKey, dir.path, false)
 	if err != nil {
 		return err

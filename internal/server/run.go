@@ -136,6 +136,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	tokens := tokens{issuer}
 	clients := visits{linger: 2 * time.Second}
+	accounts, storage, err := openStorage(ctx, cfg, dir, &undo)
+	if err != nil {
+		return err
+	}
 	integrity, sign, err := integrityKey(ctx, tokens, policy, roots, cfg.Domain)
 	if err != nil {
 		return err
@@ -152,7 +156,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	domainConfig := domain.Config{
 		Integrity: integrity, Signer: sign, Spool: cfg.Spool,
 		Revoked: clients.end, Entries: entriesOf(told),
-		Catalog: cat, Tokens: tokens, Policy: policy, Roots: roots, Accounts: dir.in("accounts"), Now: clock, Log: cfg.Log, Default: cfg.Policy,
+		Catalog: cat, Tokens: tokens, Policy: policy, Roots: roots, Accounts: accounts, Storage: storage, Now: clock, Log: cfg.Log, Default: cfg.Policy,
 		Service: domain.Service{
 			Vault: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Key: admin.WrapKey,
 			Principal: admin.ServicePrincipal, Tenant: admin.ServiceTenant,
@@ -176,7 +180,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		ca = append(append(ca, '\n'), systemRoots()...)
 	}
 	sup := supervise.New(supervise.Config{
-		Command: append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "worker"), Runtime: runtime, Accounts: dir.in("accounts"),
+		Command: append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "worker"), Runtime: runtime, Accounts: accounts,
 		Service: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Roots: ca,
 		Memory: cfg.Memory, Flush: cfg.Flush, Policy: policy, Host: domains, Now: clock, Log: cfg.Log, Revoked: observed.Revoked,
 	})
@@ -210,12 +214,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	undo.push(plane.Close)
 	support := filepath.Join(runtime, "support")
-	accounts, err := disk.OpenReadOnly(dir.in("accounts"))
+	local, err := disk.OpenReadOnly(accounts)
 	if err != nil {
 		return err
 	}
-	undo.push(func() { accounts.Close() })
-	backups := &backups{dir: dir.path, runtime: runtime, catalog: cat, vault: v, accounts: accounts, domains: domains, key: integrity, sign: sign, log: cfg.Log}
+	undo.push(func() { local.Close() })
+	backups := &backups{dir: dir.path, runtime: runtime, catalog: cat, vault: v, accounts: local, storage: storage, domains: domains, key: integrity, sign: sign, log: cfg.Log}
 	if err := serveSupport(cfg, support, plane, backups, &undo); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	IMDS    string       // default 127.0.0.1:8480; "off" for none
 	Domain  string       // default logkeep.test
 	RootKey string       // path; default DataDir + ".rootkey"
+	Storage string       // where accounts lie: file:///…, s3://…, azblob://…; "" is the folder accounts of DataDir
 	Demo    bool         // the root key may lie inside the data directory
 	Vaults  []kek.Suffix // domains of vaults that are not built in
 
@@ -79,6 +80,9 @@ type Config struct {
 	Flush  wire.Flush
 	Spool  int64 // bytes of rows that may wait for one cluster's key; 0: domain.DefaultSpool
 
+	// CacheBytes bounds the hot cache, where Storage is a bucket; 0: 10 GiB.
+	CacheBytes int64
+
 	// Command runs this program's other roles: Command... "vault" and "worker".
 	Command []string
 	Out     io.Writer // gets the line "ready https://…"
@@ -113,6 +117,9 @@ func (c *Config) complete() {
 	if c.Flush == (wire.Flush{}) {
 		// Rows come while others are being flushed.
 		c.Flush = wire.Flush{Bytes: min(64<<20, c.Memory.Tail/2), Age: time.Minute}
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = 10 << 30
 	}
 	if c.Policy == (keyring.Policy{}) {
 		c.Policy = keyring.DefaultPolicy()

@@ -22,7 +22,7 @@ func (b *backups) check(ctx context.Context, ask wish, t *tale) error {
 			return err
 		}
 	}
-	r, err := storage.Check(ctx, storage.Config{Catalog: b.catalog, Accounts: lying(b.accounts), Open: b.open})
+	r, err := storage.Check(ctx, storage.Config{Catalog: b.catalog, Accounts: b.lying(), Open: b.open})
 	if err != nil {
 		return err
 	}
@@ -90,15 +90,16 @@ func (b *backups) takeBack(ctx context.Context, t *tale) error {
 		if !slices.ContainsFunc(segments, func(x catalog.Segment) bool { return x.ID == s.ID }) {
 			continue // the manifest has forgotten it: it can't be taken back
 		}
-		dir := path.Join(string(a.Domain), string(a.ID), "objects")
-		infos, err := b.accounts.List(dir)
+		files, folder := b.lying()(a.Domain, a.ID)
+		dir := path.Join(folder, "objects")
+		infos, err := files.List(dir)
 		if err != nil {
 			return err
 		}
 		if !slices.ContainsFunc(infos, func(i disk.Info) bool { return i.Name == string(s.ID) && i.Size == s.Bytes }) {
 			continue
 		}
-		if wrong, err := storage.Form(b.accounts, path.Join(dir, string(s.ID)), s.Bytes); err != nil || wrong != "" {
+		if wrong, err := storage.Form(files, path.Join(dir, string(s.ID)), s.Bytes); err != nil || wrong != "" {
 			continue
 		}
 		if err := b.domains.TakeBack(ctx, s.Segment); err != nil {
@@ -164,6 +165,12 @@ func CheckStorage(ctx context.Context, dataDir string, repair bool, out io.Write
 	}
 	if repair {
 		return errors.New("to repair, start the server: segments are taken out of use by who is sure that nobody reads them")
+	}
+	if known, err := readStored(dir); err != nil || known != nil {
+		if err == nil {
+			err = fmt.Errorf("the rows of %s lie in %s: start the server, which has the credentials, and check then", dir.path, known.Place)
+		}
+		return err
 	}
 	cat, err := catalog.Open(ctx, dir.in("catalog.db"))
 	if err != nil {

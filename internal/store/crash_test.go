@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"logkeep/internal/disk"
 	"logkeep/internal/disk/disktest"
 	"logkeep/internal/schema"
 	"logkeep/internal/store"
@@ -20,6 +21,7 @@ var errDown = errors.New("the machine is down")
 type model struct {
 	acknowledged map[int]bool
 	doubtful     [][]int // appends that failed: all of it or nothing
+	late         bool    // what failed may still be done later
 	next         int
 }
 
@@ -36,6 +38,7 @@ func (m *model) check(t *testing.T, got map[int]int) {
 			t.Errorf("acknowledged row %d is there %d times", id, got[id])
 		}
 	}
+	var open [][]int
 	for _, unit := range m.doubtful {
 		n := 0
 		for _, id := range unit {
@@ -49,28 +52,73 @@ func (m *model) check(t *testing.T, got map[int]int) {
 				m.acknowledged[id] = true
 			}
 		}
+		if n == 0 && m.late {
+			open = append(open, unit)
+		}
 	}
-	m.doubtful = nil
+	m.doubtful = open
 	if len(got) != len(m.acknowledged) {
 		t.Errorf("%d rows, %d expected", len(got), len(m.acknowledged))
 	}
+}
+
+// A machine is where a store's files are, and how it goes down.
+type machine interface {
+	// boot returns the files as they are found after a start. step is called
+	// before every operation; once it has failed, all do.
+	boot(step func() error) (fs disk.FS, dir string, err error)
+	crash()            // it goes down now
+	settle()           // nothing fails any more
+	objects() []string // that are there
+}
+
+// A diskMachine loses in a crash what was not synced.
+type diskMachine struct {
+	r         *rand.Rand
+	fs, after *disktest.Memory
+}
+
+func (m *diskMachine) boot(step func() error) (disk.FS, string, error) {
+	if m.after != nil {
+		m.fs, m.after = m.after, nil
+	}
+	m.fs.OnOp(func(disktest.Op) error { return step() })
+	return m.fs, "accounts/c-0", nil
+}
+
+func (m *diskMachine) crash() {
+	if m.after == nil {
+		m.after = m.fs.Crash(m.r)
+	}
+}
+
+func (m *diskMachine) settle() { m.crash() }
+
+func (m *diskMachine) objects() (names []string) {
+	list, _ := m.fs.List("accounts/c-0/objects")
+	for _, o := range list {
+		names = append(names, o.Name)
+	}
+	return names
 }
 
 // TestCrashes runs random operations and lets the machine crash before a
 // random operation of the disk or around a commit, again and again.
 func TestCrashes(t *testing.T) {
 	for seed := range uint64(40) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { crashes(t, seed) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			crashes(t, seed, r, &diskMachine{r: r, fs: disktest.New()}, false)
+		})
 	}
 }
 
-func crashes(t *testing.T, seed uint64) {
-	r := rand.New(rand.NewPCG(seed, 1))
-	fs, c := disktest.New(), &catalog{}
-	m := &model{acknowledged: map[int]bool{}}
+func crashes(t *testing.T, seed uint64, r *rand.Rand, on machine, late bool) {
+	c := &catalog{}
+	m := &model{acknowledged: map[int]bool{}, late: late}
 	generation := uint32(1)
 	for life := range 6 {
-		var after *disktest.Memory // the disk as the crash leaves it
+		down := false
 		countdown := r.IntN(120)
 		if life == 5 {
 			countdown = 1 << 30 // the last life is a good one
@@ -79,15 +127,20 @@ func crashes(t *testing.T, seed uint64) {
 		step := func() error {
 			mu.Lock()
 			defer mu.Unlock()
-			if after == nil {
+			if !down {
 				if countdown--; countdown >= 0 {
 					return nil
 				}
-				after = fs.Crash(r)
+				down = true
+				on.crash()
 			}
 			return errDown
 		}
-		fs.OnOp(func(disktest.Op) error { return step() })
+		isDown := func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return down
+		}
 		// The catalog may lose a commit, or store it and lose the answer.
 		c.around = func(commit func() error) error {
 			if err := step(); err != nil {
@@ -101,34 +154,39 @@ func crashes(t *testing.T, seed uint64) {
 			}
 			return commit()
 		}
-		cfg := config(t, fs, c)
-		cfg.Current = generation
-		cfg.MergeAfter = 2 + int(seed%4)
-		s, err := store.Open(context.Background(), cfg)
+		fs, dir, err := on.boot(step)
+		var s *store.Store
+		if err == nil {
+			cfg := config(t, fs, c)
+			cfg.Dir, cfg.Current = dir, generation
+			cfg.MergeAfter = 2 + int(seed%4)
+			s, err = store.Open(context.Background(), cfg)
+		}
 		if err != nil {
-			if after == nil {
+			if !isDown() && !late {
 				t.Fatalf("life %d: %v\n%v", life, err, fs)
 			}
-			fs = after
+			on.crash()
 			continue
 		}
-		if got, ok := quietly(s); ok && after == nil {
+		if got, ok := quietly(s); ok && !isDown() {
 			m.check(t, got)
 		}
-		generation = m.live(t, r, s, generation, func() bool { return after != nil })
+		generation = m.live(t, r, s, generation, isDown)
 		s.Close()
-		if after == nil {
-			after = fs.Crash(r) // a kill without a clean end
-		}
-		fs = after
+		on.crash() // a kill without a clean end
 		if t.Failed() {
 			t.Fatalf("seed %d, life %d", seed, life)
 		}
 	}
-	fs.OnOp(nil)
+	on.settle()
 	c.around = nil
+	fs, dir, err := on.boot(func() error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := config(t, fs, c)
-	cfg.Current = generation
+	cfg.Dir, cfg.Current = dir, generation
 	s := open(t, cfg)
 	m.check(t, whole(t, s))
 	flush(t, s)
@@ -137,11 +195,8 @@ func crashes(t *testing.T, seed uint64) {
 	flush(t, s)
 	m.check(t, whole(t, s))
 	// Nothing is left over: an object for each segment of the manifest.
-	objects, _ := fs.List("accounts/c-0/objects")
-	var have, want []string
-	for _, o := range objects {
-		have = append(have, o.Name)
-	}
+	have := on.objects()
+	var want []string
 	for _, info := range c.manifest().Segments {
 		want = append(want, string(info.ID))
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 
+	"logkeep/internal/bucket/courier"
 	"logkeep/internal/fault"
 	"logkeep/internal/schema"
 	"logkeep/internal/tunnel"
@@ -14,7 +15,7 @@ import (
 
 // hostFace is what one worker can ask of the keeper. Each worker has a channel
 // of its own, so nothing that it says of itself has to be believed.
-func (s *Supervisor) hostFace(h Holding) http.Handler {
+func (s *Supervisor) hostFace(h Holding, objects http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", answer(func(ctx context.Context, r wire.TokenRequest) (any, error) {
 		return s.cfg.Host.Token(ctx, h.Clusters, r)
@@ -36,6 +37,10 @@ func (s *Supervisor) hostFace(h Holding) http.Handler {
 		mux.HandleFunc("POST /spooled", answer(func(ctx context.Context, f wire.Spooled) (any, error) {
 			return struct{}{}, s.cfg.Host.Spooled(ctx, h.Clusters[0], f)
 		}))
+	}
+	if objects != nil {
+		mux.Handle(courier.Path, objects)
+		mux.Handle(courier.Path+"/", objects)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodConnect {

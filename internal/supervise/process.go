@@ -38,7 +38,9 @@ type Worker struct {
 	lines  chan deadline.Boottime // the newest deadline that was not written yet
 	host   *http.Server
 	proc   *os.Process
-	gone   chan struct{} // closed when the process has been reaped
+
+	inBucket bool          // its accounts lie in a bucket
+	gone     chan struct{} // closed when the process has been reaped
 
 	mu     sync.Mutex
 	reason string           // why it was ended, if we ended it
@@ -127,7 +129,9 @@ func (s *Supervisor) spawn(w *Worker, d *seat) error {
 		return err
 	}
 	defer channel.Close()
-	w.host = &http.Server{Handler: s.hostFace(w.Holding)}
+	objects := s.cfg.Host.Objects(w.Holding)
+	w.inBucket = objects != nil
+	w.host = &http.Server{Handler: s.hostFace(w.Holding, objects)}
 	go w.host.Serve(host)
 
 	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
@@ -179,7 +183,7 @@ func (s *Supervisor) begin(w *Worker, d *seat, cmd *exec.Cmd) ([]byte, error) {
 	}
 	first, err := json.Marshal(wire.Start{
 		Domain: w.Holding.Clusters[0], Reads: w.Holding.Reads, Deadline: s.deadline(until),
-		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: s.cfg.Memory, Flush: s.cfg.Flush,
+		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: s.cfg.Memory, Flush: s.cfg.Flush, InBucket: w.inBucket,
 	})
 	if err != nil {
 		panic("internal error: a start can't be written: " + err.Error())

@@ -42,6 +42,9 @@ type Host interface {
 	Commit(ctx context.Context, domain schema.ClusterID, c wire.Commit) error
 	// SpoolKey takes a new key pair for an account's spool into use.
 	SpoolKey(ctx context.Context, domain schema.ClusterID, k wire.SpoolKey) error
+	// Objects serves the process the objects of accounts that lie in a bucket; nil if
+	// they lie on the disk. It is asked before the process starts.
+	Objects(h Holding) http.Handler
 	// Spooled notes that a file of a spool was imported.
 	Spooled(ctx context.Context, domain schema.ClusterID, s wire.Spooled) error
 }

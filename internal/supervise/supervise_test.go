@@ -91,6 +91,9 @@ type host struct {
 	starts map[schema.ClusterID]int
 }
 
+// Objects implements Host: everything lies on the disk.
+func (h *host) Objects(Holding) http.Handler { return nil }
+
 func (h *host) Accounts(_ context.Context, id schema.ClusterID) ([]wire.Account, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 
+	"logkeep/internal/bucket"
 	"logkeep/internal/fault"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
@@ -51,7 +53,7 @@ func (w *Worker) open(ctx context.Context, r wire.Open) error {
 			return openFault(info.ID, err)
 		}
 		a := &account{info: info, chain: c}
-		cfg, err := w.storeConfig(info, c)
+		cfg, err := w.storeConfig(ctx, info, c)
 		if err != nil {
 			c.destroy()
 			return openFault(info.ID, err)
@@ -75,13 +77,30 @@ func (w *Worker) open(ctx context.Context, r wire.Open) error {
 	return nil
 }
 
-func (w *Worker) storeConfig(info wire.Account, c *chain) (store.Config, error) {
+func (w *Worker) storeConfig(ctx context.Context, info wire.Account, c *chain) (store.Config, error) {
 	cfg, err := storeConfig(info)
+	if err != nil {
+		return cfg, err
+	}
 	cfg.FS, cfg.Dir = w.disk, string(info.ID)
 	cfg.Keys, cfg.Current, cfg.Seen = c.sealing, c.current, info.Seen
 	cfg.Commit, cfg.Cache, cfg.Log = committer{w.host}, w.images, w.log
 	cfg.FlushBytes, cfg.FlushAge, cfg.Budget = w.start.Flush.Bytes, w.start.Flush.Age, w.tails
-	return cfg, err
+	if w.bucket == nil {
+		return cfg, nil
+	}
+	dir, err := bucket.Claim(ctx, w.bucket, string(info.ID), w.lost)
+	if err != nil {
+		return cfg, err
+	}
+	return store.InBucket(ctx, cfg, dir)
+}
+
+// lost ends the process: somebody else writes one of its accounts now. What was
+// acknowledged is in the bucket, and the next worker finds it.
+func (w *Worker) lost(err error) {
+	w.log.Error("this worker ends", "error", err.Error())
+	os.Exit(1)
 }
 
 // storeConfig is what the keeper knows of a store.

@@ -69,6 +69,9 @@ func appendFault(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
+	if f := storageFault(err); f != nil {
+		return f
+	}
 	if errors.Is(err, store.ErrBehind) {
 		return fault.New(fault.TooManyRequests, "Nothing was stored: rows arrive faster than they can be written. Send them again later.").WithRetryAfter(1).Because(err)
 	}

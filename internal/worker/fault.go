@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"logkeep/internal/bucket"
 	"logkeep/internal/disk"
 	"logkeep/internal/fault"
 	"logkeep/internal/journal"
@@ -33,6 +34,9 @@ func keyFault(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fault.New(fault.CustomerManagedKeyUnreachable, "The key's vault did not answer in time.").Because(err)
 	}
+	if f := storageFault(err); f != nil {
+		return f
+	}
 	if denied, ok := errors.AsType[*kek.Denied](err); ok {
 		return fault.New(fault.CustomerManagedKeyRevoked, "The key's vault answered: %s.", denied.Answer()).Because(err)
 	}
@@ -48,10 +52,24 @@ func keyFault(err error) error {
 	return fault.Of(err)
 }
 
+// storageFault is what is told when the bucket that accounts lie in does not do
+// its part; nil if err is about something else.
+func storageFault(err error) error {
+	switch {
+	case errors.Is(err, bucket.ErrSilent):
+		return fault.New(fault.ServiceUnavailable, "The object store does not answer. Try again later.").WithRetryAfter(5).Because(err)
+	case errors.Is(err, bucket.ErrRefused):
+		return fault.New(fault.ServiceUnavailable, "The object store refuses the server. The operator finds the cause in the server's log.").WithRetryAfter(30).Because(err)
+	case errors.Is(err, bucket.ErrLost):
+		return fault.New(fault.ServiceUnavailable, "Another server has taken over the storage account. Try again.").WithRetryAfter(1).Because(err)
+	}
+	return nil
+}
+
 // brokenBy tells which promise of the stored bytes err says is broken; nil if
 // it says nothing of the kind.
 func brokenBy(err error) error {
-	for _, broken := range []error{wrap.ErrUnsigned, wrap.ErrMisplaced, wrap.ErrMismatch, store.ErrForged, store.ErrRolledBack, seal.ErrTampered} {
+	for _, broken := range []error{wrap.ErrUnsigned, wrap.ErrMisplaced, wrap.ErrMismatch, store.ErrForged, store.ErrRolledBack, seal.ErrTampered, bucket.ErrDamaged} {
 		if errors.Is(err, broken) {
 			return broken
 		}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"logkeep/internal/bucket"
 	"logkeep/internal/disk"
 	"logkeep/internal/fault"
 	"logkeep/internal/journal"
@@ -114,6 +115,9 @@ func (r *Reader) open(ctx context.Context, a *followed) error {
 	a.info = info
 	a.info.Manifest = wire.Manifest{} // the store has it
 	cfg.FS, cfg.Dir, cfg.Cache, cfg.Log = a.disk, ".", r.images, r.log
+	if r.bucket != nil {
+		cfg.FS = bucket.View(r.bucket, string(a.id))
+	}
 	cfg.Keys = func(generation uint32) (seal.Keys, error) { return r.keys(a, generation) }
 	a.store = store.Follow(cfg, func(ctx context.Context) (store.Manifest, error) {
 		m, err := r.host.manifest(ctx, a.id)

@@ -27,6 +27,7 @@ import (
 	"strings"
 	"sync"
 
+	"logkeep/internal/bucket/courier"
 	"logkeep/internal/disk"
 	"logkeep/internal/duck"
 	"logkeep/internal/kek"
@@ -168,6 +169,7 @@ type base struct {
 	engine func() (*duck.DB, error) // started when it is first needed; writers do without
 	turns  turns
 	images *segment.Cache
+	bucket *courier.Client // where accounts lie in a bucket
 	log    *slog.Logger
 }
 
@@ -175,8 +177,13 @@ func newBase(start wire.Start, keeper func(context.Context) (net.Conn, error), l
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(start.Roots)
 	h := newHost(keeper)
+	var objects *courier.Client
+	if start.InBucket {
+		objects = courier.NewClient(keeper)
+	}
 	return &base{
-		start: start, host: h, images: segment.NewCache(start.Memory.Images), log: log,
+		bucket: objects,
+		start:  start, host: h, images: segment.NewCache(start.Memory.Images), log: log,
 		vaults: &vaults{host: h, dial: tunnel.Dialer(keeper), roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
 		engine: sync.OnceValues(func() (*duck.DB, error) { return openEngine(start.Memory.Engine) }),
 	}

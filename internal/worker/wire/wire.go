@@ -3,7 +3,8 @@
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
 //	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Retain, Purge, Check, Append, Marks, Query, SealText, OpenTexts, Flush, Status
-//	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, and of writers Commit, SpoolKey, Spooled, of readers Account, Manifest
+//	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, and of writers Commit, SpoolKey, Spooled, of readers Account, Manifest;
+//	                                      where accounts lie in a bucket, their objects
 //
 // Both HTTP directions are POST with JSON bodies: one over a Unix socket in a
 // folder that only the server's user can enter, the other over connections that
@@ -44,6 +45,7 @@ type Start struct {
 	Roots    []byte            `json:"roots"`   // PEM: authorities of vaults' certificates
 	Memory   Memory            `json:"memory"`
 	Flush    Flush             `json:"flush"`
+	InBucket bool              `json:"inBucket,omitempty"` // accounts' journals and segments are had from the keeper (bucket/courier)
 }
 
 // Memory bounds a worker, in bytes.
