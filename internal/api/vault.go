@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 
@@ -66,8 +67,12 @@ func (s *server) none(w http.ResponseWriter, _ *http.Request) error {
 // through a parser, but is passed on as it came.
 func (s *server) vaultRequest(r *http.Request, id resource.ID, withBody bool) (admin.Request, error) {
 	c := callerOf(r)
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
 	q := admin.Request{ID: id, Tenant: string(c.Tenant), APIVersion: versionOf(r.URL.Query()),
-		Caller: admin.Caller{ObjectID: c.ObjectID, AppID: c.AppID, Address: r.RemoteAddr, Correlation: r.Header.Get("x-ms-client-request-id"), ClientInfo: r.UserAgent()}}
+		Caller: admin.Caller{ObjectID: c.ObjectID, AppID: c.AppID, Address: address, Correlation: r.Header.Get("x-ms-client-request-id"), ClientInfo: r.UserAgent()}}
 	if !withBody {
 		return q, nil
 	}
