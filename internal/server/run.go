@@ -201,6 +201,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	journal := activity.Start(cat, domains, cfg.Log)
 	undo.push(journal.Close)
+	undo.push(activity.Forgetting(cat, domains, cfg.Log))
 	plane := control.New(control.Config{
 		Ended:   api.Ended(journal.End),
 		Catalog: cat, Keys: domains, Domains: domains, Texts: domains, Vaults: located{v, cat}, Log: cfg.Log, Check: ingest.Check, KeyHost: keyHost(policy),
