@@ -103,6 +103,7 @@ type tableDraft struct {
 	workspace Workspace
 	limits    Limits
 	now       time.Time
+	shown     Keeping // what clients have read, and send back
 	wrong     []*fault.Error
 }
 
@@ -112,6 +113,7 @@ func (d *tableDraft) no(target, format string, args ...any) {
 
 // apply makes the table what the change says. All that is wrong is in d.wrong.
 func (d *tableDraft) apply(ch TableChange) {
+	d.shown = d.table.Keeping(d.workspace, d.now)
 	if ch.Name != nil && *ch.Name != "" && !strings.EqualFold(*ch.Name, d.table.ID.Name()) {
 		d.no("properties.schema.name", "properties.schema.name '%.80s' is not the table's name '%s'.", *ch.Name, d.table.ID.Name())
 	}

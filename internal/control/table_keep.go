@@ -165,17 +165,18 @@ func (d *tableDraft) changePlan(wish *string) {
 var longTotals = []int{1095, 1460, 1826, 2191, 2556, 2922, 3288, 3653, 4018, 4383}
 
 // changeRetention applies retentions: nil leaves them, unless the whole is
-// replaced; -1 is the default (behaviour 17.1, 17.2).
+// replaced; -1 is the default (behaviour 17.1, 17.2). What is sent back as it was
+// read changes nothing: az replaces tables with what it has read.
 func (d *tableDraft) changeRetention(ch TableChange) {
 	const interactive, total = "properties.retentionInDays", "properties.totalRetentionInDays"
 	t := &d.table
 	before := t.Keeping(d.workspace, d.now)
-	if fixed := t.plan() != Analytics; fixed && ch.Retention != nil && *ch.Retention != -1 && *ch.Retention != fixedInteractive {
+	if fixed := t.plan() != Analytics; fixed && ch.Retention != nil && *ch.Retention != -1 && *ch.Retention != fixedInteractive && int(*ch.Retention) != d.shown.Interactive {
 		d.no(interactive, "%s of a table with the plan %s is %d days and can't be changed; change totalRetentionInDays.", interactive, t.plan(), fixedInteractive)
 	} else if !fixed {
-		t.Retention = days(t.Retention, ch.Retention, ch.Replace)
+		t.Retention = days(t.Retention, ch.Retention, ch.Replace, d.shown.Interactive)
 	}
-	t.Total = days(t.Total, ch.Total, ch.Replace)
+	t.Total = days(t.Total, ch.Total, ch.Replace, d.shown.Total)
 	if v := t.Retention; v != nil && (*v < 4 || *v > 730) {
 		d.no(interactive, "%s must be from 4 to 730, or -1 for that of the workspace.", interactive)
 		return
@@ -195,8 +196,10 @@ func (d *tableDraft) changeRetention(ch TableChange) {
 	}
 }
 
-func days(now *int, wish *int32, reset bool) *int {
+func days(now *int, wish *int32, reset bool, shown int) *int {
 	switch {
+	case wish != nil && int(*wish) == shown:
+		return now
 	case wish == nil && reset, wish != nil && *wish == -1:
 		return nil
 	case wish == nil:

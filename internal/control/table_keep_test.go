@@ -29,6 +29,10 @@ func TestAPlanIsSwitchedOnceAWeekAndTotalRetentionStays(t *testing.T) {
 	if k := back.Keeping(Workspace{Retention: 60}, now); err != nil || k != (Keeping{Analytics, 60, 90, 90}) {
 		t.Errorf("%+v %v", k, err)
 	}
+	whole, err := changed(t, table, TableChange{Plan: new("Basic"), Retention: new(int32(90)), Total: new(int32(90)), Replace: true}, now)
+	if k := whole.Keeping(Workspace{Retention: 60}, now); err != nil || k != (Keeping{Basic, 30, 90, 90}) {
+		t.Errorf("with all that was read: %+v %v", k, err)
+	}
 	_, err = changed(t, Table{Created: now, Classic: true}, TableChange{Plan: new("Basic")}, now)
 	wants(t, "a classic table", err, fault.InvalidTableSchema, "Data Collector API")
 	if same, err := changed(t, basic, TableChange{Plan: new("Basic")}, now); err != nil || !same.PlanChanged.Equal(basic.PlanChanged) {
