@@ -77,7 +77,7 @@ func TestTablesWithAz(t *testing.T) {
 	answer := d.run(t, d.ask("Raw_CL | project User, Level")...)
 	answer.is(t, "tables.0.rows.0.0", "ann")
 	answer.is(t, "tables.0.rows.0.1", "3")
-	answer.is(t, "tables.0.rows.1", "null")
+	answer.is(t, "tables.0.rows.1", "")
 	answer = d.run(t, d.ask("Syslog | summarize count() by Site_CF, Type")...)
 	answer.is(t, "tables.0.rows.0.0", "here")
 	answer.is(t, "tables.0.rows.0.1", "Syslog")
