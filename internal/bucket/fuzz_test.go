@@ -1,0 +1,47 @@
+package bucket_test
+
+import (
+	"errors"
+	"testing"
+
+	"logkeep/internal/bucket"
+	"logkeep/internal/bucket/buckettest"
+)
+
+// FuzzParts reads a journal file whose second part is anything: it is what was
+// put, or an error that says it is damaged.
+func FuzzParts(f *testing.F) {
+	m := buckettest.New()
+	dir, err := bucket.Claim(f.Context(), m, "a", func(error) {})
+	if err != nil {
+		f.Fatal(err)
+	}
+	file, err := dir.Create("journal/0000000000000001.journal")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, part := range []string{"hello ", "world"} {
+		file.Write([]byte(part))
+		if err := file.Sync(); err != nil {
+			f.Fatal(err)
+		}
+	}
+	whole, head := m.Bytes(second), m.Bytes(first)
+	f.Add(whole)
+	f.Add(whole[:20])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := buckettest.New()
+		m.Damage(first, head)
+		m.Damage(second, append([]byte{}, b...))
+		text, err := read(bucket.View(m, "a"), "journal/0000000000000001.journal")
+		switch {
+		case string(b) == string(whole) && (text != "hello world" || err != nil):
+			t.Errorf("%q, %v", text, err)
+		case err == nil && text[:6] != "hello ":
+			t.Errorf("%q", text)
+		case err != nil && !errors.Is(err, bucket.ErrDamaged) && (len(b) < 4 || b[3] == 1):
+			t.Errorf("%v", err)
+		}
+	})
+}
