@@ -204,11 +204,14 @@ func TestRestart(t *testing.T) {
 				w.ring.Close()
 				before := time.Now()
 				later(time.Minute)
+				w.customer.Latency(time.Second) // nothing can be proven at once
 				w.start()
 				w.watch(theService, theCluster)
 				if w.workers.alive("c") || w.ring.Status("c").State.Serves() {
 					t.Error("something was granted before anything was proven")
 				}
+				later(time.Second)
+				w.customer.Latency(0)
 				later(MaxInterval)
 				if s := w.is(c.want); s.Since.Before(before) != c.since {
 					t.Errorf("since %v", s.Since)
