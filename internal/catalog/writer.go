@@ -49,7 +49,13 @@ func (w *writer) Close() error {
 	if w.group != nil {
 		w.end(context.Background())
 	}
-	return errors.Join(w.conn.Close(), w.db.Close())
+	// SQLite empties its log only when no statement is left, and a connection of
+	// one's own does not close them.
+	var err error
+	for _, p := range w.prepared {
+		err = errors.Join(err, p.Close())
+	}
+	return errors.Join(err, w.conn.Close(), w.db.Close())
 }
 
 // take waits for the turn. Whoever is counted takes it, even if his caller has

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -138,6 +139,25 @@ func TestACallerWhoHasGoneHoldsNobodyUp(t *testing.T) {
 	}
 	if names(t, c) != "a" {
 		t.Errorf("%q is there", names(t, c))
+	}
+}
+
+// A closed catalog is one file: a copy of it is a copy of everything.
+func TestAClosedCatalogIsOneFile(t *testing.T) {
+	dir := t.TempDir()
+	c, err := Open(t.Context(), filepath.Join(dir, "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Tx(t.Context(), put(t, "a")); err != nil || names(t, c) != "a" {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("%v is left (%v)", left, err)
 	}
 }
 
