@@ -62,6 +62,7 @@ var providers = []provider{
 		{"workspaces/savedSearches", false, []string{"2025-07-01", "2025-02-01", "2023-09-01", "2020-08-01"}},
 		{"workspaces/linkedServices", false, []string{"2025-07-01", "2025-02-01", "2023-09-01", "2020-08-01"}},
 		{"deletedWorkspaces", false, []string{"2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01", "2021-12-01-preview", "2020-10-01"}},
+		{"locations/operationResults", false, []string{"2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01", "2021-06-01", "2020-08-01"}},
 		{"locations/operationStatuses", false, []string{"2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01", "2021-06-01", "2020-08-01"}},
 	}},
 	{"Microsoft.Subscription", []providerType{

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,6 +38,11 @@ func TestTheDocumentOfErrorsIsTheTable(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "| `%s` | %d | %s | %s |\n", c, m.Status, retry, m.Doc)
 	}
+	b.WriteString("\n## Documented errors\n\nWhat the documents forbid and how it is answered, from the exchanges in `internal/server/testdata/rules`; rules are those of\n" +
+		"`internal/arch/rules.txt`. Guids, times and names are those of the exchanges. Codes of vaults have their inner code behind a slash.\n\n| rule | status | code | message |\n|-|-|-|-|\n")
+	for _, r := range refusals(t) {
+		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", r.rule, r.status, r.code, strings.ReplaceAll(r.message, "|", "\\|"))
+	}
 	const file = "../../docs/errors.md"
 	if *rewrite {
 		if err := os.MkdirAll("../../docs", 0o755); err != nil {
@@ -48,6 +55,55 @@ func TestTheDocumentOfErrorsIsTheTable(t *testing.T) {
 	if got, err := os.ReadFile(file); err != nil || string(got) != b.String() {
 		t.Errorf("%s is not what the table says; run with -rewrite (%v)", file, err)
 	}
+}
+
+// A refusal is an answer of an exchange that names rules.
+type refusal struct{ rule, status, code, message string }
+
+var exchange = regexp.MustCompile(`(?m)^http\b.*\brule=\(([^)]*)\).*\n(?:.+\n)+?----\n([45]\d\d) (\S+|Bad Request)(?: \[[^\]]*\])?\n(.+)$`)
+
+// refusals reads the exchanges, in the order of their first rules; each answer
+// stands once.
+func refusals(t *testing.T) (all []refusal) {
+	t.Helper()
+	files, err := filepath.Glob("../server/testdata/rules/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no exchanges: %v", err)
+	}
+	at := map[refusal]int{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range exchange.FindAllStringSubmatch(string(text), -1) {
+			r := refusal{"", m[2], m[3], m[4]}
+			i, known := at[r]
+			if !known {
+				i = len(all)
+				at[r] = i
+				all = append(all, r)
+			}
+			for rule := range strings.SplitSeq(m[1], ",") {
+				if had := strings.Split(all[i].rule, ", "); !slices.Contains(had, rule) {
+					all[i].rule = strings.TrimPrefix(all[i].rule+", "+rule, ", ")
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b refusal) int { return slices.Compare(order(a.rule), order(b.rule)) })
+	return all
+}
+
+// order is how rules are sorted: by section and number; those of other
+// documents stand last.
+func order(rules string) []int {
+	first, _, _ := strings.Cut(rules, ",")
+	var section, number int
+	if _, err := fmt.Sscanf(first, "%d.%d", &section, &number); err != nil {
+		return []int{1000, int(first[0])}
+	}
+	return []int{section, number}
 }
 
 func TestACauseIsFoundButNeverShown(t *testing.T) {
