@@ -129,7 +129,7 @@ func FuzzTransform(f *testing.F) {
 		"source | where N > 0 and S has 'ann' or B",
 		"source | parse S with 'user=' User:string ' id=' Id:long * | extend L = strlen(S), U = toupper(S), Parts = split(S, ',')",
 		"source | extend X = D.x.y[1], Y = tostring(D.x), Z = toint(D), W = array_length(D), T = gettype(D), J = parse_json(S).x[0]",
-		"source | extend A = N + 1, M = I * 2, Q = N / 0, P = R * 2, F = floor(R), O = round(R, 1), E = exp2(R), K = isnan(R), C = case(N > 0, 'p', N < 0, 'n', 'z')",
+		"source | extend A = N + 1, M = I * 2, Q = N / 0, P = R * 2, F = floor(R, 1.0), O = round(R, 1), E = exp2(R), K = isnan(R), C = case(N > 0, 'p', N < 0, 'n', 'z')",
 		"source | project TimeGenerated = datetime_add('day', 1, TimeGenerated), Day = startofday(TimeGenerated), H = hourofday(TimeGenerated), Old = todatetime(S), Span = totimespan('1.02:03:04')",
 		"source | extend Cef = parse_cef_dictionary(S).Extension.w, G = extract('id=([0-9]+)', 1, S), All = extract_all('([a-z]+)', S), Hash = hash_sha256(S), R2 = replace('a', 'b', S)",
 		"let f = (x:long) { x % 7 }; source | where not(isempty(S)) | extend V = f(N), Null = isnull(D), Str = strcat(S, N, B), B64 = base64_encodestring(S)",

@@ -96,7 +96,7 @@ func (b *binder) item(x syntax.Expr, sc *scope) (out []named, ok bool) {
 		n := named{name: b.nameOf(x), x: y, at: x.Where()}
 		if name, isName := x.(*syntax.Name); isName {
 			if _, n.refer = find(sc.cols, name.Name); !n.refer {
-				if f := sc.env.find(name.Name); f != nil && !isColumnOf(f) {
+				if f := sc.env.find(name.Name); f != nil && !isNamed(f) {
 					n.name = "" // the value of a let has no name of its own
 				}
 			}
@@ -126,10 +126,14 @@ func (b *binder) item(x syntax.Expr, sc *scope) (out []named, ok bool) {
 	return []named{{name: a.Names[0].Name, given: true, x: y, at: a.Span}}, y != nil
 }
 
-// isColumnOf reports whether a name stands for a column of the row around.
-func isColumnOf(f *binding) bool {
-	_, is := f.scalar.(*plan.Col)
-	return is
+// isNamed reports whether a value that a name stands for gives its name to a
+// column: a column of the row around does, and a value that a query gives.
+func isNamed(f *binding) bool {
+	switch f.scalar.(type) {
+	case *plan.Col, *plan.Scalar:
+		return true
+	}
+	return false
 }
 
 // extend adds columns or replaces those of the same name.

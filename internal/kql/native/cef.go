@@ -1,12 +1,6 @@
 package native
 
-import (
-	"math"
-	"strings"
-)
-
-// Floor is floor of one number.
-func Floor(a []any) (any, error) { return math.Floor(a[0].(float64)), nil }
+import "strings"
 
 // cefHeader are the fields before the extension of a message in the Common
 // Event Format, in their order.
