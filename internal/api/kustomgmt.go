@@ -145,7 +145,7 @@ func (s *server) tablesOf(r *http.Request, v control.Workspace) ([]schema.Table,
 	}
 	var out []schema.Table
 	for _, t := range all {
-		out = append(out, t.Schema())
+		out = append(out, control.Readable(t.Schema()))
 	}
 	slices.SortFunc(out, func(a, b schema.Table) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return out, nil

@@ -132,6 +132,10 @@ func viewTable(t control.Table, w control.Workspace) tableView {
 	}
 	if t.Published != nil {
 		viewPublished(&p.Schema, *t.Published)
+	} else {
+		for _, c := range control.Readable(t.Schema()).Columns[len(t.Columns):] {
+			p.Schema.StandardColumns = append(p.Schema.StandardColumns, standardColumn(c))
+		}
 	}
 	return tableView{ID: t.ID.String(), Name: t.ID.Name(), Type: resource.Table, Properties: p}
 }
@@ -143,9 +147,14 @@ func viewPublished(s *tableSchema, t standard.Table) {
 		s.Solutions = []string{"SecurityInsights"}
 	}
 	for _, c := range t.Columns {
-		hidden := c.Name == "TenantId" || c.Name[0] == '_'
-		s.StandardColumns = append(s.StandardColumns, columnBody{Name: c.Name, Type: armType(c.Type), DefaultDisplay: new(!hidden), Hidden: new(hidden)})
+		s.StandardColumns = append(s.StandardColumns, standardColumn(c))
 	}
+}
+
+// standardColumn is a column that is not the workspace's own.
+func standardColumn(c schema.Column) columnBody {
+	hidden := c.Name == "TenantId" || c.Name[0] == '_'
+	return columnBody{Name: c.Name, Type: armType(c.Type), DefaultDisplay: new(!hidden), Hidden: new(hidden)}
 }
 
 func (s *server) listTables(w http.ResponseWriter, r *http.Request) error {

@@ -63,6 +63,20 @@ func (t Table) Schema() schema.Table {
 	return s
 }
 
+// common are the columns that every table has for those who query it, stored or not.
+var common = []schema.Column{{Name: "TenantId", Type: schema.String}, {Name: "Type", Type: schema.String}, {Name: "_ResourceId", Type: schema.String}}
+
+// Readable is a table as queries see it.
+func Readable(t schema.Table) schema.Table {
+	t.Columns = slices.Clone(t.Columns)
+	for _, c := range common {
+		if _, has := t.Column(c.Name); !has {
+			t.Columns = append(t.Columns, c)
+		}
+	}
+	return t
+}
+
 // ours are the columns of published tables that senders don't give.
 var ours = []string{"TenantId", "Type", "_SubscriptionId", "_ItemId", "_TimeReceived", "_BilledSize", "_IsBillable"}
 

@@ -80,6 +80,9 @@ type Newest struct {
 // A Need is what is known of every row of a source that matters.
 type Need = plan.Need
 
+// A Clue is that the text of a column has some terms.
+type Clue = plan.Clue
+
 // A Render is what the query says about drawing its answer.
 type Render struct {
 	Visualization string

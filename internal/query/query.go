@@ -101,7 +101,7 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 				q.Limited = append(q.Limited, t.Name())
 			}
 			if len(r.Workspaces) > 1 {
-				place.Tables = append(place.Tables, t.Schema())
+				place.Tables = append(place.Tables, control.Readable(t.Schema()))
 			}
 		}
 		if len(r.Workspaces) > 1 && place.Tables == nil {
@@ -118,7 +118,10 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 		}
 	}
 	merged, stored := all.done()
-	q.Tables, q.Stored = append(q.Tables, merged...), stored
+	for _, t := range merged {
+		q.Tables = append(q.Tables, control.Readable(t))
+	}
+	q.Stored = stored
 	if err := r.conceal(ctx, &q); err != nil {
 		return nil, err
 	}

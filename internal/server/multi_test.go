@@ -370,11 +370,11 @@ func TestTablesOfOneNameInTwoWorkspaces(t *testing.T) {
 		}
 		return columns, rows
 	}
-	columns, rows := ask("Events_CL | project-away TimeGenerated | order by N_long asc nulls last")
-	if want := "Mark:string N_long:long N_string:string Extra:real "; columns != want {
+	columns, rows := ask("Events_CL | project-away TimeGenerated, TenantId | order by N_long asc nulls last")
+	if want := "Mark:string N_long:long N_string:string Extra:real Type:string _ResourceId:string "; columns != want {
 		t.Errorf("columns %s, want %s", columns, want)
 	}
-	if want := `"first-0" 0 "" null | "first-1" 1 "" null | "first-2" 2 "" null | "" null "seven" 0.5 | `; rows != want {
+	if want := `"first-0" 0 "" null "Events_CL" "" | "first-1" 1 "" null "Events_CL" "" | "first-2" 2 "" null "Events_CL" "" | "" null "seven" 0.5 "Events_CL" "" | `; rows != want {
 		t.Errorf("rows %s, want %s", rows, want)
 	}
 	if _, rows := ask(`Events_CL | where N_string has "seven" and isnull(N_long) | summarize count(), max(Extra)`); rows != "1 0.5 | " {

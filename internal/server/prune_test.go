@@ -32,6 +32,8 @@ func TestQueriesReadWhatTheyNeed(t *testing.T) {
 		{"Events_CL | where Mark startswith 'GAMMA-' or Mark == 'beta-7'", each + 1, 2},
 		{"Events_CL | where Mark has_any ('delta', 'absent') and Mark has '499'", 1, 1},
 		{"Events_CL | where Mark contains 'amm'", each, 4},
+		{"Events_CL | where Mark has 'gamma' or Type has 'gamma' or _ResourceId has 'gamma'", each, 1},
+		{"Events_CL | where Type == 'Other_CL'", 0, 0},
 		{"Events_CL | where Mark == 'absent'", 0, 0},
 		{"union (Events_CL | extend m = tolower(Mark)), (Events_CL | extend m = Mark) | where m has 'beta'", 2 * each, 2},
 		{"Events_CL | where Mark has 'alpha' | top 3 by TimeGenerated", 3, 1},

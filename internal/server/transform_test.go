@@ -105,6 +105,17 @@ func TestRulesChangeRows(t *testing.T) {
 	if got, want := s.asked(syslog), `[["user",7,"Syslog","`+s.Workspace.CustomerID+`",4]]`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	// A custom table's are not stored either.
+	const types = "union Syslog, Out_CL | summarize count() by Type, _ResourceId | order by Type asc"
+	if got, want := s.asked(types), `[["Out_CL","",3],["Syslog","",4]]`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got, want := s.asked("Out_CL | distinct TenantId"), `[["`+s.Workspace.CustomerID+`"]]`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := s.asked("find where Type == 'Out_CL' and User == 'ann' project User, Type | project source_, User, Type"); got != `[["Out_CL","ann","Out_CL"]]` {
+		t.Errorf("find: %s", got)
+	}
 	if got := s.asked("search 'ann' | where $table == 'Syslog' and Type == 'Syslog' | count"); got != "[[1]]" {
 		t.Errorf("search: %s", got)
 	}

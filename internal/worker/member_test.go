@@ -146,7 +146,7 @@ func answers(t *testing.T, engine *duck.DB, s *store.Store, table schema.Table, 
 		var held []*store.Snapshot
 		for _, src := range p.Sources {
 			snapshot := s.Snapshot("w", table.Name, src.From, before(src.To))
-			snapshot.Need(needs(src.Needs, nil))
+			snapshot.Need(needs(src.Needs, table.Name, nil))
 			held = append(held, snapshot)
 			members := unrenamed(src.Members)
 			wanted := pick(table, src.Columns, len(members) == 0)

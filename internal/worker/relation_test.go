@@ -214,7 +214,7 @@ func TestAColumnMayBeStoredUnderAnotherName(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotStoredOfAPublishedTableIsKnown(t *testing.T) {
+func TestWhatIsNotStoredOfATableIsKnown(t *testing.T) {
 	text := schema.Column{Name: "A", Type: schema.String}
 	one, other := heldIn(t, []schema.Column{text}, `[{"A":"x"}]`), heldIn(t, []schema.Column{text}, `[{"A":"y"}]`)
 	one.known, other.known = knownOf("Syslog", "w-1"), knownOf("Syslog", "w'2")
@@ -222,10 +222,21 @@ func TestWhatIsNotStoredOfAPublishedTableIsKnown(t *testing.T) {
 	if got := ask(t, "SELECT * FROM "+relation(columns, columns, nil, []file{one, other}, 0)+" ORDER BY 1"); got != "x Syslog w-1 \ny Syslog w'2 " {
 		t.Errorf("%q", got)
 	}
-	if knownOf("Syslog_CL", "w-1") != nil {
-		t.Error("a custom table stores what it has")
-	}
-	if left := needs([]kql.Need{{{{Column: "Type", Terms: []string{"syslog"}}}}, {{{Column: "A", Terms: []string{"x"}}}}}, one.known); len(left) != 1 || left[0][0][0].Column != "A" {
-		t.Errorf("segments are asked for %v", left)
+	of := func(column, term string) []kql.Clue { return []kql.Clue{{Column: column, Terms: []string{term}}} }
+	for _, c := range []struct {
+		table schema.TableName
+		need  kql.Need
+		want  string
+	}{
+		{"Syslog_CL", kql.Need{of("A", "x")}, "[[[{A [x]}]]]"},
+		{"Syslog_CL", kql.Need{of("A", "x"), of("Type", "web")}, "[[[{A [x]}]]]"},
+		{"Syslog_CL", kql.Need{of("A", "x"), of("Type", "syslog")}, "[]"},
+		{"Syslog_CL", kql.Need{append(of("A", "x"), of("Type", "syslog")...)}, "[[[{A [x]}]]]"},
+		{"Syslog_CL", kql.Need{of("Type", "web")}, "[[]]"},
+		{"Syslog", kql.Need{of("Type", "web")}, "[]"}, // some of its rows may have it stored
+	} {
+		if got := fmt.Sprint(needs([]kql.Need{c.need}, c.table, knownOf(c.table, "w-1"))); got != c.want {
+			t.Errorf("%s needs %v: %s, want %s", c.table, c.need, got, c.want)
+		}
 	}
 }

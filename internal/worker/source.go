@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"logkeep/internal/kql"
 	"logkeep/internal/schema"
@@ -80,7 +81,7 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 				s := shelf.Snapshot(readable.Workspace, table.Name, src.From, before(src.To))
 				s.Keep(q.Retention[readable.Workspace].Edge(table.Name))
 				if !renamed { // needs go by names
-					s.Need(needs(src.Needs, of))
+					s.Need(needs(src.Needs, table.Name, of))
 				}
 				t.snapshots, t.accounts, t.known = append(t.snapshots, s), append(t.accounts, id), append(t.known, of)
 			}
@@ -108,37 +109,48 @@ func storedAs(q wire.Query, table schema.TableName, columns []schema.Column) (st
 	return stored, renamed
 }
 
-// knownOf is what rows of a published table have in columns that are not stored:
-// the table's name and the workspace's id.
+// knownOf is what rows of a table have in columns that are not stored: the
+// table's name and the workspace's id.
 func knownOf(table schema.TableName, w schema.WorkspaceID) map[string]string {
-	if !standard.Is(string(table)) {
-		return nil
-	}
 	return map[string]string{"Type": string(table), "TenantId": string(w)}
 }
 
 // needs says what a source needs in the words of segments, which know nothing
-// of columns that are not stored.
-func needs(of []kql.Need, known map[string]string) []segment.Need {
+// of columns that are not stored. A need that what is known may fulfil is none.
+// Rows of published tables may have those columns stored after all, with other
+// texts (activity, audit), so that nothing is concluded from what is known of them.
+func needs(of []kql.Need, table schema.TableName, known map[string]string) []segment.Need {
+	published := standard.Is(string(table))
 	var out []segment.Need
 	for _, n := range of {
-		var need segment.Need
-		stored := true
+		need, fulfilled := segment.Need{}, false
 		for _, all := range n {
-			var clues []segment.Clue
+			clues, possible := []segment.Clue{}, true
 			for _, c := range all {
-				if _, is := known[c.Column]; is {
-					stored = false
+				text, is := known[c.Column]
+				switch {
+				case !is:
+					clues = append(clues, segment.Clue(c))
+				case !published && !mayHave(text, c.Terms):
+					possible = false
 				}
-				clues = append(clues, segment.Clue(c))
 			}
-			need = append(need, clues)
+			if possible {
+				need = append(need, clues)
+			}
+			fulfilled = fulfilled || possible && len(clues) == 0
 		}
-		if stored {
+		if !fulfilled {
 			out = append(out, need)
 		}
 	}
 	return out
+}
+
+// mayHave reports whether a text may have all the terms, which are in lower case.
+func mayHave(text string, terms []string) bool {
+	text = strings.ToLower(text)
+	return !slices.ContainsFunc(terms, func(t string) bool { return !strings.Contains(text, t) })
 }
 
 // tries lists the times from which on rows are to be read, one try after
