@@ -139,10 +139,23 @@ func (s *site) serve() {
 	})
 	stop := s.stop
 	s.t.Cleanup(func() { stop() })
+	s.t.Cleanup(s.tellTrouble)
 	if line, err := bufio.NewReader(ready).ReadString('\n'); err != nil {
 		s.t.Fatalf("the server is not ready (%q): %v\n%s", line, stop(), s.out.String())
 	}
 	s.open()
+}
+
+// tellTrouble shows what the server said went wrong, if the test failed.
+func (s *site) tellTrouble() {
+	if !s.t.Failed() {
+		return
+	}
+	for line := range strings.Lines(s.out.String()) {
+		if strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") {
+			s.t.Log(strings.TrimSuffix(line, "\n"))
+		}
+	}
 }
 
 // open connects to the server that runs.
