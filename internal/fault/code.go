@@ -141,6 +141,20 @@ const (
 	InvalidFilter                    Code = "UnsupportedQuery"
 )
 
+// Codes of vaults and of their keys. The vault's process decides them; its
+// refusals are passed on, with a status of their own where it has one.
+const (
+	VaultAlreadyExists   Code = "VaultAlreadyExists"
+	VaultNameNotValid    Code = "VaultNameNotValid"
+	VaultNotFound        Code = "VaultNotFound"
+	DeletedVaultNotFound Code = "DeletedVaultNotFound"
+	VaultConflict        Code = "ConflictError"
+	LocationRequired     Code = "LocationRequired"
+	KeyNotFound          Code = "KeyNotFound"
+	KeyBadParameter      Code = "BadParameter"
+	KeyForbidden         Code = "Forbidden"
+)
+
 // meanings is the one table. docs/errors.md is written from it.
 var meanings = map[Code]Meaning{
 	InternalServerError:                {http.StatusInternalServerError, 0, "The server met an error of its own. The cause is in its log under the correlation id."},
@@ -243,6 +257,16 @@ var meanings = map[Code]Meaning{
 	MissingContentType:     {http.StatusBadRequest, 0, "The header Content-Type is missing."},
 	UnsupportedContentType: {http.StatusBadRequest, 0, "The Content-Type is not application/json."},
 	InvalidAuthorization:   {http.StatusForbidden, 0, "The signature was not made with a shared key of the workspace, or not for this request or time, or shared keys are switched off."},
+
+	VaultAlreadyExists:   {http.StatusConflict, 0, "Another vault, or one that was deleted and not purged, has the name; names are unique on a server."},
+	VaultNameNotValid:    {http.StatusBadRequest, 0, "A vault's name has 3 to 24 letters, digits and single hyphens and begins with a letter."},
+	VaultNotFound:        {http.StatusNotFound, 0, "The vault does not exist, or was deleted."},
+	DeletedVaultNotFound: {http.StatusNotFound, 0, "No deleted vault has this name and location."},
+	VaultConflict:        {http.StatusConflict, 0, "A deleted vault has the name; recover it, or purge it."},
+	LocationRequired:     {http.StatusBadRequest, 0, "A new vault needs a location."},
+	KeyNotFound:          {http.StatusNotFound, 0, "The vault has no such key or version."},
+	KeyBadParameter:      {http.StatusBadRequest, 0, "A property of a key has a value that is not allowed."},
+	KeyForbidden:         {http.StatusForbidden, 0, "The vault does not allow this to the caller, or to anybody in the key's state."},
 
 	RoleAssignmentExists:             {http.StatusConflict, 0, "The principal has the role at the scope already."},
 	RoleAssignmentUpdateNotPermitted: {http.StatusBadRequest, 0, "An assignment's role, principal and scope can't be changed."},
