@@ -31,7 +31,7 @@ func internalRows() []Function {
 		g("__weighted", "(pairs:dynamic, q:real) real", 0, native.WeightedPercentile),
 		g("__bag_items", "(value:dynamic) dynamic", 0, native.BagItems),
 		g("__bag_pairs", "(value:dynamic) dynamic", 0, native.BagPairs),
-		g("__session", "(rows:dynamic, first:timespan, between:timespan) datetime", 0, native.Session),
+		g("__sessions", "(rows:string) string", 0, native.Sessions),
 		{Names: []string{"__scan"}, Sig: "(rows:dynamic, program:string) dynamic", SQL: "kqlmachine_scan({0}, {1})"},
 		g("__reduce", "(texts:dynamic, threshold:real, characters:string) dynamic", 0, native.Reduce),
 		g("__basket", "(rows:dynamic, threshold:real, dimensions:long) dynamic", 0, native.Basket),

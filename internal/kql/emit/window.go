@@ -68,14 +68,26 @@ func (e *emitter) window(r *plan.Window) string {
 		if part != "" {
 			restart = strings.TrimSuffix(strings.TrimPrefix(part, "PARTITION BY "), " ")
 		}
-		// A session depends on the one before it: the rows so far are folded in Go.
-		sql = "kql___session_0('[' || string_agg('[' || " + args[0] + " || ',' || " + restart + " || ']', ',')" + " OVER (ORDER BY " + by + " ROWS UNBOUNDED PRECEDING)" + " || ']', " + args[1] + ", " + args[2] + ")"
+		return sessions(h.input(in), by, name(it.Col.ID), []string{args[0], restart, args[1], args[2]}, e.fresh("x"), e.fresh("x"), e.fresh("x"))
 	}
 	order := ""
 	if part != "" { // the engine answers groups in any order
 		order = " ORDER BY " + by
 	}
 	return "(SELECT *, " + sql + " AS " + name(it.Col.ID) + " FROM " + h.input(in) + order + ")"
+}
+
+// sessions adds the column of row_window_session. A session depends on the one
+// before it, so that all rows are folded in Go, once: a window of the rows so
+// far would be folded again at every row. parts are a row's time, a number that
+// changes where a session must begin, and the two spans.
+func sessions(in, by, column string, parts []string, row, rows, starts string) string {
+	for i, p := range parts {
+		parts[i] = "coalesce(CAST(" + p + " AS VARCHAR), '')"
+	}
+	folded := "kql___sessions_0(string_agg(" + strings.Join(parts, " || ',' || ") + ", ';' ORDER BY " + by + "))"
+	return "(SELECT " + row + ".*, " + column + " FROM (SELECT unnest(" + rows + ") AS " + row + ", unnest(CAST(" + starts + " AS BIGINT[])) AS " + column +
+		" FROM (SELECT list(" + row + " ORDER BY " + row + "." + by + ") AS " + rows + ", " + folded + " AS " + starts + " FROM " + in + " AS " + row + ")))"
 }
 
 // around reports whether a value is of a row around the input, as in mv-apply.

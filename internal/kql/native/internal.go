@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -229,18 +230,38 @@ func BagPairs(a []any) (any, error) {
 	return array(out).out()
 }
 
-// Session finds the start of the session of the last of [time, restart] rows.
-func Session(a []any) (any, error) {
-	first, between := a[1].(int64), a[2].(int64)
+// Sessions finds the start of each row's session: rows are "time,restart,first,between"
+// between semicolons, in ticks. A row without a time belongs to the session before it.
+func Sessions(a []any) (any, error) {
 	var start, last, group int64
-	for i, row := range parse(a[0]).Items {
-		t, g := row.Items[0].Long, row.Items[1].Long
-		if i == 0 || g != group || t-start > first || t-last > between {
-			start = t
+	begun := false
+	out := []byte{'['}
+	for row := range strings.SplitSeq(a[0].(string), ";") {
+		var part [4]int64
+		var has [4]bool
+		for i := range part {
+			var text string
+			text, row, _ = strings.Cut(row, ",")
+			n, err := strconv.ParseInt(text, 10, 64)
+			part[i], has[i] = n, err == nil
 		}
-		last, group = t, g
+		t, g, first, between := part[0], part[1], part[2], part[3]
+		if has[0] {
+			if !begun || g != group || has[2] && t-start > first || has[3] && t-last > between {
+				start, begun = t, true
+			}
+			last, group = t, g
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		if begun {
+			out = strconv.AppendInt(out, start, 10)
+		} else {
+			out = append(out, "null"...)
+		}
 	}
-	return start, nil
+	return string(append(out, ']')), nil
 }
 
 // PackSkip is bag_pack without what is null or empty.
