@@ -71,7 +71,7 @@ func (b *binder) join(op *syntax.Join, t *table, e *env) *table {
 		if side(l, right.cols) && side(r, left.cols) {
 			l, r = r, l
 		}
-		if !side(l, left.cols) || !side(r, right.cols) {
+		if !side(l, left.cols) || !side(r, right.cols) || !reads(l) || !reads(r) { // a constant side would join every row with every other
 			b.fail(on.Where(), syntax.CodeJoin, "join: each side of == must read one side only: $left.a == $right.b.")
 			ok = false
 			continue
@@ -120,6 +120,15 @@ func side(x plan.Expr, cols []plan.Column) bool {
 		}
 	})
 	return ok
+}
+
+// reads reports whether x reads a column at all.
+func reads(x plan.Expr) (does bool) {
+	plan.Walk(x, func(e plan.Expr) {
+		_, is := e.(*plan.Col)
+		does = does || is
+	})
+	return does
 }
 
 // joinKey adds l == r, by which nulls meet nulls.
