@@ -137,7 +137,8 @@ func (s *server) showDatabases(r *http.Request, body kustoBody, _ string) (kusto
 	return t, nil
 }
 
-// tablesOf lists the tables of a workspace by name.
+// tablesOf lists by name the tables of a workspace that the caller may read:
+// to commands, as to queries, the others do not exist.
 func (s *server) tablesOf(r *http.Request, v control.Workspace) ([]schema.Table, error) {
 	all, err := s.Control.Tables(r.Context(), v.ID)
 	if err != nil {
@@ -145,7 +146,13 @@ func (s *server) tablesOf(r *http.Request, v control.Workspace) ([]schema.Table,
 	}
 	var out []schema.Table
 	for _, t := range all {
-		out = append(out, control.Readable(t.Schema()))
+		may, err := s.mayReadTable(r.Context(), callerOf(r), v.ID, t.Name())
+		if err != nil {
+			return nil, err
+		}
+		if may {
+			out = append(out, control.Readable(t.Schema()))
+		}
 	}
 	slices.SortFunc(out, func(a, b schema.Table) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return out, nil

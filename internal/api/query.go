@@ -249,13 +249,15 @@ func (s *server) queryable(r *http.Request, name string) (control.Workspace, err
 // mayReadTable: who may query a workspace reads those of its tables that a role
 // lets him read: all of them, as Reader and Log Analytics Reader do; one, by the
 // action workspaces/query/{table}/read; or one, by a role on the table itself,
-// such as Reader or Log Analytics Data Reader there (behaviour 22.1).
+// such as Reader or Log Analytics Data Reader there, or a custom one with the
+// action workspaces/tables/query/read (behaviour 22.1).
 func (s *server) mayReadTable(ctx context.Context, who rbac.Caller, workspace resource.ID, t schema.TableName) (bool, error) {
 	const provider = "Microsoft.OperationalInsights/workspaces"
 	scope := workspace.Child("tables", string(t)).String()
-	may, err := s.Access.Decide(ctx, who, provider+"/query/"+string(t)+"/read", false, scope)
-	if err != nil || may {
-		return may, err
+	for _, action := range []string{"/query/" + string(t) + "/read", "/tables/query/read"} {
+		if may, err := s.Access.Decide(ctx, who, provider+action, false, scope); err != nil || may {
+			return may, err
+		}
 	}
 	return s.Access.Decide(ctx, who, provider+"/tables/data/read", true, scope)
 }
