@@ -3,7 +3,11 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 
 	"logkeep/internal/control"
 	"logkeep/internal/resource"
@@ -179,10 +183,20 @@ func (s *server) remove(w http.ResponseWriter, r *http.Request, remove func(cont
 }
 
 type ruleBody struct {
-	Location   *string            `json:"location"`
-	Tags       *map[string]string `json:"tags"`
-	Kind       string             `json:"kind"`
-	Properties ruleProperties     `json:"properties"`
+	Location *string            `json:"location"`
+	Tags     *map[string]string `json:"tags"`
+	Kind     string             `json:"kind"`
+	Identity struct {
+		Type string `json:"type"`
+	} `json:"identity"`
+	Properties struct {
+		ruleProperties
+		// What does nothing here and is refused, unless it is empty.
+		DirectDataSources json.RawMessage `json:"directDataSources"`
+		References        json.RawMessage `json:"references"`
+		AgentSettings     json.RawMessage `json:"agentSettings"`
+		IngestionQuotas   json.RawMessage `json:"ingestionQuotas"`
+	} `json:"properties"`
 }
 
 // ruleProperties are read and written in the same shape.
@@ -217,6 +231,10 @@ type flowView struct {
 	Destinations []string `json:"destinations"`
 	Transform    string   `json:"transformKql,omitempty"`
 	Output       string   `json:"outputStream,omitempty"`
+
+	// Read only to be refused.
+	BuiltIn         json.RawMessage `json:"builtInTransform,omitempty"`
+	CaptureOverflow json.RawMessage `json:"captureOverflow,omitempty"`
 }
 
 type ruleView struct {
@@ -236,19 +254,29 @@ func (b ruleBody) change() (control.RuleChange, error) {
 	if b.Tags != nil {
 		ch.Tags = *b.Tags
 	}
-	for name, raw := range p.DataSources {
-		if text := string(raw); text != "null" && text != "[]" && text != "{}" {
-			ch.Others = append(ch.Others, "dataSources."+name)
+	const rows, change = "rows come through the Logs Ingestion API and go to destinations.logAnalytics", "say in transformKql how rows are changed"
+	refuse := func(at string, raw json.RawMessage, instead string) {
+		if !empty(raw) {
+			ch.Others = append(ch.Others, control.Unserved{At: at, Instead: instead})
 		}
 	}
+	if b.Identity.Type != "" && !strings.EqualFold(b.Identity.Type, "None") {
+		ch.Others = append(ch.Others, control.Unserved{At: "identity", Instead: "a rule reaches workspaces of this server without one"})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.DataSources)) {
+		refuse("properties.dataSources."+name, p.DataSources[name], rows)
+	}
+	refuse("properties.directDataSources", p.DirectDataSources, rows)
+	refuse("properties.references", p.References, change)
+	refuse("properties.agentSettings", p.AgentSettings, rows)
+	refuse("properties.ingestionQuotas", p.IngestionQuotas, "the daily cap of the workspace bounds what is taken in")
 	for name, s := range p.Streams {
 		ch.Streams[name] = columns(s.Columns)
 	}
-	for name, raw := range p.Destinations {
+	for _, name := range slices.Sorted(maps.Keys(p.Destinations)) {
+		raw := p.Destinations[name]
 		if name != "logAnalytics" {
-			if text := string(raw); text != "null" && text != "[]" {
-				ch.Others = append(ch.Others, "destinations."+name)
-			}
+			refuse("properties.destinations."+name, raw, rows)
 			continue
 		}
 		var to []destinationView
@@ -259,10 +287,32 @@ func (b ruleBody) change() (control.RuleChange, error) {
 			ch.Destinations = append(ch.Destinations, control.DestinationChange{Name: d.Name, Workspace: d.WorkspaceResourceID})
 		}
 	}
-	for _, f := range p.Flows {
+	for i, f := range p.Flows {
+		at := "properties.dataFlows[" + strconv.Itoa(i) + "]"
+		refuse(at+".builtInTransform", f.BuiltIn, change)
+		refuse(at+".captureOverflow", f.CaptureOverflow, "rows above a limit are refused to the sender, not kept")
 		ch.Flows = append(ch.Flows, control.Flow{Streams: f.Streams, Destinations: f.Destinations, Transform: f.Transform, Output: f.Output})
 	}
 	return ch, nil
+}
+
+// empty tells whether a part asks for nothing: clients send parts without
+// content where there are none.
+func empty(raw json.RawMessage) bool {
+	switch text := string(raw); text {
+	case "", "null", "false", `""`, "[]":
+		return true
+	}
+	var parts map[string]json.RawMessage
+	if json.Unmarshal(raw, &parts) != nil {
+		return false
+	}
+	for _, part := range parts {
+		if !empty(part) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *server) viewRule(ctx context.Context, r control.Rule) (ruleView, error) {
@@ -291,7 +341,7 @@ func (s *server) viewRule(ctx context.Context, r control.Rule) (ruleView, error)
 	}
 	p.Destinations = map[string]json.RawMessage{"logAnalytics": raw}
 	for _, f := range r.Flows {
-		p.Flows = append(p.Flows, flowView{f.Streams, f.Destinations, f.Transform, f.Output})
+		p.Flows = append(p.Flows, flowView{Streams: f.Streams, Destinations: f.Destinations, Transform: f.Transform, Output: f.Output})
 	}
 	return ruleView{ID: r.ID.String(), Name: r.ID.Name(), Type: r.ID.Type(), Location: r.Location, Tags: r.Tags, Kind: r.Kind, ETag: `"` + string(r.ETag) + `"`, Properties: p}, nil
 }

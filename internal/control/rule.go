@@ -62,6 +62,10 @@ type Route struct {
 // direct is the kind of rules that have a host of their own.
 const direct = "Direct"
 
+// kinds are those that a rule can have: Linux and Windows say on which machines
+// an agent may take the rule, and there is none that asks.
+var kinds = []string{"", direct, "Linux", "Windows"}
+
 // Stream finds a stream without regard to case: one that the rule declares, or
 // one of a published table that a flow names.
 func (r Rule) Stream(name string) (declared string, columns []schema.Column, ok bool) {
@@ -210,7 +214,13 @@ type RuleChange struct {
 	Streams      map[string][]Column // Type is Invalid where the type's name was unknown
 	Destinations []DestinationChange
 	Flows        []Flow
-	Others       []string // names of parts that are not supported: dataSources, other destinations
+	Others       []Unserved
+}
+
+// Unserved is a part of a rule that would do nothing here and is refused.
+type Unserved struct {
+	At      string // path in the body
+	Instead string // what to do
 }
 
 // A DestinationChange is a workspace by its id, as a client writes it.

@@ -36,9 +36,12 @@ func (s *Service) applyRule(ctx context.Context, tx *catalog.Tx, r Rule, ch Rule
 	if r.ImmutableID != "" && r.Label != "" && !strings.EqualFold(ch.Kind, direct) {
 		d.no("kind", "The kind of the rule is Direct and can't be changed.")
 	}
+	if !slices.ContainsFunc(kinds, func(k string) bool { return strings.EqualFold(k, ch.Kind) }) {
+		d.no("kind", "The kind '%.40s' is not supported; a rule's kind is Direct, Linux, Windows or none. What WorkspaceTransforms does is done here by transformKql of the rule that takes the rows.", ch.Kind)
+	}
 	r.Kind, r.Description = ch.Kind, ch.Description
 	for _, part := range ch.Others {
-		d.no("properties."+part, "properties.%s is not supported; rows come through the Logs Ingestion API and go to destinations.logAnalytics.", part)
+		d.no(part.At, "%s is not supported; %s.", part.At, part.Instead)
 	}
 	if err := d.endpoint(ctx, tx); err != nil {
 		return r, err

@@ -90,21 +90,22 @@ func TestRulesRouteStreamsToTables(t *testing.T) {
 		change func(*RuleChange)
 		text   string
 	}{
-		"transformation": {func(c *RuleChange) { c.Flows[0].Transform = "source | where bad" }, "InvalidTransformQuery properties.dataFlows[0]: 3 columns of 3"},
-		"a long one":     {func(c *RuleChange) { c.Flows[0].Transform = strings.Repeat(" ", 15361) }, "15360 characters"},
-		"endpoint":       {func(c *RuleChange) { c.Endpoint += "x" }, "does not exist"},
-		"workspace":      {func(c *RuleChange) { c.Destinations[0].Workspace += "x" }, "does not exist"},
-		"table":          {func(c *RuleChange) { c.Flows[0].Output = "Custom-app_CL" }, "not available for destination 'd'"},
-		"stream":         {func(c *RuleChange) { c.Flows[0].Streams = []string{"Custom-Out"} }, "not in streamDeclarations"},
-		"stream name":    {func(c *RuleChange) { c.Streams["Foo"] = logColumns }, "begins with Custom-"},
-		"destination":    {func(c *RuleChange) { c.Flows[0].Destinations = []string{"e"} }, "not in destinations"},
-		"other parts":    {func(c *RuleChange) { c.Others = []string{"dataSources"} }, "dataSources is not supported"},
-		"a table":        {func(c *RuleChange) { c.Flows[0].Output = "App_CL" }, "InvalidOutputTable properties.dataFlows[0]: outputStream 'App_CL' isn't valid"},
-		"no such":        {func(c *RuleChange) { c.Flows[0].Output = "Microsoft-Nothing" }, "not available for destination 'd'"},
-		"not for rules":  {func(c *RuleChange) { c.Flows[0].Output = "Microsoft-Heartbeat" }, "doesn't take rows through"},
-		"no such stream": {func(c *RuleChange) { c.Flows[0].Streams = []string{"Microsoft-Heartbeat"} }, "InvalidStream"},
-		"no flow":        {func(c *RuleChange) { c.Flows = nil }, "1 to 10 data flows"},
-		"several":        {func(c *RuleChange) { c.Flows[0].Transform, c.Endpoint = "bad", "y" }, "3 columns of 3"},
+		"transformation":               {func(c *RuleChange) { c.Flows[0].Transform = "source | where bad" }, "InvalidTransformQuery properties.dataFlows[0]: 3 columns of 3"},
+		"a long one":                   {func(c *RuleChange) { c.Flows[0].Transform = strings.Repeat(" ", 15361) }, "15360 characters"},
+		"endpoint":                     {func(c *RuleChange) { c.Endpoint += "x" }, "does not exist"},
+		"workspace":                    {func(c *RuleChange) { c.Destinations[0].Workspace += "x" }, "does not exist"},
+		"table":                        {func(c *RuleChange) { c.Flows[0].Output = "Custom-app_CL" }, "not available for destination 'd'"},
+		"stream":                       {func(c *RuleChange) { c.Flows[0].Streams = []string{"Custom-Out"} }, "not in streamDeclarations"},
+		"stream name":                  {func(c *RuleChange) { c.Streams["Foo"] = logColumns }, "begins with Custom-"},
+		"destination":                  {func(c *RuleChange) { c.Flows[0].Destinations = []string{"e"} }, "not in destinations"},
+		"other parts":                  {func(c *RuleChange) { c.Others = []Unserved{{"properties.dataSources", "send rows"}} }, "properties.dataSources is not supported; send rows"},
+		"transformation of workspaces": {func(c *RuleChange) { c.Kind = "WorkspaceTransforms" }, "The kind 'WorkspaceTransforms' is not supported"},
+		"a table":                      {func(c *RuleChange) { c.Flows[0].Output = "App_CL" }, "InvalidOutputTable properties.dataFlows[0]: outputStream 'App_CL' isn't valid"},
+		"no such":                      {func(c *RuleChange) { c.Flows[0].Output = "Microsoft-Nothing" }, "not available for destination 'd'"},
+		"not for rules":                {func(c *RuleChange) { c.Flows[0].Output = "Microsoft-Heartbeat" }, "doesn't take rows through"},
+		"no such stream":               {func(c *RuleChange) { c.Flows[0].Streams = []string{"Microsoft-Heartbeat"} }, "InvalidStream"},
+		"no flow":                      {func(c *RuleChange) { c.Flows = nil }, "1 to 10 data flows"},
+		"several":                      {func(c *RuleChange) { c.Flows[0].Transform, c.Endpoint = "bad", "y" }, "3 columns of 3"},
 	} {
 		ch := good()
 		c.change(&ch)
