@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -79,6 +80,7 @@ func measurePlane(ctx context.Context, server string, o planeOptions) (_ plane, 
 	if err := p.fill(ctx, o.resources); err != nil {
 		return plane{}, err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // the clients are on the same cores
 	progress("%d reads and %d writes a second, for %s", o.reads, o.writes, o.last)
 	p.attack(ctx, p.read, o.reads, 2*time.Second) // connections and caches are warm
 	s := &site{own: own}

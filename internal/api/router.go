@@ -73,11 +73,18 @@ func newRouter(s *server, faces []*face) *router {
 
 // split cuts a path at slashes and drops empty segments.
 func split(path string) []string {
-	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	parts := make([]string, 0, 16)
+	for part := range strings.SplitSeq(path, "/") {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
 
 // match compares path segments and returns the values of names; literal is
 // the number of literal segments, by which the more exact of two routes wins.
+// Most routes do not match: nothing is made before one does.
 func (c *compiled) match(path []string) (values [][2]string, literal int, ok bool) {
 	start := 0
 	if c.scope {
@@ -91,20 +98,25 @@ func (c *compiled) match(path []string) (values [][2]string, literal int, ok boo
 				return nil, 0, false
 			}
 		}
-		values = append(values, [2]string{"scope", "/" + strings.Join(path[first:start], "/")})
 	} else if len(path) != len(c.parts) {
 		return nil, 0, false
 	}
 	for i, p := range c.parts {
-		got := path[start+i]
-		if name, named := strings.CutPrefix(p, "{"); named {
-			values = append(values, [2]string{strings.TrimSuffix(name, "}"), got})
+		if p[0] == '{' {
 			continue
 		}
-		if !strings.EqualFold(p, got) {
+		if !strings.EqualFold(p, path[start+i]) {
 			return nil, 0, false
 		}
 		literal++
+	}
+	if c.scope {
+		values = append(values, [2]string{"scope", "/" + strings.Join(path[len(c.prefix):start], "/")})
+	}
+	for i, p := range c.parts {
+		if p[0] == '{' {
+			values = append(values, [2]string{p[1 : len(p)-1], path[start+i]})
+		}
 	}
 	return values, literal, true
 }
