@@ -115,15 +115,27 @@ func (c *Cloud) Check(ctx context.Context) error {
 	if string(have) != string(text) {
 		return fmt.Errorf("storage %s does not give back what was written", c.where)
 	}
-	if err := c.Put(ctx, name, []byte("another")); !errors.Is(err, fs.ErrExist) {
+	if err := c.write(ctx, name, []byte("another"), true); !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("storage %s does not do conditional writes (If-None-Match), without which two servers could overwrite each other's rows; use a store that does (the second write answered: %v)", c.where, err)
 	}
 	return nil
 }
 
 // Put implements bucket.Bucket.
+//
+// A store may refuse a name that is taken before it has read the object, and hang
+// up: then the sender sees a broken connection, not the refusal. So whatever
+// failed for an unknown reason is looked up. The name may also be taken by this
+// very Put, whose answer was lost; bucket.Patient tells the two apart.
 func (c *Cloud) Put(ctx context.Context, name string, b []byte) error {
-	return c.write(ctx, name, b, true)
+	err := c.write(ctx, name, b, true)
+	if err == nil || ctx.Err() != nil || errors.Is(err, fs.ErrExist) || errors.Is(err, bucket.ErrRefused) {
+		return err
+	}
+	if _, absent := c.Size(ctx, name); absent == nil {
+		return fs.ErrExist
+	}
+	return err
 }
 
 // Replace implements bucket.Bucket.

@@ -1,7 +1,11 @@
 package cloud_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -38,6 +42,39 @@ func opener(t *testing.T, s cloudtest.Server) func(*testing.T) bucket.Bucket {
 			t.Fatal(err)
 		}
 		return c
+	}
+}
+
+// A store that hangs up on an object whose name is taken, instead of reading it
+// to its end and refusing it, has refused it all the same.
+func TestAStoreThatHangsUpOnANameThatIsTaken(t *testing.T) {
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		taken := strings.HasSuffix(r.URL.Path, "/taken")
+		switch {
+		case r.Method == http.MethodPut && taken:
+			panic(http.ErrAbortHandler)
+		case r.Method == http.MethodPut:
+			w.WriteHeader(http.StatusBadRequest)
+		case taken:
+			w.Header().Set("Content-Length", "3")
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer store.Close()
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_EC2_METADATA_DISABLED": "true"} {
+		t.Setenv(name, value)
+	}
+	c, err := cloud.Open(t.Context(), "s3://logs?region=a&use_path_style=true&endpoint="+store.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Put(t.Context(), "taken", []byte("row")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a name that is taken: %v", err)
+	}
+	if err := c.Put(t.Context(), "free", []byte("row")); err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, bucket.ErrRefused) {
+		t.Errorf("a name that is free: %v", err)
 	}
 }
 
