@@ -34,16 +34,6 @@ func (m Member) Carrier() schema.Column {
 	return schema.Column{Name: m.Name(), Type: t}
 }
 
-// IsMemberKey reports whether a key may have a column of its own.
-func IsMemberKey(key string) bool {
-	for i := range len(key) {
-		if c := key[i]; c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
-	}
-	return len(key) > 0 && len(key) <= 64
-}
-
 // Of fewer rows, members are not kept apart; of a column at most so many are.
 const (
 	memberRows  = 1000
@@ -176,7 +166,7 @@ func hotMembers(column string, from []*array.String, rows int64, taken map[strin
 		}
 		repeats := m.Type != schema.String || len(h.values)*2 <= h.n
 		lower := strings.ToLower(m.Name())
-		if h.mixed || !repeats || h.n*4 < looked || !IsMemberKey(key) || taken[lower] {
+		if h.mixed || !repeats || h.n*4 < looked || !schema.IsMemberKey(key) || taken[lower] {
 			continue
 		}
 		taken[lower] = true

@@ -44,7 +44,7 @@ type Folder struct {
 
 	mu    sync.Mutex
 	open  map[string]*outFile // being written, by name
-	locks map[string]bool
+	locks disk.Locks
 	parts map[string][]part // of files in journal/, as they were listed last
 	sizes map[string]int64  // of objects that were seen
 	kept  window            // of parts that were read
@@ -74,7 +74,7 @@ func Claim(ctx context.Context, b Bucket, account string, onLost func(error)) (*
 func View(b Bucket, account string) *Folder {
 	return &Folder{
 		b: b, account: account, onLost: func(error) {},
-		open: map[string]*outFile{}, locks: map[string]bool{}, parts: map[string][]part{}, sizes: map[string]int64{},
+		open: map[string]*outFile{}, parts: map[string][]part{}, sizes: map[string]int64{},
 	}
 }
 
@@ -326,26 +326,7 @@ func (f *Folder) Lock(name string) (io.Closer, error) {
 	if err := f.writable("lock", name); err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.locks[name] {
-		return nil, fmt.Errorf("lock %s: %w", f.name(name), disk.ErrLocked)
-	}
-	f.locks[name] = true
-	return unlock{f, name}, nil
-}
-
-type unlock struct {
-	f    *Folder
-	name string
-}
-
-// Close implements io.Closer.
-func (u unlock) Close() error {
-	u.f.mu.Lock()
-	defer u.f.mu.Unlock()
-	delete(u.f.locks, u.name)
-	return nil
+	return f.locks.Lock(name, f.name(name))
 }
 
 // A Change is the number of a change of the manifest that was put.

@@ -91,17 +91,11 @@ type Records struct {
 // A Tx is a transaction. It lives as long as the function it is handed to.
 type Tx struct {
 	Records
-	sql     session
+	sql     queries
 	write   bool
 	changed bool            // a row was
 	touched map[string]bool // keys of resources changed
 	types   map[string]bool // and their types, lower case
-}
-
-// A session is a transaction's connection.
-type session interface {
-	queries
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
 // Tx runs f in a write transaction and commits when f returns nil. What others
@@ -202,7 +196,7 @@ func (r Records) change(ctx context.Context, f func(*Tx) error) error {
 }
 
 func (t *Tx) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
-	res, err := t.sql.ExecContext(ctx, query, args...)
+	res, err := t.cat.writer.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, worded(err)
 	}

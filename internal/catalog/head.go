@@ -32,7 +32,7 @@ func (r Records) SetWitnessed(ctx context.Context, where string) error {
 
 // step moves the head of a transaction that changed something.
 func (t *Tx) step(ctx context.Context) error {
-	_, err := t.sql.ExecContext(ctx, "UPDATE head SET changes = changes + 1")
+	_, err := t.cat.writer.ExecContext(ctx, "UPDATE head SET changes = changes + 1")
 	return worded(err)
 }
 

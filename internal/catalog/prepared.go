@@ -47,7 +47,7 @@ func (s *statements) QueryRowContext(ctx context.Context, text string, args ...a
 	return p.QueryRowContext(ctx, args...)
 }
 
-// within is the statements of a transaction.
+// within is the statements of a View.
 type within struct {
 	*statements
 	tx     *sql.Tx
@@ -79,14 +79,6 @@ func (w within) QueryRowContext(ctx context.Context, text string, args ...any) *
 	}
 	w.later(text)
 	return w.tx.QueryRowContext(ctx, text, args...)
-}
-
-func (w within) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
-	if p := w.prepared(ctx, text); p != nil {
-		return p.ExecContext(ctx, args...)
-	}
-	w.later(text)
-	return w.tx.ExecContext(ctx, text, args...)
 }
 
 func (w within) later(text string) { w.missed[text] = true }

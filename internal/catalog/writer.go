@@ -189,7 +189,7 @@ func (w *writer) statement(ctx context.Context, text string) (*sql.Stmt, error) 
 	return p, err
 }
 
-// The methods of a session, for who has the turn.
+// Statements of who has the turn.
 
 func (w *writer) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	ctx = context.WithoutCancel(ctx)

@@ -101,7 +101,7 @@ func TestAGroupThatCannotBeCommittedIsUndone(t *testing.T) {
 	errs, _ := together(t, c,
 		put(t, "a"),
 		func(tx *Tx) error { // as SQLite does by itself when the disk is full
-			_, err := tx.sql.ExecContext(t.Context(), "ROLLBACK")
+			_, err := tx.cat.writer.ExecContext(t.Context(), "ROLLBACK")
 			return err
 		},
 	)

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/entra"
@@ -47,15 +46,7 @@ func (s *Service) DeleteCluster(ctx context.Context, id resource.ID, caller stri
 		op, err = begin(ctx, tx, deleteCluster, id, c.Location, caller, nil)
 		return err
 	})
-	if errors.Is(err, fault.ClusterNotFound) {
-		return Operation{}, false, nil
-	}
-	if err != nil {
-		return Operation{}, true, err
-	}
-	s.launch(op)
-	o, err = operationOf(op)
-	return o, true, err
+	return s.deletion(op, err, fault.ClusterNotFound)
 }
 
 // unmakeCluster does the work of deleteCluster. A workspace is unlinked before

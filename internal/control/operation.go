@@ -237,6 +237,22 @@ func (s *Service) Operation(ctx context.Context, subscription, id string) (Opera
 	return o, err
 }
 
+// deletion sets a deletion going that was begun in the catalog with the outcome
+// err. found is false if err says that the thing, or what it is in, is not there.
+func (s *Service) deletion(op catalog.Operation, err error, absent ...fault.Code) (o Operation, found bool, _ error) {
+	for _, code := range absent {
+		if errors.Is(err, code) {
+			return Operation{}, false, nil
+		}
+	}
+	if err != nil {
+		return Operation{}, true, err
+	}
+	s.launch(op)
+	o, err = operationOf(op)
+	return o, true, err
+}
+
 func noOperation(id string) error {
 	return fault.New(fault.OperationNotFound, "There is no operation '%.60s'. Operations can be read for 30 days after their end.", id)
 }

@@ -136,15 +136,11 @@ func (s *Service) tryPurge(ctx context.Context, op catalog.Operation) error {
 	if err := wishOf(op, &wish); err != nil {
 		return err
 	}
-	id, err := resource.Parse(op.Resource)
+	w, err := s.workspaceOf(ctx, op)
 	if err != nil {
 		return err
 	}
-	w, err := s.Workspace(ctx, id)
-	if err != nil {
-		return err
-	}
-	t, err := s.Table(ctx, id.Child("tables", string(wish.Table)))
+	t, err := s.Table(ctx, w.ID.Child("tables", string(wish.Table)))
 	if err != nil {
 		return err
 	}

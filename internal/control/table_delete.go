@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/fault"
@@ -58,15 +57,7 @@ func (s *Service) DeleteTable(ctx context.Context, id resource.ID, caller string
 		op, err = begin(ctx, tx, deleteTable, id, w.Location, caller, nil)
 		return err
 	})
-	if errors.Is(err, fault.TableNotFound) || errors.Is(err, fault.WorkspaceNotFound) {
-		return Operation{}, false, nil
-	}
-	if err != nil {
-		return Operation{}, true, err
-	}
-	s.launch(op)
-	o, err = operationOf(op)
-	return o, true, err
+	return s.deletion(op, err, fault.TableNotFound, fault.WorkspaceNotFound)
 }
 
 // unmakeTable does the work of deleteTable.

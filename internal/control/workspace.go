@@ -453,13 +453,18 @@ func (s *Service) RegenerateKeys(ctx context.Context, id resource.ID) (w Workspa
 	return w, err
 }
 
-// makeWorkspace does the work of createWorkspace.
-func (s *Service) makeWorkspace(ctx context.Context, op catalog.Operation) error {
+// workspaceOf returns the workspace that an operation is about.
+func (s *Service) workspaceOf(ctx context.Context, op catalog.Operation) (Workspace, error) {
 	id, err := resource.Parse(op.Resource)
 	if err != nil {
-		return err
+		return Workspace{}, err
 	}
-	w, err := s.Workspace(ctx, id)
+	return s.Workspace(ctx, id)
+}
+
+// makeWorkspace does the work of createWorkspace.
+func (s *Service) makeWorkspace(ctx context.Context, op catalog.Operation) error {
+	w, err := s.workspaceOf(ctx, op)
 	if err != nil {
 		return err
 	}

@@ -54,24 +54,12 @@ func (s *Service) DeleteWorkspace(ctx context.Context, id resource.ID, caller st
 		op, err = begin(ctx, tx, deleteWorkspace, id, w.Location, caller, nil)
 		return err
 	})
-	if errors.Is(err, fault.WorkspaceNotFound) {
-		return Operation{}, false, nil
-	}
-	if err != nil {
-		return Operation{}, true, err
-	}
-	s.launch(op)
-	o, err = operationOf(op)
-	return o, true, err
+	return s.deletion(op, err, fault.WorkspaceNotFound)
 }
 
 // unmakeWorkspace does the work of deleteWorkspace.
 func (s *Service) unmakeWorkspace(ctx context.Context, op catalog.Operation) error {
-	id, err := resource.Parse(op.Resource)
-	if err != nil {
-		return err
-	}
-	w, err := s.Workspace(ctx, id)
+	w, err := s.workspaceOf(ctx, op)
 	if err != nil {
 		return err
 	}

@@ -190,37 +190,21 @@ func (d *Domains) Save(ctx context.Context, cluster schema.ClusterID, page keyri
 // Note implements keyring.Book.
 func (d *Domains) Note(ctx context.Context, cluster schema.ClusterID, v keyring.Verdict) error {
 	return d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
-		l, err := readLeaf(ctx, tx, cluster)
-		if err != nil {
-			return err
-		}
-		from := ""
-		if l.Verdict.State != keyring.Unknown {
-			from = l.Verdict.State.String()
-		}
-		l.tell(v.Since, "State", from, v.State.String(), v.Reason)
-		l.Verdict = v
-		kid, err := l.kid()
-		if err != nil {
-			return err
-		}
-		return writeLeaf(ctx, tx, cluster, l, kid)
+		return changeLeaf(ctx, tx, cluster, func(l *leaf) {
+			from := ""
+			if l.Verdict.State != keyring.Unknown {
+				from = l.Verdict.State.String()
+			}
+			l.tell(v.Since, "State", from, v.State.String(), v.Reason)
+			l.Verdict = v
+		})
 	})
 }
 
 // noteUse remembers that a domain's worker is about to unwrap keys.
 func (d *Domains) noteUse(ctx context.Context, domain schema.ClusterID, kids []string) {
 	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
-		l, err := readLeaf(ctx, tx, domain)
-		if err != nil {
-			return err
-		}
-		kid, err := l.kid()
-		if err != nil {
-			return err
-		}
-		l.use(time.Now(), kids...)
-		return writeLeaf(ctx, tx, domain, l, kid)
+		return changeLeaf(ctx, tx, domain, func(l *leaf) { l.use(time.Now(), kids...) })
 	})
 	if err != nil {
 		d.cfg.Log.Warn("the use of keys is not recorded", "domain", string(domain), "error", err.Error())

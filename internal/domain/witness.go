@@ -68,16 +68,7 @@ func NoteWitness(ctx context.Context, cat *catalog.Catalog, what, from, to, reas
 			return err
 		}
 		for _, id := range clusters {
-			l, err := readLeaf(ctx, tx, id)
-			if err != nil {
-				return err
-			}
-			kid, err := l.kid()
-			if err != nil {
-				return err
-			}
-			l.tell(time.Now(), what, from, to, reason)
-			if err := writeLeaf(ctx, tx, id, l, kid); err != nil {
+			if err := changeLeaf(ctx, tx, id, func(l *leaf) { l.tell(time.Now(), what, from, to, reason) }); err != nil {
 				return err
 			}
 		}

@@ -97,11 +97,6 @@ type Use struct {
 	Tail     int64 // rows that were not in segments
 }
 
-// Add adds up two uses.
-func (u Use) Add(v Use) Use {
-	return Use{u.Segments + v.Segments, u.Groups + v.Groups, u.Read + v.Read, u.Bytes + v.Bytes, u.Opened + v.Opened, u.Tail + v.Tail}
-}
-
 // Snapshot returns the rows of a table from from to to, both included; 0 is an
 // open end. It skips only what lies outside as a whole, so it may hold rows
 // outside of the range too. The caller must Release it.

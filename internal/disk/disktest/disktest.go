@@ -37,7 +37,7 @@ type Memory struct {
 	durable  map[string]*node // as certain to survive
 	pending  []change         // from durable to files, in order
 	folders  map[string]bool
-	locks    map[string]bool
+	locks    disk.Locks
 	hook     func(Op) error
 	capacity int64 // bytes, 0 for no bound
 }
@@ -55,7 +55,7 @@ type change map[string]*node
 func New() *Memory {
 	return &Memory{
 		files: map[string]*node{}, durable: map[string]*node{},
-		folders: map[string]bool{".": true}, locks: map[string]bool{},
+		folders: map[string]bool{".": true},
 	}
 }
 
@@ -257,23 +257,7 @@ func (m *Memory) Lock(name string) (io.Closer, error) {
 	if !m.folders[path.Dir(name)] {
 		return nil, &fs.PathError{Op: "lock", Path: name, Err: fs.ErrNotExist}
 	}
-	if m.locks[name] {
-		return nil, fmt.Errorf("lock %s: %w", name, disk.ErrLocked)
-	}
-	m.locks[name] = true
-	return unlock{m, name}, nil
-}
-
-type unlock struct {
-	m    *Memory
-	name string
-}
-
-func (u unlock) Close() error {
-	u.m.mu.Lock()
-	defer u.m.mu.Unlock()
-	delete(u.m.locks, u.name)
-	return nil
+	return m.locks.Lock(name, name)
 }
 
 // room returns how many of n bytes fit.

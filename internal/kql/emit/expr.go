@@ -255,10 +255,10 @@ func (e *emitter) terms(m *plan.Match, x string, terms []string) string {
 			return "true"
 		}
 		p := regexp.QuoteMeta(s)
-		if m.Op != plan.HasSuffix && word(s[0]) {
+		if m.Op != plan.HasSuffix && native.WordByte(s[0]) {
 			p = "(?:^|" + outside + ")" + p
 		}
-		if m.Op != plan.HasPrefix && word(s[len(s)-1]) {
+		if m.Op != plan.HasPrefix && native.WordByte(s[len(s)-1]) {
 			p += "(?:$|" + outside + ")"
 		}
 		alt = append(alt, p)
@@ -268,10 +268,6 @@ func (e *emitter) terms(m *plan.Match, x string, terms []string) string {
 		flags = "(?is)"
 	}
 	return "regexp_matches(" + x + ", " + e.text(flags+strings.Join(alt, "|")) + ")"
-}
-
-func word(c byte) bool {
-	return c >= 0x80 || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
 
 // matchAny is a search for text that is known only when the query runs.

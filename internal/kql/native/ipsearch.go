@@ -11,7 +11,7 @@ var addresses = regexp.MustCompile(`\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}`)
 
 func eachIPv4(s string, f func(netip.Addr) bool) bool {
 	for _, m := range addresses.FindAllStringIndex(s, -1) {
-		if m[0] > 0 && (wordByte(s[m[0]-1]) || s[m[0]-1] == '.') || m[1] < len(s) && wordByte(s[m[1]]) {
+		if m[0] > 0 && (WordByte(s[m[0]-1]) || s[m[0]-1] == '.') || m[1] < len(s) && WordByte(s[m[1]]) {
 			continue
 		}
 		if ip, err := netip.ParseAddr(s[m[0]:m[1]]); err == nil && f(ip) {

@@ -52,7 +52,7 @@ func (c *termLists) get(list string) *terms {
 // firstWord is the length of the word at the start of s.
 func firstWord(s string) int {
 	n := 0
-	for n < len(s) && wordByte(s[n]) {
+	for n < len(s) && WordByte(s[n]) {
 		n++
 	}
 	return n
@@ -72,7 +72,7 @@ func (t *terms) in(s string) bool {
 		}
 		for _, term := range t.byWord[s[i:i+n]] {
 			end := i + len(term)
-			if strings.HasPrefix(s[i:], term) && (end == len(s) || !wordByte(s[end]) || !wordByte(term[len(term)-1])) {
+			if strings.HasPrefix(s[i:], term) && (end == len(s) || !WordByte(s[end]) || !WordByte(term[len(term)-1])) {
 				return true
 			}
 		}

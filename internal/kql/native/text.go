@@ -427,8 +427,8 @@ func HasTerm(s, term string, left, right, fold bool) bool {
 		}
 		at := from + j
 		end := at + len(term)
-		if (!left || at == 0 || !wordByte(s[at-1]) || len(term) > 0 && !wordByte(term[0])) &&
-			(!right || end == len(s) || !wordByte(s[end]) || len(term) > 0 && !wordByte(term[len(term)-1])) {
+		if (!left || at == 0 || !WordByte(s[at-1]) || len(term) > 0 && !WordByte(term[0])) &&
+			(!right || end == len(s) || !WordByte(s[end]) || len(term) > 0 && !WordByte(term[len(term)-1])) {
 			return true
 		}
 		from = at + 1
@@ -436,8 +436,8 @@ func HasTerm(s, term string, left, right, fold bool) bool {
 	return false
 }
 
-// wordByte reports whether c belongs to a term: ASCII letters and digits, and
+// WordByte reports whether c belongs to a term: ASCII letters and digits, and
 // everything beyond ASCII.
-func wordByte(c byte) bool {
+func WordByte(c byte) bool {
 	return c >= utf8.RuneSelf || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }

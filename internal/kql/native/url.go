@@ -244,7 +244,7 @@ func Base64DecodeGUID(a []any) (any, error) {
 func percent(s, keep string) string {
 	var b strings.Builder
 	for i := range len(s) {
-		if c := s[i]; c < 0x80 && wordByte(c) || strings.IndexByte(keep, c) >= 0 {
+		if c := s[i]; c < 0x80 && WordByte(c) || strings.IndexByte(keep, c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02x", c)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"logkeep/internal/kql/builtin"
+	"logkeep/internal/kql/native"
 	"logkeep/internal/schema"
 )
 
@@ -155,12 +156,12 @@ func wholeTerms(s string, op MatchOp) (terms []string) {
 	openBefore := op == Contains || op == EndsWith || op == HasSuffix
 	openAfter := op == Contains || op == StartsWith || op == HasPrefix
 	for i := 0; i < len(s); {
-		if !termByte(s[i]) {
+		if !native.WordByte(s[i]) {
 			i++
 			continue
 		}
 		from, ascii := i, true
-		for ; i < len(s) && termByte(s[i]); i++ {
+		for ; i < len(s) && native.WordByte(s[i]); i++ {
 			ascii = ascii && s[i] < 0x80
 		}
 		if ascii && (from > 0 || !openBefore) && (i < len(s) || !openAfter) {
@@ -168,10 +169,6 @@ func wholeTerms(s string, op MatchOp) (terms []string) {
 		}
 	}
 	return terms
-}
-
-func termByte(c byte) bool {
-	return c >= 0x80 || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
 
 // clue says a hint of the columns of a scan. JSON writes numbers in more than

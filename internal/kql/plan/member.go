@@ -108,7 +108,7 @@ func (e *Call) TextOf() (*Path, bool) {
 // if there can be none.
 func (m *memberer) member(p *Path, in Rel, text bool) *Column {
 	of, ok := p.X.(*Col)
-	if !ok || of.Column.Type != schema.Dynamic || p.Steps[0].Kind != Property || !isMemberKey(p.Steps[0].Name) {
+	if !ok || of.Column.Type != schema.Dynamic || p.Steps[0].Kind != Property || !schema.IsMemberKey(p.Steps[0].Name) {
 		return nil
 	}
 	return m.provide(in, of.Column.ID, Member{Key: p.Steps[0].Name, Text: text})
@@ -173,14 +173,4 @@ func memberType(m Member) schema.Type {
 		return schema.String
 	}
 	return schema.Dynamic
-}
-
-// isMemberKey reports whether a key may have a column of its own in a segment.
-func isMemberKey(key string) bool {
-	for i := range len(key) {
-		if c := key[i]; c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
-	}
-	return len(key) > 0 && len(key) <= 64
 }

@@ -14,13 +14,17 @@ import (
 // maxResults is the most that a page of a list holds.
 const maxResults = 25
 
-func (c *call) get(url.Values) (any, error) {
-	var k keystore.Key
-	var v keystore.Version
-	err := c.Store.View(c.ctx, func(t *keystore.Tx) (err error) {
+// live reads the key and the version that the call is about.
+func (c *call) live() (k keystore.Key, v keystore.Version, err error) {
+	err = c.Store.View(c.ctx, func(t *keystore.Tx) (err error) {
 		k, v, err = liveVersion(t, c.vault, c.target.name, c.target.version)
 		return err
 	})
+	return k, v, err
+}
+
+func (c *call) get(url.Values) (any, error) {
+	k, v, err := c.live()
 	if err != nil {
 		return nil, err
 	}

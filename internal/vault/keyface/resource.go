@@ -132,12 +132,7 @@ func (c *call) makeResource(r admin.Request) (any, error) {
 }
 
 func (c *call) getResource(admin.Request) (any, error) {
-	var k keystore.Key
-	var v keystore.Version
-	err := c.Store.View(c.ctx, func(t *keystore.Tx) (err error) {
-		k, v, err = liveVersion(t, c.vault, c.target.name, c.target.version)
-		return err
-	})
+	k, v, err := c.live()
 	if err != nil {
 		return nil, err
 	}
