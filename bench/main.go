@@ -40,6 +40,8 @@ type options struct {
 	grow     int
 	control  bool
 	plane    planeOptions
+	file     string
+	perf     string
 }
 
 func main() {
@@ -61,6 +63,8 @@ func main() {
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
 	flag.IntVar(&o.grow, "grow", 0, "millions of rows to stream, to see whether a row costs the same when there are many; nothing else is measured then")
+	flag.StringVar(&o.file, "file", "", "stream the rows of this file of JSON lines, which have the benchmark's columns; nothing else is measured then")
+	flag.StringVar(&o.perf, "perf", "", "with -file: have perf record the server's processes into files of this name")
 	flag.Parse()
 	if *vault > 0 {
 		serveVault(*vault)
@@ -80,7 +84,7 @@ func run(ctx context.Context, o options) (err error) {
 		return errors.New("no arguments, at least 1000 rows and one repetition, please")
 	}
 	r := newReport(o.rows)
-	if o.plane.resources > 0 && !o.ingest && o.grow == 0 {
+	if o.plane.resources > 0 && !o.ingest && o.grow == 0 && o.file == "" {
 		if r.Plane, err = measurePlane(ctx, o.server, o.plane); err != nil {
 			return err
 		}
@@ -88,17 +92,23 @@ func run(ctx context.Context, o options) (err error) {
 	if o.control {
 		return errors.Join(r.printPlane(os.Stdout), r.save(o.json))
 	}
-	if o.packages && !o.ingest && o.grow == 0 {
+	if o.packages && !o.ingest && o.grow == 0 && o.file == "" {
 		progress("benchmarks of packages")
 		if r.Packages, err = packageBenchmarks(ctx); err != nil {
 			return err
 		}
 	}
-	if o.clusters > 0 && !o.ingest && o.grow == 0 {
+	if o.clusters > 0 && !o.ingest && o.grow == 0 && o.file == "" {
 		progress("leases of %d clusters", o.clusters)
 		if r.Holding, err = holding(ctx, o.clusters); err != nil {
 			return err
 		}
+	}
+	if o.file != "" {
+		if err := measureFile(ctx, o, r); err != nil {
+			return err
+		}
+		return errors.Join(r.save(o.json), r.print(os.Stdout))
 	}
 	if o.grow > 0 {
 		o.unsealed = ""
@@ -284,6 +294,9 @@ func ingestAll(ctx context.Context, s, off *site, o options, r *report) (err err
 		if off != nil {
 			way.unsealed.settled(before[1], off, o.settle, idle[1])
 		}
+	}
+	if r.Written, err = s.written(ctx); err != nil {
+		return err
 	}
 	r.SegmentBytes, r.JournalBytes, err = s.stored()
 	return err

@@ -22,7 +22,9 @@ type report struct {
 	Packed, Plain              ingested                         // gzip as the official clients send it, and JSON as it is
 	Unsealed                   struct{ Packed, Plain ingested } // the same, by a program that seals nothing
 	SegmentBytes, JournalBytes int64                            // on the disk, of all rows
-	PlainBytes                 int64                            // of the queried rows in plain Parquet
+	Written                    written
+	Streams                    []stream
+	PlainBytes                 int64 // of the queried rows in plain Parquet
 	RotateFew, RotateMany      []time.Duration
 	Queries                    []asked
 	Revoke, Restore            []time.Duration
@@ -68,6 +70,12 @@ func (r *report) print(to io.Writer) error {
 		r.printGrowth(line)
 		return t.Flush()
 	}
+	if len(r.Streams) > 0 {
+		for _, st := range r.Streams {
+			st.print(line)
+		}
+		return t.Flush()
+	}
 	r.printIngest(line, "gzip", r.Packed, r.Unsealed.Packed)
 	r.printIngest(line, "plain JSON", r.Plain, r.Unsealed.Plain)
 	if c := r.Crowd; c.Clients > 0 {
@@ -88,6 +96,7 @@ func (r *report) print(to io.Writer) error {
 		line("segments, bytes for a byte of JSON", fmt.Sprintf("%.3f", sealed))
 	}
 	line("journals beside them", megabytes(r.JournalBytes))
+	line("write amplification of segments, in bytes", r.Written.amplification(), "", "", "1.00")
 	r.printQueries(line)
 	if len(r.Revoke) > 0 {
 		line("key disabled → worker gone", milliseconds(r.Revoke), "", "", "1000 ms")

@@ -43,7 +43,7 @@ type site struct {
 // open makes everything, as a person would.
 func open(ctx context.Context, own *walk.OwnServer) (_ *site, err error) {
 	s := &site{own: own, folder: client.Folder{Group: name, Location: "westeurope"}}
-	if s.Server, err = client.Open(ctx, client.Where{URL: own.URL, DataDir: own.DataDir}, client.Options{}); err != nil {
+	if s.Server, err = client.Open(ctx, client.Where{URL: own.URL, DataDir: own.DataDir}, client.Options{Retries: true}); err != nil {
 		return nil, err
 	}
 	if err := s.CreateGroup(ctx, s.folder); err != nil {

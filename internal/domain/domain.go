@@ -82,6 +82,7 @@ type Config struct {
 	Spool    int64                       // bytes that may wait for one cluster; 0: DefaultSpool
 	Witness  Witness                     // nil: nobody outside is told how far the accounts have come
 	Entries  map[schema.AccountID]uint64 // what a witness was told of the journals before this start
+	Metrics  *Metrics                    // may be nil
 	Revoked  func()                      // called when a key is, after its workers were killed; nil: nobody wants to know
 }
 

@@ -207,8 +207,9 @@ func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Co
 			Bytes: s.Bytes, MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
 		}
 	}
-	// A worker that did not hear the answer sends the same change again.
-	return d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+	by := "" // nothing was written if this is the same change again
+	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+		by = ""
 		a, err := tx.Account(ctx, c.Account)
 		if err != nil {
 			return err
@@ -221,13 +222,21 @@ func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Co
 			return err
 		}
 		switch {
-		case c.Seq == old.Seq && bytes.Equal(c.MAC, old.MAC):
+		case c.Seq == old.Seq && bytes.Equal(c.MAC, old.MAC): // sent again by a worker that did not hear the answer
 			return nil
 		case c.Seq != old.Seq+1:
 			return fault.New(fault.Conflict, "Change %d of the storage account does not follow change %d.", c.Seq, old.Seq)
+		case c.Floor > old.Floor:
+			by = byFlush
+		default:
+			by = byRewrite
 		}
 		return tx.CommitSegments(ctx, c.Account, add, c.Remove, catalog.Manifest{Seq: c.Seq, Floor: c.Floor, MAC: c.MAC})
 	})
+	if err == nil && by != "" {
+		d.cfg.Metrics.wrote(domain, by, c.Add)
+	}
+	return err
 }
 
 // wraps puts records into the words of the catalog.

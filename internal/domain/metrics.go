@@ -7,15 +7,18 @@ import (
 	"logkeep/internal/keyring"
 	"logkeep/internal/metrics"
 	"logkeep/internal/schema"
+	"logkeep/internal/worker/wire"
 )
 
-// Metrics count what happens to keys. They are the keyring's Observer, and
-// Revoked is the supervisor's.
+// Metrics count what happens to keys and what is written under them. They are
+// the keyring's Observer, and Revoked is the supervisor's.
 type Metrics struct {
 	probes   *metrics.Counter
 	moves    *metrics.Counter
 	unwrap   *metrics.Histogram
 	revoking *metrics.Histogram
+	written  *metrics.Counter
+	rows     *metrics.Counter
 }
 
 var _ keyring.Observer = (*Metrics)(nil)
@@ -34,6 +37,25 @@ func NewMetrics(s *metrics.Set) *Metrics {
 		unwrap:   s.Histogram("logkeep_key_unwrap_seconds", "How long vaults took to answer such a question.", unwrapBounds, "cluster"),
 		moves:    s.Counter("logkeep_key_state_changes_total", "Changes of the state of keys.", "cluster", "from", "to"),
 		revoking: s.Histogram("logkeep_revocation_latency_seconds", "From a vault's denial, or another end of a lease, to the end of the process that held the keys.", revokeBounds, "cluster"),
+		written:  s.Counter("logkeep_segment_bytes_written_total", "Sealed bytes of segments, by what wrote them: a flush of new rows, or a merge, purge or removal of old rows, which writes rows once more. All over flush is the write amplification.", "cluster", "by"),
+		rows:     s.Counter("logkeep_segment_rows_written_total", "Rows of these segments.", "cluster", "by"),
+	}
+}
+
+// What wrote a segment.
+const (
+	byFlush   = "flush"
+	byRewrite = "rewrite"
+)
+
+// wrote counts the segments of one change. A nil Metrics counts nothing.
+func (m *Metrics) wrote(domain schema.ClusterID, by string, segments []wire.Segment) {
+	if m == nil {
+		return
+	}
+	for _, s := range segments {
+		m.written.Grow(float64(s.Bytes), string(domain), by)
+		m.rows.Grow(float64(s.Rows), string(domain), by)
 	}
 }
 

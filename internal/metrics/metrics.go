@@ -71,11 +71,14 @@ func (s *Set) Counter(name, help string, labels ...string) *Counter {
 }
 
 // Add adds one for a combination of label values.
-func (c *Counter) Add(values ...string) {
+func (c *Counter) Add(values ...string) { c.Grow(1, values...) }
+
+// Grow adds by, which is not negative, for a combination of label values.
+func (c *Counter) Grow(by float64, values ...string) {
 	key := pairs(c.labels, values)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.values[key]++
+	c.values[key] += by
 }
 
 // Gauge makes a family whose values are asked for when it is written: f calls

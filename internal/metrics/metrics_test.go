@@ -14,6 +14,7 @@ func TestWrite(t *testing.T) {
 	c.Add("b", "yes")
 	c.Add("a", "quote \" slash \\ line\nend")
 	c.Add("b", "yes")
+	c.Grow(2.5, "b", "yes")
 	h.Observe(0.1, "a")
 	h.Observe(0.5, "a")
 	h.Observe(7, "a")
@@ -24,7 +25,7 @@ func TestWrite(t *testing.T) {
 	want := `# HELP asked_total Questions.
 # TYPE asked_total counter
 asked_total{who="a",what="quote \" slash \\ line\nend"} 1
-asked_total{who="b",what="yes"} 2
+asked_total{who="b",what="yes"} 4.5
 # HELP took_seconds How long.
 # TYPE took_seconds histogram
 took_seconds_bucket{who="a",le="0.1"} 1

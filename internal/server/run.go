@@ -153,7 +153,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w%s", err, dir.restoredWords())
 	}
+	var counts metrics.Set
+	observed := domain.NewMetrics(&counts)
 	domainConfig := domain.Config{
+		Metrics:   observed,
 		Integrity: integrity, Signer: sign, Spool: cfg.Spool,
 		Revoked: clients.end, Entries: entriesOf(told),
 		Catalog: cat, Tokens: tokens, Policy: policy, Roots: roots, Accounts: accounts, Storage: storage, Now: clock, Log: cfg.Log, Default: cfg.Policy,
@@ -166,7 +169,6 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		domainConfig.Witness = witnessing{observer}
 	}
 	domains = domain.New(domainConfig)
-	var counts metrics.Set
 	if observer != nil { // before any worker can change something
 		if err := observer.Tell(ctx); err != nil && (told.Number == 0 || cfg.WitnessAccept != "") {
 			return err
@@ -175,7 +177,6 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		observer.Start()
 		undo.push(observer.Close)
 	}
-	observed := domain.NewMetrics(&counts)
 	if len(cfg.Vaults) > 0 {
 		ca = append(append(ca, '\n'), systemRoots()...)
 	}
