@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"io"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -24,6 +25,7 @@ import (
 // ring keeps keys in memory. A key's name says how its vault answers.
 type ring struct {
 	sets    int // calls of SetKey
+	silent  int // of which so many are not answered
 	mu      sync.Mutex
 	set     map[schema.ClusterID]kek.ID
 	holders map[schema.ClusterID]Holder
@@ -49,7 +51,11 @@ func (r *ring) SetKey(ctx context.Context, h Holder, id kek.ID) error {
 	}
 	r.mu.Lock()
 	r.sets++
+	silent := r.sets <= r.silent
 	r.mu.Unlock()
+	if silent {
+		return &kek.Silent{Op: "wrap", Key: id, Err: io.ErrUnexpectedEOF}
+	}
 	return r.Watch(ctx, h, id)
 }
 

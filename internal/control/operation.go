@@ -12,6 +12,7 @@ import (
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/fault"
+	"logkeep/internal/kek"
 	"logkeep/internal/resource"
 )
 
@@ -204,12 +205,14 @@ func (s *Service) perform(op catalog.Operation) {
 // is away: a worker that ended is there again in seconds.
 const patience = time.Minute
 
-// persist does the work, again and again while a part of the service is away.
+// persist does the work, again and again while a part of the service is away or
+// the vault of a key, which answered before the operation began, does not.
 func (s *Service) persist(j job, op catalog.Operation) error {
 	begun := time.Now()
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
 		err := j.do(s.ctx, op)
-		if !errors.Is(err, fault.ServiceUnavailable) || time.Since(begun) > patience {
+		_, silent := errors.AsType[*kek.Silent](err)
+		if away := silent || errors.Is(err, fault.ServiceUnavailable); !away || time.Since(begun) > patience {
 			return err
 		}
 		s.log.Warn("operation is tried again", "operation", op.ID, "kind", op.Kind, "resource", op.Resource, "cause", err)

@@ -122,6 +122,20 @@ func TestAnOperationOutlastsAPartThatIsAway(t *testing.T) {
 	})
 }
 
+// A vault that fell silent after it was asked whether the key is good is asked again.
+func TestAnOperationOutlastsAVaultThatIsSilentForMoments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.Service.Close()
+		c := w.makeCluster("aaaa")
+		w.keys.silent = 3
+		_, o, err := w.PatchCluster(t.Context(), c.ID, "me", ClusterChange{Key: key("k")})
+		if o = w.finish(o, err); o.Status != catalog.Succeeded || w.keys.sets != 4 {
+			t.Errorf("after %d calls: %+v", w.keys.sets, o)
+		}
+	})
+}
+
 func TestAClusterHasRoomForSoManyWorkspaces(t *testing.T) {
 	w := newWorld(t)
 	w.limits.WorkspacesPerLink = 2

@@ -22,10 +22,11 @@ var _ control.Domains = (*Domains)(nil)
 
 // EnsureCluster implements control.Domains: the cluster has its accounts, each
 // with a key, and is watched.
-func (d *Domains) EnsureCluster(ctx context.Context, c control.Cluster) error {
+func (d *Domains) EnsureCluster(ctx context.Context, c control.Cluster) (err error) {
+	defer d.word(c.ClusterID, &err)
 	d.placing.Lock()
 	defer d.placing.Unlock()
-	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+	err = d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
 		for i := range AccountsPerCluster {
 			if err := ensureAccount(ctx, tx, catalog.Account{ID: clusterAccountAt(c.ClusterID, i), Domain: c.ClusterID, Kind: ofCluster}); err != nil {
 				return err
@@ -48,11 +49,12 @@ func (d *Domains) EnsureCluster(ctx context.Context, c control.Cluster) error {
 
 // EnsureWorkspace implements control.Domains: the workspace has an account of
 // its own with a key.
-func (d *Domains) EnsureWorkspace(ctx context.Context, w control.Workspace) error {
+func (d *Domains) EnsureWorkspace(ctx context.Context, w control.Workspace) (err error) {
+	defer d.word(schema.ServiceCluster, &err)
 	d.placing.Lock()
 	defer d.placing.Unlock()
 	id := serviceAccount(w.CustomerID)
-	err := d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
+	err = d.cfg.Catalog.Tx(ctx, func(tx *catalog.Tx) error {
 		return ensureAccount(ctx, tx, catalog.Account{ID: id, Domain: schema.ServiceCluster, Workspace: w.CustomerID, Kind: ofService})
 	})
 	if err != nil {
@@ -101,7 +103,8 @@ func (d *Domains) openIn(ctx context.Context, domain schema.ClusterID) error {
 // cluster's key domain, and the cluster becomes part of the workspace's history.
 // What another cluster holds of it stays there. Appends and queries of the
 // workspace wait meanwhile.
-func (d *Domains) Link(ctx context.Context, w control.Workspace, c control.Cluster) error {
+func (d *Domains) Link(ctx context.Context, w control.Workspace, c control.Cluster) (err error) {
+	defer d.word(c.ClusterID, &err)
 	d.placing.Lock()
 	defer d.placing.Unlock()
 	a, err := d.cfg.Catalog.Account(ctx, serviceAccount(w.CustomerID))
@@ -169,7 +172,8 @@ func (d *Domains) Unlink(context.Context, control.Workspace, control.Cluster) er
 
 // DropCluster implements control.Domains: what the cluster holds is gone;
 // workspaces keep what lies under the service's key, or in other clusters.
-func (d *Domains) DropCluster(ctx context.Context, c control.Cluster) error {
+func (d *Domains) DropCluster(ctx context.Context, c control.Cluster) (err error) {
+	defer d.word(schema.ServiceCluster, &err)
 	d.placing.Lock()
 	defer d.placing.Unlock()
 	if err := d.Forget(ctx, c.ClusterID); err != nil {
@@ -219,7 +223,8 @@ func (d *Domains) remove(ctx context.Context, id schema.AccountID) error {
 }
 
 // DropWorkspace implements control.Domains: every row of the workspace is gone.
-func (d *Domains) DropWorkspace(ctx context.Context, w control.Workspace) error {
+func (d *Domains) DropWorkspace(ctx context.Context, w control.Workspace) (err error) {
+	defer d.word(schema.ServiceCluster, &err)
 	d.placing.Lock()
 	defer d.placing.Unlock()
 	a, err := d.cfg.Catalog.Account(ctx, serviceAccount(w.CustomerID))

@@ -2,9 +2,14 @@ package domain
 
 import (
 	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -20,6 +25,8 @@ import (
 	"logkeep/internal/catalog"
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
+	"logkeep/internal/kek"
+	"logkeep/internal/keyring"
 	"logkeep/internal/schema"
 	"logkeep/internal/supervise"
 	"logkeep/internal/worker/wire"
@@ -279,4 +286,34 @@ func TestADroppedWorkspaceLeavesNothing(t *testing.T) {
 		t.Errorf("%d wraps, %v", len(wraps), err)
 	}
 	must(t, d.DropWorkspace(t.Context(), theWorkspace))
+}
+
+// While the service's key can't be used, accounts can't be placed. That passes:
+// who asked is told to ask again, not that something is wrong with the service.
+func TestAccountsThatWaitForTheServicesKeyCanBePlacedLater(t *testing.T) {
+	d := running(t)
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	d.ring, err = keyring.New(keyring.Config{Book: d, Workers: d, Open: d.Open, Integrity: &signer.PublicKey, Log: d.cfg.Log})
+	must(t, err)
+	t.Cleanup(d.ring.Close)
+	c := control.Cluster{ClusterID: "55555555-5555-5555-5555-555555555555", Tenant: tenant}
+	if err := d.EnsureCluster(t.Context(), c); !errors.Is(err, fault.ServiceUnavailable) {
+		t.Errorf("a cluster: %v", err)
+	}
+	w := control.Workspace{CustomerID: "66666666-6666-6666-6666-666666666666", Tenant: tenant}
+	if err := d.EnsureWorkspace(t.Context(), w); !errors.Is(err, fault.ServiceUnavailable) {
+		t.Errorf("a workspace: %v", err)
+	}
+	for _, err := range []error{
+		&kek.Silent{Op: "unwrap", Err: io.ErrUnexpectedEOF}, fmt.Errorf("cover: %w", context.DeadlineExceeded), &keyring.Unavailable{}, supervise.ErrNoLease,
+	} {
+		if d.word(c.ClusterID, &err); !errors.Is(err, fault.ServiceUnavailable) {
+			t.Errorf("told as %v", err)
+		}
+	}
+	err = errors.New("anything else")
+	if d.word(c.ClusterID, &err); errors.Is(err, fault.ServiceUnavailable) {
+		t.Error("what does not pass is told as if it did")
+	}
 }

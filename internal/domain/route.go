@@ -9,6 +9,7 @@ import (
 
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
+	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
@@ -55,6 +56,21 @@ func (d *Domains) domainOf(ctx context.Context, w schema.WorkspaceID) (schema.Cl
 		return "", err
 	}
 	return a.Domain, nil
+}
+
+// word words for the control plane why the accounts of a cluster could not be
+// placed. What passes by itself (a worker that lacks its lease for a moment, a
+// key's vault that was too slow) is ServiceUnavailable: then the work is done again.
+func (d *Domains) word(cluster schema.ClusterID, err *error) {
+	if *err == nil {
+		return
+	}
+	*err = d.changeFault(cluster, *err)
+	_, silent := errors.AsType[*kek.Silent](*err)
+	unreached := errors.Is(*err, fault.CustomerManagedKeyUnreachable) && d.ring.Status(cluster).State.Serves()
+	if silent || unreached || errors.Is(*err, context.DeadlineExceeded) {
+		*err = fault.New(fault.ServiceUnavailable, "A key that is needed could not be used in time. Try again.").WithRetryAfter(1).Because(*err)
+	}
 }
 
 // keyFault words an error for the client if the domain's key is its cause: a

@@ -3,9 +3,11 @@ package kek
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -91,6 +93,16 @@ func (v verdict) error(op string, id ID) error {
 		v.err = errForeign
 	}
 	return &Silent{Op: op, Key: id, Status: v.status, RetryAfter: v.retryAfter, Err: v.err}
+}
+
+// broken reports whether a question got no answer because its connection ended.
+func broken(err error) bool {
+	for _, end := range [...]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // keyVaultError reads {"error":{"code","message","innererror":{"code"}}} and

@@ -110,9 +110,10 @@ type freshKey struct{}
 // credential must then ask its issuer, not its cache.
 func Fresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }
 
-// call runs f until its answer counts. It is asked at most three times: once,
+// call runs f until its answer counts. It is asked at most four times: once,
 // once more with a fresh token if that was 401, once more if a refusal was not
-// in Key Vault's words.
+// in Key Vault's words, and once more if the connection broke: whoever closes one
+// that was idle may do so as the question leaves, and no question changes anything.
 func call[T any](ctx context.Context, c *Client, op string, id ID, f func(context.Context, *azkeys.Client) (T, error)) (T, error) {
 	var none T
 	if id.VaultURI != c.uri {
@@ -123,7 +124,7 @@ func call[T any](ctx context.Context, c *Client, op string, id ID, f func(contex
 	c.mu.Lock()
 	sdk := c.sdk
 	c.mu.Unlock()
-	freshly, again := false, false
+	freshly, again, broke := false, false, false
 	for {
 		result, err := f(ctx, sdk)
 		v := classify(err)
@@ -144,6 +145,9 @@ func call[T any](ctx context.Context, c *Client, op string, id ID, f func(contex
 			case <-ctx.Done():
 				return none, &Silent{Op: op, Key: id, Status: v.status, Err: ctx.Err()}
 			}
+		case v.meaning == silence && !broke && broken(v.err) && ctx.Err() == nil:
+			broke = true
+			c.http.CloseIdleConnections() // the others are as old
 		default:
 			return none, v.error(op, id)
 		}

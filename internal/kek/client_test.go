@@ -109,6 +109,29 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+// A connection that ends under a question is no vault that is silent: the question
+// is asked again, once.
+func TestAQuestionWhoseConnectionBreaksIsAskedAgainOnce(t *testing.T) {
+	for breaks, want := range map[int32]int32{1: 2, 5: 2} {
+		var requests atomic.Int32
+		err := against(t, &countingCredential{}, authorised(func(w http.ResponseWriter, r *http.Request) {
+			if requests.Add(1) <= breaks {
+				panic(http.ErrAbortHandler)
+			}
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"error":{"code":"Forbidden","message":"no","innererror":{"code":"KeyDisabled"}}}`)
+		}))
+		if requests.Load() != want {
+			t.Errorf("%d broken connections: asked %d times, want %d", breaks, requests.Load(), want)
+		}
+		if breaks > 1 {
+			silent(t, err)
+		} else if denied, ok := errors.AsType[*kek.Denied](err); !ok || denied.Code != "KeyDisabled" {
+			t.Errorf("the second answer does not count: %v", err)
+		}
+	}
+}
+
 func TestAnswersAreBounded(t *testing.T) {
 	silent(t, against(t, &countingCredential{}, authorised(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"kid":"%s","value":"%s"}`, probe.KID, strings.Repeat("A", 100<<10))

@@ -25,6 +25,7 @@
 //	403, 404 in other words             asked once more on a new connection; Denied if that is the answer again
 //	400 in Key Vault's own words        Damaged
 //	3xx                                 Silent; never followed
+//	the connection ends without one     asked once more on a new connection; Silent if it ends again
 //	408, 429, 5xx, anything else        Silent
 //	200 that can't be read              Silent
 //

@@ -17,11 +17,13 @@ import (
 )
 
 // noticed is how long it may take until a change in the built-in vault is
-// obeyed: it tells of each, and the bound of the blueprint is a second. Roles
-// are not the vault's: their loss is seen by the next probe.
+// obeyed: it tells of each, and the bound of the blueprint is a second, on a
+// machine at rest (TestADisabledKeyIsObeyedAtOnceAndAnEnabledOne and keyring's
+// tests hold that nobody waits for a probe). Roles are not the vault's: their
+// loss is seen by the next probe.
 const (
-	noticed = 5 * time.Second // a second, on a machine at rest
-	probed  = 2 * 7 * time.Second
+	noticed = limit
+	probed  = limit
 )
 
 func (s *site) enable(version string, on bool) {
@@ -104,9 +106,7 @@ func (s *site) light(within time.Duration, want int) {
 		}
 		return err
 	})
-	if state := s.cluster().Logkeep.KeyState.State; state != "Active" {
-		s.t.Errorf("state %s", state)
-	}
+	s.comes("Active") // a probe that a busy machine was late for is ridden out
 }
 
 func (s *site) worker() process {
@@ -115,9 +115,11 @@ func (s *site) worker() process {
 	return watch(s.t, s.cluster().Logkeep.Worker.PID)
 }
 
+// Probes are a minute apart: what is obeyed sooner was told by the vault.
 func TestADisabledKeyIsObeyedAtOnceAndAnEnabledOne(t *testing.T) {
 	t.Parallel()
 	s := linked(t)
+	s.logkeep(map[string]any{"probeInterval": "PT60S", "lease": "PT3M"})
 	s.mustSend("a", 100)
 	for range 2 {
 		worker := s.worker()
