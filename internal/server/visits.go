@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -9,8 +10,9 @@ import (
 
 // visits knows the connections of clients. As long as one is open, its buffers
 // hold the last of what went over it, in clear; so those that were open when a
-// key was revoked are ended as soon as no request has come on them for a moment. Clients
-// connect again.
+// key was revoked are ended: with the answer to the next request, which says so, so that
+// the client does not send another that would be lost, or when none has come for a moment.
+// Clients connect again.
 type visits struct {
 	linger time.Duration // that a connection must have been idle, so that it is not ended under a request that comes
 	mu     sync.Mutex
@@ -64,6 +66,29 @@ func (v *visits) state(c net.Conn, s http.ConnState) {
 	case http.StateHijacked, http.StateClosed:
 		delete(v.open, c)
 	}
+}
+
+// visitKey is of a request's connection.
+type visitKey struct{}
+
+// context is the server's ConnContext.
+func (v *visits) context(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, visitKey{}, c)
+}
+
+// handler tells clients whose connection is to end that its answer is the last.
+func (v *visits) handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := r.Context().Value(visitKey{}).(net.Conn)
+		v.mu.Lock()
+		now := v.open[c]
+		last := now != nil && now.last
+		v.mu.Unlock()
+		if last {
+			w.Header().Set("Connection", "close") // over HTTP/2 it is a GOAWAY
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // end ends every connection that is open now, each at its time.
