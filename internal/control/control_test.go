@@ -3,8 +3,8 @@ package control
 import (
 	"context"
 	"errors"
-	"io"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
