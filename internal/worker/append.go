@@ -5,11 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"syscall"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"logkeep/internal/batch"
 	"logkeep/internal/fault"
 	"logkeep/internal/intake"
 	"logkeep/internal/schema"
@@ -46,21 +50,34 @@ func (w *Worker) append(ctx context.Context, what wire.Append, body io.Reader) (
 	if err != nil {
 		return done, err
 	}
-	if rows.Changes {
-		read := parsed
-		if parsed, err = w.transform(ctx, wire.Change{Text: what.Transform, Stream: what.Stream, Table: what.Table, Now: now}, parsed.Record); err != nil {
-			return done, err
+	keep := func(ctx context.Context, rec arrow.RecordBatch) (uint64, error) {
+		err := a.store.Append(ctx, store.Rows{Workspace: what.Workspace, Table: what.Table.Name, Record: rec})
+		return a.store.Mark().Journal.Last, err
+	}
+	if !rows.Changes {
+		if done = intake.Count(parsed, read); done.Rows > 0 {
+			done.Entry, err = keep(ctx, parsed.Record)
 		}
-		parsed.Unknown, parsed.Refused, parsed.Reasons = read.Unknown, read.Refused, read.Reasons
-		parsed.Cut, parsed.CutIn = parsed.Cut+read.Cut, append(parsed.CutIn, read.CutIn...)
+		return done, err
 	}
+	m := joined{change: wire.Change{Text: what.Transform, Stream: what.Stream, Table: what.Table, Now: now}, rec: parsed.Record, bytes: read, keep: keep}
+	if parsed.Record.NumRows() > smallRequest {
+		if m.out, err = w.transform(ctx, m.change, m.rec); err == nil && m.out.Record.NumRows() > 0 {
+			m.entry, err = keep(ctx, m.out.Record)
+		}
+	} else {
+		key := fmt.Sprint(what.Account, "\x00", what.Workspace, "\x00", what.Table, "\x00", what.Stream, "\x00", what.Transform)
+		err = w.joints.join(ctx, key, &m, func(ctx context.Context, c wire.Change, recs []arrow.RecordBatch) (batch.Parsed, error) {
+			return w.transform(ctx, c, recs...)
+		})
+	}
+	if err != nil {
+		return done, err
+	}
+	parsed.Record, parsed.Cut, parsed.CutIn = m.out.Record, parsed.Cut+m.out.Cut, append(parsed.CutIn, m.out.CutIn...)
 	done = intake.Count(parsed, read)
-	if done.Rows == 0 {
-		return done, nil
-	}
-	err = a.store.Append(ctx, store.Rows{Workspace: what.Workspace, Table: what.Table.Name, Record: parsed.Record})
-	done.Entry = a.store.Mark().Journal.Last
-	return done, err
+	done.Entry = m.entry
+	return done, nil
 }
 
 // appendFault words for the client why its rows were not taken.

@@ -48,6 +48,7 @@ type Worker struct {
 	tails    *store.Budget // of all accounts
 	bodies   sync.Pool     // of *bytes.Buffer: unpacked rows on their way to columns
 	programs programs      // transformations that are ready to run
+	joints   joints        // requests that wait for one
 
 	mu       sync.Mutex
 	accounts map[schema.AccountID]*account

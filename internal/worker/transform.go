@@ -64,8 +64,8 @@ func (p *programs) of(c wire.Change) (*transform.Transform, error) {
 	return t, nil
 }
 
-// transform makes of rows what is stored of them.
-func (w *Worker) transform(ctx context.Context, c wire.Change, rec arrow.RecordBatch) (batch.Parsed, error) {
+// transform makes of rows, which have the same columns, what is stored of them.
+func (w *Worker) transform(ctx context.Context, c wire.Change, recs ...arrow.RecordBatch) (batch.Parsed, error) {
 	t, err := w.programs.of(c)
 	if err != nil {
 		return batch.Parsed{}, err
@@ -78,8 +78,12 @@ func (w *Worker) transform(ctx context.Context, c wire.Change, rec arrow.RecordB
 	if err != nil {
 		return batch.Parsed{}, err
 	}
-	if rec.NumRows() > 0 {
-		if err := w.changed(ctx, t, rec, from, out); err != nil {
+	rows := int64(0)
+	for _, rec := range recs {
+		rows += rec.NumRows()
+	}
+	if rows > 0 {
+		if err := w.changed(ctx, t, recs, rows, from, out); err != nil {
 			return batch.Parsed{}, transformFault(err)
 		}
 	}
@@ -98,13 +102,13 @@ func kept(produced []schema.Column, table schema.Table) (columns []schema.Column
 	return columns, from
 }
 
-// changed runs the program over rows and puts what comes out into out.
-func (w *Worker) changed(ctx context.Context, t *transform.Transform, rec arrow.RecordBatch, from []int, out *batch.Builder) error {
+// changed runs the program over so many rows and puts what comes out into out.
+func (w *Worker) changed(ctx context.Context, t *transform.Transform, recs []arrow.RecordBatch, count int64, from []int, out *batch.Builder) error {
 	engine, err := w.engine()
 	if err != nil {
 		return err
 	}
-	rows, err := segment.NewTail([]arrow.RecordBatch{rec})
+	rows, err := segment.NewTail(recs)
 	if err != nil {
 		return err
 	}
@@ -116,7 +120,7 @@ func (w *Worker) changed(ctx context.Context, t *transform.Transform, rec arrow.
 	})
 	times := int64(1)
 	if len(t.Sources) == 0 { // a print answers the same for each row
-		times = rec.NumRows()
+		times = count
 	}
 	answer, err := engine.Query(ctx, text, args)
 	if err != nil {
