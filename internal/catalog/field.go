@@ -23,13 +23,14 @@ func (r Records) Find(ctx context.Context, f Field, value string) ([]Resource, e
 	if r.tx != nil {
 		return r.search(ctx, f, value)
 	}
-	what, since := string(f)+"\x00"+value, r.cat.recent.now()
-	if all, ok := r.cat.recent.search(what); ok {
+	what := string(f) + "\x00" + value
+	all, ok, now := r.cat.recent.search(what)
+	if ok {
 		return all, ctx.Err()
 	}
 	all, err := r.search(ctx, f, value)
 	if err == nil {
-		r.cat.recent.keepFound(what, all, since)
+		r.cat.recent.keepFound(what, all, now)
 	}
 	return all, err
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -325,6 +326,40 @@ func BenchmarkGet(b *testing.B) {
 	}
 	for b.Loop() {
 		if _, err := c.Get(b.Context(), group+"/x"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// What others write holds up nobody who reads something else.
+func BenchmarkGetWhileOthersWrite(b *testing.B) {
+	c, err := catalog.Open(b.Context(), filepath.Join(b.TempDir(), "catalog.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	ids := make([]string, 1000)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%s/x-%d", group, i)
+		if _, err := c.Put(b.Context(), vault(ids[i]), catalog.Always()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	var writers sync.WaitGroup
+	defer writers.Wait()
+	defer stop()
+	for w := range 4 {
+		writers.Go(func() {
+			for i := w; ctx.Err() == nil; i += 4 {
+				if _, err := c.Put(b.Context(), vault(ids[i%len(ids)]), catalog.Always()); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for i := 0; b.Loop(); i++ {
+		if _, err := c.Get(b.Context(), ids[i*7%len(ids)]); err != nil {
 			b.Fatal(err)
 		}
 	}

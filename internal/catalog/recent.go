@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"hash/maphash"
 	"maps"
 	"slices"
 	"sync"
@@ -10,35 +11,47 @@ import (
 // and again is not fetched each time. What it returns is never older than the last
 // commit that a caller was told of, nor than what another reader has seen.
 type recent struct {
-	mu         sync.RWMutex
-	all        map[string]Resource   // folded id → resource
-	found      map[string][]Resource // field and value → resources, while none changes
-	bytes      int                   // of the bodies
+	mu    sync.RWMutex
+	all   map[string]Resource   // folded id → resource
+	found map[string][]Resource // field and value → resources, while none changes
+	bytes int                   // about what these take
+	turns [1024]turn            // of keys, by their hash: a commit holds up few of those that it doesn't touch
+	any   turn                  // of all resources
+}
+
+// A turn tells whether what was read may have been changed since.
+type turn struct {
 	committing int
 	epoch      uint64 // grows with each commit
+}
+
+// A reading is where a turn stood before something was read.
+type reading struct {
+	turn  *turn
+	epoch uint64
 }
 
 // recentBytes bounds what is remembered. When it is full it begins anew.
 const recentBytes = 16 << 20
 
-func (r *recent) get(key string) (Resource, bool) {
-	r.mu.RLock()
-	res, ok := r.all[key]
-	r.mu.RUnlock()
-	res.Tags = maps.Clone(res.Tags)
-	return res, ok
+var stripes = maphash.MakeSeed()
+
+func (r *recent) turn(key string) *turn {
+	return &r.turns[maphash.String(stripes, key)%uint64(len(r.turns))]
 }
 
-// now is to be asked before a resource is read that keep is given then.
-func (r *recent) now() uint64 {
+// get returns a resource, or what to give to keep when it has been read.
+func (r *recent) get(key string) (res Resource, ok bool, now reading) {
+	t := r.turn(key)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.epoch
+	res, ok = r.all[key]
+	res.Tags = maps.Clone(res.Tags)
+	return res, ok, reading{t, t.epoch}
 }
 
-// keep remembers a resource that was read since the epoch, unless a commit may
-// have come between.
-func (r *recent) keep(key string, res Resource, since uint64) {
+// keep remembers a resource, unless a commit may have changed it since the reading.
+func (r *recent) keep(key string, res Resource, since reading) {
 	res.Tags = maps.Clone(res.Tags)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,15 +60,16 @@ func (r *recent) keep(key string, res Resource, since uint64) {
 	}
 }
 
-func (r *recent) search(what string) ([]Resource, bool) {
+// search is get for what a search has found.
+func (r *recent) search(what string) (all []Resource, ok bool, now reading) {
 	r.mu.RLock()
-	all, ok := r.found[what]
-	r.mu.RUnlock()
-	return apart(all), ok
+	defer r.mu.RUnlock()
+	all, ok = r.found[what]
+	return apart(all), ok, reading{&r.any, r.any.epoch}
 }
 
 // keepFound is keep for what a search has found.
-func (r *recent) keepFound(what string, all []Resource, since uint64) {
+func (r *recent) keepFound(what string, all []Resource, since reading) {
 	all = apart(all)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,18 +79,23 @@ func (r *recent) keepFound(what string, all []Resource, since uint64) {
 }
 
 // room tells whether something may be remembered, and counts it.
-func (r *recent) room(since uint64, key string, all ...Resource) bool {
-	if r.committing > 0 || r.epoch != since {
+func (r *recent) room(since reading, key string, all ...Resource) bool {
+	if since.turn.committing > 0 || since.turn.epoch != since.epoch {
 		return false
 	}
 	if r.bytes > recentBytes || r.all == nil {
 		r.all, r.found, r.bytes = map[string]Resource{}, map[string][]Resource{}, 0
 	}
-	r.bytes += 128 + len(key)
-	for _, res := range all {
-		r.bytes += 512 + len(res.Body)
-	}
+	r.bytes += weight(key, all...)
 	return true
+}
+
+func weight(key string, all ...Resource) int {
+	n := 128 + len(key)
+	for _, res := range all {
+		n += 512 + len(res.Body)
+	}
+	return n
 }
 
 // apart gives a caller tags of his own.
@@ -93,17 +112,29 @@ func apart(all []Resource) []Resource {
 func (r *recent) forget(touched []map[string]bool) (after func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.committing++
+	var held []*turn
 	for _, keys := range touched {
 		for key := range keys {
-			delete(r.all, key)
-			clear(r.found)
+			if res, ok := r.all[key]; ok {
+				r.bytes -= weight(key, res)
+				delete(r.all, key)
+			}
+			held = append(held, r.turn(key))
 		}
+	}
+	if len(held) > 0 {
+		clear(r.found)
+		held = append(held, &r.any)
+	}
+	for _, t := range held {
+		t.committing++
 	}
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.committing--
-		r.epoch++
+		for _, t := range held {
+			t.committing--
+			t.epoch++
+		}
 	}
 }

@@ -154,13 +154,14 @@ func (r Records) find(ctx context.Context, id string) (Resource, error) {
 	if r.tx != nil {
 		return r.fetch(ctx, id)
 	}
-	key, since := fold(id), r.cat.recent.now()
-	if res, ok := r.cat.recent.get(key); ok {
+	key := fold(id)
+	res, ok, now := r.cat.recent.get(key)
+	if ok {
 		return res, ctx.Err()
 	}
 	res, err := r.fetch(ctx, id)
 	if err == nil {
-		r.cat.recent.keep(key, res, since)
+		r.cat.recent.keep(key, res, now)
 	}
 	return res, err
 }
