@@ -36,6 +36,7 @@ type face struct {
 	dialect   dialect
 	routes    []route
 	compiled  []compiled
+	byLength  [][]*compiled // those that a path of as many segments may match; of longer ones, the last
 }
 
 type compiled struct {
@@ -67,8 +68,25 @@ func newRouter(s *server, faces []*face) *router {
 			c.parts = parts
 			f.compiled = append(f.compiled, c)
 		}
+		f.sort()
 	}
 	return &router{s, faces}
+}
+
+// sort puts the routes where a path finds them.
+func (f *face) sort() {
+	longest := 0
+	for i := range f.compiled {
+		longest = max(longest, len(f.compiled[i].parts))
+	}
+	f.byLength = make([][]*compiled, longest+2)
+	for n := range f.byLength {
+		for i := range f.compiled {
+			if c := &f.compiled[i]; c.scope || len(c.parts) == n {
+				f.byLength[n] = append(f.byLength[n], c)
+			}
+		}
+	}
 }
 
 // split cuts a path at slashes and drops empty segments.
@@ -132,8 +150,7 @@ func (rt *router) find(method, host string, path []string) (best *compiled, valu
 		if f == nil {
 			f = candidate
 		}
-		for i := range candidate.compiled {
-			c := &candidate.compiled[i]
+		for _, c := range candidate.byLength[min(len(path), len(candidate.byLength)-1)] {
 			v, literal, ok := c.match(path)
 			if !ok {
 				continue

@@ -93,7 +93,7 @@ func (v *Verifier) Verify(token string, audiences []string) (rbac.Caller, error)
 	if !c.ours() {
 		return rbac.Caller{}, invalid("its issuer is not that of its tenant, or it names nobody", nil)
 	}
-	if !slices.ContainsFunc(audiences, func(a string) bool { return sameAudience(a, c.Audience) }) {
+	if !slices.Contains(audiences, c.Audience) && !slices.ContainsFunc(audiences, func(a string) bool { return sameAudience(a, c.Audience) }) {
 		return rbac.Caller{}, fault.New(fault.InvalidAuthenticationTokenAudience, "The access token has been obtained for wrong audience or resource '%s'. It should exactly match with one of the allowed audiences '%s'.", c.Audience, strings.Join(audiences, "','"))
 	}
 	kind := rbac.Application
@@ -136,13 +136,19 @@ func (v *Verifier) read(token string) (c claims, err error) {
 const mostRemembered = 4096
 
 func (v *Verifier) remembered(token string) (claims, bool) {
+	sum := digest(token)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if time.Since(v.fetched) > keysFor || !v.since.Equal(v.fetched) {
 		return claims{}, false
 	}
-	c, ok := v.good[sha256.Sum256([]byte(token))]
+	c, ok := v.good[sum]
 	return c, ok
+}
+
+func digest(token string) [sha256.Size]byte {
+	var room [2048]byte // of the stack, for tokens as they are
+	return sha256.Sum256(append(room[:0], token...))
 }
 
 func (v *Verifier) remember(token string, c claims) {
@@ -151,7 +157,7 @@ func (v *Verifier) remember(token string, c claims) {
 	if v.good == nil || len(v.good) >= mostRemembered || !v.since.Equal(v.fetched) {
 		v.good, v.since = map[[sha256.Size]byte]claims{}, v.fetched
 	}
-	v.good[sha256.Sum256([]byte(token))] = c
+	v.good[digest(token)] = c
 }
 
 // ours reports whether the token names somebody, and its own tenant as issuer.

@@ -82,25 +82,26 @@ func Parse(s string) (ID, error) {
 	if len(s) > 2048 {
 		return ID{}, fmt.Errorf("resource id %q is longer than 2048 characters", clip(s))
 	}
-	parts := strings.FieldsFunc(s, func(r rune) bool { return r == '/' })
-	for _, p := range parts {
-		if strings.TrimSpace(p) != p || strings.ContainsAny(p, "?#\\<>%&\"") || strings.ContainsFunc(p, func(r rune) bool { return r < ' ' }) {
+	var few [16]string
+	rest := segments(few[:0], s)
+	for _, p := range rest {
+		if !nameable(p) {
 			return ID{}, fmt.Errorf("resource id %q has a segment with characters that names can't have", clip(s))
 		}
 	}
-	var b strings.Builder
-	rest := parts
+	var short [256]byte // most ids are, and come as they are written
+	b := short[:0]
 	if len(rest) > 0 && strings.EqualFold(rest[0], "subscriptions") {
 		if len(rest) < 2 {
 			return ID{}, fmt.Errorf("resource id %q has no subscription after subscriptions", clip(s))
 		}
-		b.WriteString("/subscriptions/" + strings.ToLower(rest[1]))
+		b = append(append(b, "/subscriptions/"...), strings.ToLower(rest[1])...)
 		rest = rest[2:]
 		if len(rest) > 0 && strings.EqualFold(rest[0], "resourceGroups") {
 			if len(rest) < 2 {
 				return ID{}, fmt.Errorf("resource id %q has no name after resourceGroups", clip(s))
 			}
-			b.WriteString("/resourceGroups/" + rest[1])
+			b = append(append(b, "/resourceGroups/"...), rest[1]...)
 			rest = rest[2:]
 		}
 	}
@@ -109,21 +110,49 @@ func Parse(s string) (ID, error) {
 			return ID{}, fmt.Errorf("resource id %q is not of the form /subscriptions/…/resourceGroups/…/providers/{namespace}/{type}/{name}", clip(s))
 		}
 		typ := canonical(rest[1])
-		b.WriteString("/providers/" + typ)
+		b = append(append(b, "/providers/"...), typ...)
 		rest = rest[2:]
 		for len(rest) > 0 && !strings.EqualFold(rest[0], "providers") {
 			if len(rest) < 2 {
 				return ID{}, fmt.Errorf("resource id %q has a type without a name", clip(s))
 			}
 			typ = canonical(typ + "/" + rest[0])
-			b.WriteString("/" + typ[strings.LastIndexByte(typ, '/')+1:] + "/" + rest[1])
+			b = append(append(b, typ[strings.LastIndexByte(typ, '/'):]...), '/')
+			b = append(b, rest[1]...)
 			rest = rest[2:]
 		}
 	}
-	if b.Len() == 0 {
+	switch {
+	case len(b) == 0:
 		return Root(), nil
+	case string(b) == s:
+		return ID{s}, nil
 	}
-	return ID{b.String()}, nil
+	return ID{string(b)}, nil
+}
+
+// segments appends what stands between slashes and is not empty.
+func segments(to []string, s string) []string {
+	for s != "" {
+		var p string
+		if p, s, _ = strings.Cut(s, "/"); p != "" {
+			to = append(to, p)
+		}
+	}
+	return to
+}
+
+// nameable tells whether an id may have the segment.
+func nameable(p string) bool {
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c < ' ':
+			return false
+		case c == '?', c == '#', c == '\\', c == '<', c == '>', c == '%', c == '&', c == '"':
+			return false
+		}
+	}
+	return strings.TrimSpace(p) == p
 }
 
 func clip(s string) string {
