@@ -35,6 +35,21 @@ func NewBuilder(columns []schema.Column, now schema.Ticks) (*Builder, error) {
 	return &Builder{schema: sc, columns: columns, cells: make([]cells, len(columns)), now: now}, nil
 }
 
+// NewTexts returns a Builder of rows that no table has: columns of text of any
+// length, with no time among them. Their type is dynamic, which carries a text as
+// it is.
+func NewTexts(names []string) (*Builder, error) {
+	columns := make([]schema.Column, len(names))
+	for i, n := range names {
+		columns[i] = schema.Column{Name: n, Type: schema.Dynamic}
+	}
+	sc, err := Schema(columns)
+	if err != nil {
+		return nil, err
+	}
+	return &Builder{schema: sc, columns: columns, cells: make([]cells, len(columns))}, nil
+}
+
 // Row appends a row: a value for each column, nil for null, or as the engine
 // carries it: bool, int32, int64, float64, string. Whole numbers go into columns
 // of larger numbers; text that is no guid is null where a guid is wanted; text

@@ -3,12 +3,24 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
+
+	"logkeep/internal/outside"
 )
 
 // Settings that are lists. As a flag each is given once for each item; as a
 // variable its items stand on lines of their own.
+
+// An ExternalHost is a host whose files queries may read.
+type ExternalHost struct {
+	Host   string         `yaml:"host"`   // *.example.com: all directly under it
+	Ranges []netip.Prefix `yaml:"ranges"` // addresses that it may have; none: any public one
+}
+
+// ExternalHosts are a list of them.
+type ExternalHosts []ExternalHost
 
 // Words are a list of words.
 type Words []string
@@ -114,6 +126,50 @@ func (i Issuers) check() error {
 			wrong = append(wrong, fmt.Errorf("issuer %q is named twice", v.URL))
 		}
 		seen[v.URL] = true
+	}
+	return errors.Join(wrong...)
+}
+
+func (e *ExternalHosts) empty()     { *e = nil }
+func (*ExternalHosts) Type() string { return "list" }
+
+// String implements pflag.Value.
+func (e *ExternalHosts) String() string {
+	var all Words
+	for _, h := range *e {
+		text := h.Host
+		for _, r := range h.Ranges {
+			text += ",range=" + r.String()
+		}
+		all = append(all, text)
+	}
+	return all.text()
+}
+
+// Set implements pflag.Value: HOST[,range=CIDR].
+func (e *ExternalHosts) Set(text string) error {
+	for _, line := range lines(text) {
+		parts := strings.Split(line, ",")
+		h := ExternalHost{Host: parts[0]}
+		for _, p := range parts[1:] {
+			name, value, _ := strings.Cut(p, "=")
+			r, err := netip.ParsePrefix(value)
+			if name != "range" || err != nil {
+				return fmt.Errorf("%q is not range=CIDR, such as range=10.0.0.0/8", p)
+			}
+			h.Ranges = append(h.Ranges, r)
+		}
+		*e = append(*e, h)
+	}
+	return nil
+}
+
+func (e ExternalHosts) check() error {
+	var wrong []error
+	for _, h := range e {
+		if err := (outside.Host{Name: h.Host}).Check(); err != nil {
+			wrong = append(wrong, fmt.Errorf("externaldata-host %w", err))
+		}
 	}
 	return errors.Join(wrong...)
 }

@@ -43,6 +43,9 @@ type Settings struct {
 	Admins        Words         `yaml:"admins"`         // flag: admin
 	Certificates  Pairs         `yaml:"certificates"`   // flag: certificate
 
+	External      ExternalHosts `yaml:"externaldata-hosts"` // flag: externaldata-host
+	ExternalRoots string        `yaml:"externaldata-roots"` // PEM file of authorities, beside the system's, that may vouch for them
+
 	IssuerRoots   string `yaml:"issuer-roots"` // PEM file of authorities, beside the system's, that may vouch for issuers
 	Witness       string `yaml:"witness"`      // a file, an https URL, or none
 	WitnessAccept string `yaml:"witness-accept"`
@@ -99,6 +102,8 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.IssuerBuiltin, "issuer-builtin", d.IssuerBuiltin, "off: nobody signs in at this server itself")
 	f.Var(&s.Admins, "admin", "`OBJECTID` or ISSUER#SUBJECT of who, known by an --issuer, is Owner of everything; repeatable")
 	f.Var(&s.Certificates, "certificate", "certificate of your own, `FILE,KEYFILE` (PEM), read again when they change; repeatable")
+	f.Var(&s.External, "externaldata-host", "host whose files queries may read with externaldata over https, `HOST[,range=CIDR]`: *.example.com is all hosts directly under it; without a range its addresses are public ones; repeatable (default none)")
+	f.StringVar(&s.ExternalRoots, "externaldata-roots", d.ExternalRoots, "PEM `file` of authorities, beside the system's, that may vouch for these hosts")
 	f.StringVar(&s.Witness, "witness", d.Witness, "a file elsewhere, or an https URL, that is told how far the data have come, so that an older copy of the data directory is noticed; none: give it up")
 	f.StringVar(&s.WitnessAccept, "witness-accept", d.WitnessAccept, "start once although the data are older than the witness says, to restore a backup: the number of its statement, or missing")
 	f.StringVar(&s.Swap, "swap", d.Swap, "refuse: not start while this machine has swap, to which decrypted rows could be written; warn: start all the same")
@@ -150,7 +155,7 @@ func (s *Settings) check() error {
 	if s.CacheBytes <= 0 {
 		wrong = append(wrong, fmt.Errorf("cache-bytes %d is not positive", s.CacheBytes))
 	}
-	wrong = append(wrong, s.Issuers.check())
+	wrong = append(wrong, s.Issuers.check(), s.External.check())
 	if s.WitnessAccept != "" && s.WitnessAccept != "missing" && !isNumber.MatchString(s.WitnessAccept) {
 		wrong = append(wrong, fmt.Errorf("witness-accept %q is neither the number of a statement nor missing", s.WitnessAccept))
 	}

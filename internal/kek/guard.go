@@ -80,7 +80,7 @@ func (g *Guard) DialContext(ctx context.Context, network, addr string) (net.Conn
 func (s Suffix) permits(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if len(s.Ranges) == 0 {
-		return public(a)
+		return Public(a)
 	}
 	for _, p := range s.Ranges {
 		if p.Contains(a) {
@@ -90,8 +90,8 @@ func (s Suffix) permits(a netip.Addr) bool {
 	return false
 }
 
-// public reports whether a is an address of the open internet.
-func public(a netip.Addr) bool {
+// Public reports whether a is an address of the open internet.
+func Public(a netip.Addr) bool {
 	if !a.IsGlobalUnicast() || a.IsPrivate() {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,11 +51,18 @@ type Holder interface {
 	Query(ctx context.Context, workspaces []control.Workspace, q wire.Query) (io.ReadCloser, error)
 }
 
+// Outside reads the files of externaldata: outside.Reader.
+type Outside interface {
+	Hold(ctx context.Context) (release func(), err error)
+	Fetch(ctx context.Context, addresses []string, have map[string][]byte) (map[string][]byte, error)
+}
+
 // A Service answers queries.
 type Service struct {
 	plane    Plane
 	holder   Holder
 	activity Activity
+	outside  Outside
 }
 
 // Activity makes rows, in a workspace of its own, of the activity that was told
@@ -63,8 +71,9 @@ type Activity interface {
 	Ready(ctx context.Context, log control.Workspace) error
 }
 
-// New returns a Service; a nil Activity is one of which there is none.
-func New(p Plane, h Holder, a Activity) *Service { return &Service{p, h, a} }
+// New returns a Service; a nil Activity is one of which there is none, and with a
+// nil Outside externaldata is refused.
+func New(p Plane, h Holder, a Activity, o Outside) *Service { return &Service{p, h, a, o} }
 
 // Query returns the body of the answer, to be closed.
 func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
@@ -125,8 +134,36 @@ func (s *Service) Query(ctx context.Context, r Request) (io.ReadCloser, error) {
 	if err := r.conceal(ctx, &q); err != nil {
 		return nil, err
 	}
-	answer, err := s.holder.Query(ctx, workspaces, q)
+	answer, err := s.ask(ctx, workspaces, q)
 	return answer, told(err)
+}
+
+// ask brings the query to its holder, again with files from elsewhere if it turns
+// out to read some: only the holder reads the text.
+func (s *Service) ask(ctx context.Context, workspaces []control.Workspace, q wire.Query) (io.ReadCloser, error) {
+	q.External = s.outside != nil
+	answer, err := s.holder.Query(ctx, workspaces, q)
+	wanted, ok := errors.AsType[*wire.Wanted](err)
+	if !ok || !q.External {
+		return answer, err
+	}
+	release, err := s.outside.Hold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	q.Files = map[string][]byte{}
+	for { // a column that depends on data may name more of them; their number is bounded
+		files, err := s.outside.Fetch(ctx, wanted.Addresses, q.Files)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(q.Files, files)
+		answer, err := s.holder.Query(ctx, workspaces, q)
+		if wanted, ok = errors.AsType[*wire.Wanted](err); !ok {
+			return answer, err
+		}
+	}
 }
 
 // retention is how far back the tables of a workspace are answered now: what is

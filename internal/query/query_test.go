@@ -72,14 +72,14 @@ func TestTablesOfOneNameAreOneWithTheColumnsOfAll(t *testing.T) {
 func TestTheInnermostCodeSaysWhatToDo(t *testing.T) {
 	revoked := fault.New(fault.CustomerManagedKeyRevoked, "repair the key")
 	p := &planned{fails: revoked}
-	_, err := New(p, p, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{workspace(t, "a")}, Text: "T"})
+	_, err := New(p, p, nil, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{workspace(t, "a")}, Text: "T"})
 	f := fault.Of(err)
 	if f.Code != fault.InsufficientAccess || f.Status() != 403 || f.Inner == nil || f.Inner.Code != fault.CustomerManagedKeyRevoked || f.Inner.Message != "repair the key" {
 		t.Errorf("%+v", f)
 	}
 	silent := fault.New(fault.CustomerManagedKeyUnreachable, "wait")
 	p.fails = silent
-	if _, err = New(p, p, nil).Query(t.Context(), Request{}); !errors.Is(err, fault.CustomerManagedKeyUnreachable) || fault.Of(err).Status() != 503 {
+	if _, err = New(p, p, nil, nil).Query(t.Context(), Request{}); !errors.Is(err, fault.CustomerManagedKeyUnreachable) || fault.Of(err).Status() != 503 {
 		t.Errorf("a silent vault: %v", err)
 	}
 	if p.asked.MaxRows != MaxRows || p.asked.MaxBytes != MaxBytes {
@@ -94,15 +94,62 @@ func TestATableThatMayNotBeReadDoesNotExist(t *testing.T) {
 	a, b := workspace(t, "a"), workspace(t, "b")
 	p := &planned{tables: map[string][]control.Table{"a": {table(a, "Open"), table(a, "Shut"), table(a, "Mixed")}, "b": {table(b, "Mixed")}}}
 	denied := map[string]bool{"a/Shut": true, "b/Mixed": true}
-	_, err := New(p, p, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{a, b}, Text: "Open", MayRead: func(_ context.Context, w control.Workspace, t schema.TableName) (bool, error) {
+	_, err := New(p, p, nil, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{a, b}, Text: "Open", MayRead: func(_ context.Context, w control.Workspace, t schema.TableName) (bool, error) {
 		return !denied[w.ID.Name()+"/"+string(t)], nil
 	}})
 	if err != nil || len(p.asked.Tables) != 1 || p.asked.Tables[0].Name != "Open" {
 		t.Errorf("%+v %v", p.asked.Tables, err)
 	}
 	broken := errors.New("the book can't be read")
-	_, err = New(p, p, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{a}, MayRead: func(context.Context, control.Workspace, schema.TableName) (bool, error) { return false, broken }})
+	_, err = New(p, p, nil, nil).Query(t.Context(), Request{Workspaces: []control.Workspace{a}, MayRead: func(context.Context, control.Workspace, schema.TableName) (bool, error) { return false, broken }})
 	if !errors.Is(err, broken) {
 		t.Errorf("%v", err)
+	}
+}
+
+// wanting is a holder that wants files, and who reads them.
+type wanting struct {
+	planned
+	wants [][]string
+	held  int
+	read  []string
+}
+
+func (w *wanting) Query(ctx context.Context, all []control.Workspace, q wire.Query) (io.ReadCloser, error) {
+	for _, list := range w.wants {
+		for _, a := range list {
+			if q.Files[a] == nil {
+				return nil, &wire.Wanted{Addresses: list}
+			}
+		}
+	}
+	return w.planned.Query(ctx, all, q)
+}
+
+func (w *wanting) Hold(context.Context) (func(), error) {
+	w.held++
+	return func() { w.held-- }, nil
+}
+
+func (w *wanting) Fetch(_ context.Context, addresses []string, have map[string][]byte) (map[string][]byte, error) {
+	if w.held != 1 {
+		return nil, errors.New("read without a hold")
+	}
+	files := map[string][]byte{}
+	for _, a := range addresses {
+		w.read = append(w.read, a)
+		files[a] = []byte("x")
+	}
+	return files, nil
+}
+
+func TestFilesAreReadWhenTheHolderWantsThem(t *testing.T) {
+	w := &wanting{wants: [][]string{{"a", "b"}, {"c"}}}
+	if _, err := New(w, w, nil, w).Query(t.Context(), Request{}); err != nil || strings.Join(w.read, "") != "abc" || w.held != 0 || len(w.asked.Files) != 3 || !w.asked.External {
+		t.Errorf("%v, read %v, held by %d, %d files", err, w.read, w.held, len(w.asked.Files))
+	}
+	w = &wanting{}
+	if _, err := New(w, w, nil, nil).Query(t.Context(), Request{}); err != nil || w.asked.External {
+		t.Errorf("%v, %v: files are allowed and nobody reads them", err, w.asked.External)
 	}
 }

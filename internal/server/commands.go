@@ -15,6 +15,7 @@ import (
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
 	"logkeep/internal/kql/score"
+	"logkeep/internal/outside"
 	"logkeep/internal/schema"
 	"logkeep/internal/throttle"
 	"logkeep/internal/worker"
@@ -49,6 +50,16 @@ func Commands() cli.Commands {
 					return fmt.Errorf("issuer-roots: %w", err)
 				}
 			}
+			var externalRoots []byte
+			if s.ExternalRoots != "" {
+				if externalRoots, err = os.ReadFile(s.ExternalRoots); err != nil {
+					return fmt.Errorf("externaldata-roots: %w", err)
+				}
+			}
+			var external []outside.Host
+			for _, h := range s.External {
+				external = append(external, outside.Host{Name: h.Host, Ranges: h.Ranges})
+			}
 			header, err := identityHeader(s.IMDSHeaderFile)
 			if err != nil {
 				return err
@@ -70,6 +81,7 @@ func Commands() cli.Commands {
 			}
 			return Run(ctx, Config{
 				Issuers: trusts, IssuerRoots: issuerRoots, Closed: s.IssuerBuiltin == "off", Admins: s.Admins, Certificates: pairs,
+				External: external, ExternalRoots: externalRoots,
 				Throttled: s.Throttling == "on", Rates: rates,
 				DoubleEncryption: s.DoubleEncryptionRegions,
 				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities, IdentityHeader: header,

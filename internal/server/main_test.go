@@ -18,6 +18,7 @@ import (
 	"logkeep/internal/hostcert"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
+	"logkeep/internal/outside"
 	"logkeep/internal/server"
 	"logkeep/internal/worker"
 	"logkeep/internal/worker/wire"
@@ -80,6 +81,8 @@ type setting struct {
 	Storage                  string
 	Vaults                   []kek.Suffix
 	VaultRoots               []byte
+	External                 []outside.Host
+	ExternalRoots            []byte
 
 	Issuers      []entra.Trust
 	IssuerRoots  []byte
@@ -107,7 +110,7 @@ func (s setting) config() server.Config {
 		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Storage: s.Storage, Vaults: s.Vaults, VaultRoots: s.VaultRoots, Swap: server.WarnOfSwap,
 		Witness: s.Witness, WitnessAccept: s.WitnessAccept,
 		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
-		Issuers: s.Issuers, IssuerRoots: s.IssuerRoots, Admins: s.Admins, Closed: s.Closed, Certificates: s.Certificates, DoubleEncryption: s.Doubles,
+		Issuers: s.Issuers, IssuerRoots: s.IssuerRoots, Admins: s.Admins, Closed: s.Closed, External: s.External, ExternalRoots: s.ExternalRoots, Certificates: s.Certificates, DoubleEncryption: s.Doubles,
 	}
 }
 

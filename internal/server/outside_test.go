@@ -91,8 +91,8 @@ func (d *dns) serve(c net.Conn) {
 	}
 }
 
-// An outside vault is none of the server's: it does as it is told, over HTTPS.
-type outside struct {
+// A strangeVault is none of the server's: it does as it is told, over HTTPS.
+type strangeVault struct {
 	*kektest.Vault
 	uri, host string
 	srv       *httptest.Server
@@ -101,9 +101,9 @@ type outside struct {
 
 // outsideVault starts one and has the site's server, which does not run yet,
 // permit vaults under its domain.
-func (s *site) outsideVault() *outside {
+func (s *site) outsideVault() *strangeVault {
 	s.t.Helper()
-	o := &outside{host: "kv" + strings.ToLower(rand.Text()[:8]) + ".example.com"}
+	o := &strangeVault{host: "kv" + strings.ToLower(rand.Text()[:8]) + ".example.com"}
 	o.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.ServeHTTP(w, r) }))
 	other := foreign(s.t)
 	o.srv.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -136,7 +136,7 @@ func foreign(t *testing.T) tls.Certificate {
 }
 
 // healthy ends whatever the vault was told to do.
-func (o *outside) healthy() {
+func (o *strangeVault) healthy() {
 	newest, _ := o.Newest(keyName)
 	o.Fail(kektest.Fault{})
 	o.Latency(0)

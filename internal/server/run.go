@@ -239,6 +239,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	undo.push(caps.Close)
+	files, err := cfg.files()
+	if err != nil {
+		return err
+	}
 	rows := ingester{ingest.New(plane, caps)}
 	rows.Start(cfg.Log)
 	undo.push(rows.Close)
@@ -247,7 +251,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Domain:  cfg.Domain, Port: port, Log: cfg.Log, Tokens: gate, Access: access,
 		Identity: api.Identity{Issuer: issuer, Roles: access, Catalog: cat, Vaults: v, Outside: gate.Outside, Login: gate.login()},
 		Control:  plane, Vaults: v,
-		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains, journal)},
+		Ingest: rows, Collector: rows, Shared: v, Query: querier{query.New(plane, domains, journal, files)},
 		Activity: journal, Throttling: cfg.throttling(), Evidence: domains, Reports: v, Metrics: counts.Write, Caps: caps,
 	})
 	return serve(ctx, cfg, dir, tcp, v, faces, issuer, cat, support, &clients)

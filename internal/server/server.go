@@ -18,6 +18,7 @@ import (
 	"logkeep/internal/hostcert"
 	"logkeep/internal/kek"
 	"logkeep/internal/keyring"
+	"logkeep/internal/outside"
 	"logkeep/internal/throttle"
 	"logkeep/internal/worker/sandbox"
 	"logkeep/internal/worker/wire"
@@ -66,6 +67,11 @@ type Config struct {
 	// Admins become Owner of everything in the first tenant: object ids, or
 	// ISSUER#SUB.
 	Admins []string
+
+	// External are the hosts whose files queries may read; ExternalRoots are
+	// authorities, PEM, that may vouch for them, beside the system's.
+	External      []outside.Host
+	ExternalRoots []byte
 
 	// Certificates are served where they cover a host's name, and read again when
 	// their files change.

@@ -124,7 +124,7 @@ func (w *Worker) call(ctx context.Context, path string, in, out any) error {
 }
 
 // do sends one request. What is not 200 comes back as the fault that the
-// worker told; an end of the worker as ServiceUnavailable because of ErrGone.
+// worker told, or *wire.Wanted; an end of the worker as ServiceUnavailable because of ErrGone.
 // A body whose length is known goes out in large pieces; 0 means that it is not.
 func (w *Worker) do(ctx context.Context, path string, header http.Header, body io.Reader, length int64) (io.ReadCloser, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://worker"+path, body)
@@ -151,6 +151,13 @@ func (w *Worker) do(ctx context.Context, path string, header http.Header, body i
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
 	if err != nil {
 		return nil, fault.New(fault.ServiceUnavailable, "The part of the service that holds this data stopped while it answered. Try again.").Because(fmt.Errorf("%w: %w", ErrGone, err))
+	}
+	if answer.StatusCode == wire.StatusWanted {
+		var w wire.Wanted
+		if err := decode(bytes.NewReader(text), &w); err != nil {
+			return nil, err
+		}
+		return nil, &w
 	}
 	return nil, wire.DecodeFault(text)
 }

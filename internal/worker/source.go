@@ -16,8 +16,9 @@ import (
 
 // A reading is the tables of one program at one moment. It is to be released.
 type reading struct {
-	tables []tableReading
-	newest *kql.Newest
+	tables   []tableReading
+	external []externalReading
+	newest   *kql.Newest
 }
 
 type tableReading struct {
@@ -47,7 +48,13 @@ func (e *goneError) Unwrap() error { return e.cause }
 func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from sourcing) (*reading, error) {
 	r := &reading{newest: p.Newest}
 	cat := catalogOf(ctx, q, from)
+	if err := r.outside(q, p.Sources); err != nil {
+		return r, err
+	}
 	for _, src := range p.Sources {
+		if src.External != nil {
+			continue
+		}
 		table, ok := cat.table(src)
 		if !ok {
 			return r, errors.New("internal error: the compiler reads a table that is not there")
@@ -201,6 +208,9 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 		}
 		out[t.relation] = relation(t.wanted, t.stored, t.members, files, from)
 	}
+	for _, x := range r.external {
+		out[x.relation] = x.sql
+	}
 	return out, nil
 }
 
@@ -209,5 +219,8 @@ func (r *reading) release() {
 		for _, s := range t.snapshots {
 			s.Release()
 		}
+	}
+	for _, x := range r.external {
+		x.rows.Close()
 	}
 }

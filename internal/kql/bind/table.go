@@ -439,32 +439,3 @@ func (b *binder) function(name string, e *env) *binding {
 	b.saved[name] = &binding{fn: fn, fnEnv: (*env)(nil).child()}
 	return b.saved[name]
 }
-
-// external reads from outside, where that is allowed.
-func (b *binder) external(x *syntax.External, e *env) *table {
-	if !b.opt.External {
-		b.fail(x.Span, syntax.CodeUnsupported, "externaldata is not supported: this server fetches nothing from outside.")
-		return nil
-	}
-	s := &plan.Scan{External: &plan.External{Properties: map[string]string{}}}
-	for _, c := range x.Schema.Columns {
-		s.Cols = append(s.Cols, b.column(c.Name.Name, c.Type))
-		s.External.Columns = append(s.External.Columns, schema.Column{Name: c.Name.Name, Type: c.Type})
-	}
-	for _, u := range x.URIs {
-		c := b.constant(u, e, "The address of externaldata")
-		if c == nil {
-			return nil
-		}
-		text, ok := c.Value.(string)
-		if !ok {
-			b.fail(u.Where(), syntax.CodeCall, "The address of externaldata is a text.")
-			return nil
-		}
-		s.External.URIs = append(s.External.URIs, text)
-	}
-	for _, p := range x.Params {
-		s.External.Properties[p.Name] = b.text(p.Value, e)
-	}
-	return &table{rel: s, cols: slices.Clone(s.Cols)}
-}

@@ -133,11 +133,22 @@ type Shared struct {
 	Uses int  // how many Refs there are; set by the rules
 }
 
-// An External is what externaldata reads.
+// An External is what externaldata reads: files from elsewhere, of which every
+// cell comes as its text.
 type External struct {
-	URIs       []string
-	Columns    []schema.Column // all that the file has, in its order
-	Properties map[string]string
+	URIs      []string
+	Columns   []ExternalColumn // all that a file has, in its order
+	Format    string           // csv, json, …; "" is what a file's name ends with
+	SkipFirst bool             // the first record is no row
+	SkipLast  bool             // nor is the last
+}
+
+// An ExternalColumn is where a cell comes from. In forms that have no names the
+// order counts, in JSON the path.
+type ExternalColumn struct {
+	Name    string
+	Ordinal int      // from 0
+	Path    []string // keys and [indexes] from the record's top; empty is all of it
 }
 
 // An Item is a computed column.

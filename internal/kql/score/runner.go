@@ -149,7 +149,7 @@ func (r *runner) rows(ctx context.Context, cat catalog, p *kql.Program) (all [][
 		for _, name := range s.Columns {
 			c, _ := cat.tables[string(s.Table)].Column(name)
 			if s.External != nil {
-				c, _ = schema.Table{Columns: s.External.Columns}.Column(name)
+				c.Type = schema.String
 			}
 			cols = append(cols, "CAST(NULL AS "+physical(c.Type)+")")
 		}

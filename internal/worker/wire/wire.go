@@ -14,6 +14,7 @@ package wire
 
 import (
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"logkeep/internal/fault"
@@ -284,11 +285,24 @@ type Query struct {
 	Marks      []Mark            `json:"marks,omitempty"`      // of all accounts of Readable, for readers
 	Form       Form              `json:"form,omitempty"`       // of the answer
 	Parameters map[string]string `json:"parameters,omitempty"` // the text's query_parameters, as literals or as the texts of values
+	External   bool              `json:"external,omitempty"`   // externaldata is allowed: the answer may be Wanted
+	Files      map[string][]byte `json:"files,omitempty"`      // what it reads, by address
 	Statistics bool              `json:"statistics,omitempty"`
 	Render     bool              `json:"render,omitempty"`
 	MaxRows    int               `json:"maxRows"`
 	MaxBytes   int64             `json:"maxBytes"`
 }
+
+// Wanted is the answer, with StatusWanted, to a Query that reads files which it
+// did not bring. It is to be asked again with them.
+type Wanted struct {
+	Addresses []string `json:"addresses"`
+}
+
+func (w *Wanted) Error() string { return "the query reads files from elsewhere" }
+
+// StatusWanted is a status that no fault has.
+const StatusWanted = http.StatusFailedDependency
 
 // A Use tells what of the storage a query has read, for its statistics.
 type Use struct {
