@@ -119,7 +119,7 @@ func (e *estate) restored(from, name string) map[string]string {
 	s, err := f.Statement(name, &e.key.PublicKey)
 	e.must(err)
 	to := e.t.TempDir()
-	e.must(f.Restore(e.t.Context(), s, to))
+	e.must(f.Restore(e.t.Context(), s, backup.Place{Folder: to}))
 	cat, err := catalog.Open(e.t.Context(), filepath.Join(to, "catalog.db"))
 	e.must(err)
 	defer cat.Close()
@@ -240,7 +240,7 @@ func TestEveryChangeIsRefused(t *testing.T) {
 		defer f.Close()
 		s, err := f.Statement("", &e.key.PublicKey)
 		if err == nil {
-			err = f.Restore(t.Context(), s, t.TempDir())
+			err = f.Restore(t.Context(), s, backup.Place{Folder: t.TempDir()})
 		}
 		if (err == nil) != want {
 			t.Errorf("%s: %v", what, err)

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -66,56 +64,6 @@ func (f *Folder) Verify(ctx context.Context, s Statement) (wrong []error, err er
 		}
 	}
 	return wrong, nil
-}
-
-// Restore copies a backup whose statement was checked into an empty folder, and
-// checks every file on the way. After an error the folder is worth nothing.
-func (f *Folder) Restore(ctx context.Context, s Statement, to string) error {
-	list, err := f.entries(ctx, s)
-	if err != nil {
-		return fmt.Errorf("the list of backup %s: %w", s.Name, err)
-	}
-	if !slices.ContainsFunc(list, func(e Entry) bool { return e.Path == "catalog.db" }) {
-		return fmt.Errorf("backup %s has no catalog: %w", s.Name, ErrChanged)
-	}
-	if err := os.MkdirAll(filepath.Join(to, "accounts"), 0o700); err != nil {
-		return err
-	}
-	folders := map[string]bool{to: true, filepath.Join(to, "accounts"): true}
-	for _, e := range list {
-		path := filepath.Join(to, filepath.FromSlash(e.Path))
-		for dir := filepath.Dir(path); len(dir) > len(to); dir = filepath.Dir(dir) {
-			folders[dir] = true
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return err
-		}
-		if err := f.restore(ctx, e.File, path); err != nil {
-			return fmt.Errorf("restore %s: %w", e.Path, err)
-		}
-	}
-	for dir := range folders {
-		d, err := os.Open(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *Folder) restore(ctx context.Context, file File, path string) error {
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	err = f.fetch(ctx, file, out)
-	if err == nil {
-		err = out.Sync()
-	}
-	return errors.Join(err, out.Close())
 }
 
 // Remove removes a backup, and the files that no other one has. It returns how

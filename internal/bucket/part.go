@@ -2,11 +2,12 @@ package bucket
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"strconv"
 	"strings"
+
+	"logkeep/internal/disk"
 )
 
 // A part is one piece of a file that grows, as an object:
@@ -23,7 +24,7 @@ const (
 
 // ErrDamaged reports an object that is not what was put, or one that is missing
 // between others. The error names it.
-var ErrDamaged = errors.New("it is damaged; restore it from a backup")
+var ErrDamaged = disk.ErrDamaged
 
 func damaged(name, format string, args ...any) error {
 	return fmt.Errorf("object %s %s: %w", name, fmt.Sprintf(format, args...), ErrDamaged)

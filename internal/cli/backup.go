@@ -23,6 +23,14 @@ const (
 type Restoration struct {
 	From, Name, VaultFrom    string
 	DataDir, RootKey, Domain string
+	Storage                  string // where its rows shall lie, as --storage of the server; "" means the data directory
+}
+
+// A Checking says which storage is checked. Storage is for a data directory whose
+// server does not run and whose rows lie in a bucket.
+type Checking struct {
+	DataDir, Storage string
+	Repair           bool
 }
 
 // addBackup adds the commands that keep copies of the data and bring them back.
@@ -91,11 +99,10 @@ func storageCommand(commands Commands, t terminal) *cobra.Command {
 		Use: "storage", Short: "Look after what lies on disk", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	var dataDir string
-	var repair bool
+	var ask Checking
 	check := &cobra.Command{
 		Use: "check", Short: "Find what is missing or damaged",
-		Long: "Compare what lies on disk with what the catalog says: each segment's object is there, whole, and of the length that\n" +
+		Long: "Compare what lies on disk, or in the bucket, with what the catalog says: each segment's object is there, whole, and of the length that\n" +
 			"it must have; journals have no holes. With a running server, every record is opened whose key can be used; without\n" +
 			"one only what needs no key is checked.\n\n" +
 			"--repair takes segments that can't be read out of use, so that queries over their time work again, without their rows.\n" +
@@ -103,11 +110,14 @@ func storageCommand(commands Commands, t terminal) *cobra.Command {
 			"(restored from a backup) is taken back. It needs the server to run.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return commands.Check(c.Context(), cmp.Or(dataDir, os.Getenv("LOGKEEP_DATA_DIR"), DefaultSettings().DataDir), repair, t.out)
+			ask.DataDir = cmp.Or(ask.DataDir, os.Getenv("LOGKEEP_DATA_DIR"), DefaultSettings().DataDir)
+			ask.Storage = cmp.Or(ask.Storage, os.Getenv("LOGKEEP_STORAGE"))
+			return commands.Check(c.Context(), ask, t.out)
 		},
 	}
-	check.Flags().StringVar(&dataDir, "data-dir", "", "data directory of the server (LOGKEEP_DATA_DIR; default .logkeep)")
-	check.Flags().BoolVar(&repair, "repair", false, "take out of use what can't be read, and back what can be again")
+	check.Flags().StringVar(&ask.DataDir, "data-dir", "", "data directory of the server (LOGKEEP_DATA_DIR; default .logkeep)")
+	check.Flags().StringVar(&ask.Storage, "storage", "", "the bucket that has the rows, `URL`, if no server runs (LOGKEEP_STORAGE); credentials come from the environment")
+	check.Flags().BoolVar(&ask.Repair, "repair", false, "take out of use what can't be read, and back what can be again")
 	c.AddCommand(check)
 	return c
 }
@@ -118,7 +128,9 @@ func restoreCommand(commands Commands, t terminal) *cobra.Command {
 		Use: "restore --from FOLDER [NAME]", Short: "Put a backup back, while no server runs",
 		Long: "Put a backup, the newest by default, in place of the data directory's catalog and accounts. Its signature and every\n" +
 			"file are checked first. What was there is kept beside the data directory. The vault stays as it is, with all that was\n" +
-			"revoked since; a data directory without one gets it from --vault-from, and opens with the root key of then.",
+			"revoked since; a data directory without one gets it from --vault-from, and opens with the root key of then.\n\n" +
+			"--storage names an empty prefix of a bucket, or an empty folder, for segments and journals; a backup of a bucket may\n" +
+			"be restored to a disk and one of a disk into a bucket. Rows that are in another bucket now stay there.",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return exactly(c, args, 1, "the name of a backup")
@@ -132,6 +144,7 @@ func restoreCommand(commands Commands, t terminal) *cobra.Command {
 			r.DataDir = cmp.Or(r.DataDir, os.Getenv("LOGKEEP_DATA_DIR"), DefaultSettings().DataDir)
 			r.RootKey = cmp.Or(r.RootKey, os.Getenv("LOGKEEP_ROOT_KEY"), strings.TrimRight(r.DataDir, "/")+".rootkey")
 			r.Domain = cmp.Or(r.Domain, os.Getenv("LOGKEEP_DOMAIN"), DefaultSettings().Domain)
+			r.Storage = cmp.Or(r.Storage, os.Getenv("LOGKEEP_STORAGE"))
 			return commands.Restore(c.Context(), r, t.out)
 		},
 	}
@@ -141,6 +154,7 @@ func restoreCommand(commands Commands, t terminal) *cobra.Command {
 	f.StringVar(&r.DataDir, "data-dir", "", "data directory (LOGKEEP_DATA_DIR; default .logkeep)")
 	f.StringVar(&r.RootKey, "root-key", "", "file with the root key (LOGKEEP_ROOT_KEY; default DATA-DIR.rootkey)")
 	f.StringVar(&r.Domain, "domain", "", "domain of the server's host names (LOGKEEP_DOMAIN; default logkeep.test)")
+	f.StringVar(&r.Storage, "storage", "", "where its segments and journals shall lie, `URL`: an empty prefix, s3://BUCKET/PREFIX or azblob://CONTAINER/PREFIX, or file:///FOLDER (LOGKEEP_STORAGE; default the data directory)")
 	c.MarkFlagRequired("from")
 	return c
 }

@@ -46,7 +46,7 @@ type Commands struct {
 	Restore func(ctx context.Context, r Restoration, out io.Writer) error
 	// Check compares what lies at rest below dataDir with what the catalog says, and
 	// takes what can't be read out of use if it is to repair.
-	Check func(ctx context.Context, dataDir string, repair bool, out io.Writer) error
+	Check func(ctx context.Context, ask Checking, out io.Writer) error
 	// Score measures the query language against a folder of cases. Hidden.
 	Score func(dir string, out io.Writer, verbose bool) error
 }

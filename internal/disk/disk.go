@@ -32,6 +32,10 @@ import (
 // ErrLocked reports that another process, or another part of this one, holds a lock.
 var ErrLocked = errors.New("in use by another process")
 
+// ErrDamaged reports a file of which the disk can tell by itself that it has not
+// the bytes that were written. The error names what is wrong.
+var ErrDamaged = errors.New("it is damaged; restore it from a backup")
+
 // FS is a folder. All methods may be called concurrently.
 type FS interface {
 	// Create makes a new, empty file. It is an error if the name is taken.

@@ -22,6 +22,10 @@ type Inspected struct {
 // that is written meanwhile may end torn, as after a crash; that is no damage.
 func Inspect(fsys disk.FS, dir string) (out Inspected, err error) {
 	infos, err := fsys.List(dir)
+	if errors.Is(err, disk.ErrDamaged) { // files can't be told from one another
+		out.Damaged = append(out.Damaged, &DamageError{"", 0, err})
+		return out, nil
+	}
 	if err != nil {
 		return out, err
 	}
@@ -32,6 +36,8 @@ func Inspect(fsys disk.FS, dir string) (out Inspected, err error) {
 		err := inspect(fsys, dir, info, &out)
 		if damaged, ok := errors.AsType[*DamageError](err); ok {
 			out.Damaged = append(out.Damaged, damaged)
+		} else if errors.Is(err, disk.ErrDamaged) {
+			out.Damaged = append(out.Damaged, &DamageError{info.Name, 0, err})
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) { // released meanwhile
 			return out, err
 		}
@@ -47,47 +53,57 @@ func inspect(fsys disk.FS, dir string, info disk.Info, out *Inspected) error {
 	defer f.Close()
 	out.Files++
 	out.Bytes += info.Size
-	head := make([]byte, min(info.Size, fileHeaderSize))
+	_, frames, err := whole(f, info.Name, info.Size)
+	out.Frames += frames
+	return err
+}
+
+// Whole returns where the whole frames of a journal file end, of size bytes: what
+// a crash left behind them was never acknowledged. It needs no key. A frame
+// behind what can't be read is a DamageError.
+func Whole(f io.ReaderAt, size int64) (end int64, err error) {
+	end, _, err = whole(f, "", size)
+	return end, err
+}
+
+func whole(f io.ReaderAt, name string, size int64) (at int64, frames int, err error) {
+	head := make([]byte, min(size, fileHeaderSize))
 	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
-		return err
+		return 0, 0, err
 	}
 	h, ok, err := parseFileHeader(head)
 	if err != nil {
-		return &DamageError{info.Name, 0, err}
+		return 0, 0, &DamageError{name, 0, err}
 	}
-	at := int64(fileHeaderSize)
-	if !ok {
-		at = 0
+	if ok {
+		at = fileHeaderSize
 	}
 	var b [frameHeaderSize]byte
-	for ok && at+frameHeaderSize <= info.Size {
+	for ok && at+frameHeaderSize <= size {
 		if _, err := f.ReadAt(b[:], at); err != nil {
-			return err
+			return at, frames, err
 		}
 		frame, whole := parseFrameHeader(b[:])
-		if !whole || int64(frame.length) > info.Size-at-frameHeaderSize {
+		if !whole || int64(frame.length) > size-at-frameHeaderSize {
 			break
 		}
 		body := make([]byte, frame.length)
 		if _, err := f.ReadAt(body, at+frameHeaderSize); err != nil {
-			return err
+			return at, frames, err
 		}
 		if checksum(body) != frame.bodySum {
 			break
 		}
-		out.Frames++
+		frames++
 		at += frameHeaderSize + int64(frame.length)
 	}
-	if at == info.Size {
-		return nil
+	if at == size {
+		return at, frames, nil
 	}
 	// What follows a torn write is nothing; a frame behind it shows that it is damage.
-	next, err := scan(f, min(at+1, info.Size), info.Size, max(h.first, 1), math.MaxUint64)
-	if err != nil {
-		return err
+	next, err := scan(f, min(at+1, size), size, max(h.first, 1), math.MaxUint64)
+	if err == nil && next >= 0 {
+		err = &DamageError{name, at, errors.New("bytes in the middle can't be read")}
 	}
-	if next >= 0 {
-		return &DamageError{info.Name, at, errors.New("bytes in the middle can't be read")}
-	}
-	return nil
+	return at, frames, err
 }

@@ -246,7 +246,7 @@ func (r *replayer) cut(h disk.File, f found, at int64, limit uint64, reason stri
 // scan returns where the first frame header with a number from first to last
 // is, in the bytes from from to to, or -1. Bytes that are no header hardly ever
 // pass for one; if they do, a cut becomes an error, never the other way round.
-func scan(f disk.File, from, to int64, first, last uint64) (int64, error) {
+func scan(f io.ReaderAt, from, to int64, first, last uint64) (int64, error) {
 	const window = 1 << 20
 	buf := make([]byte, min(window, to-from))
 	for len(buf) >= frameHeaderSize && from+frameHeaderSize <= to {

@@ -31,6 +31,9 @@ const bucketPatience = 15 * time.Second
 // installationName is the object that says whose a bucket is.
 const installationName = "installation"
 
+// storedName is the file of the data directory that says where the accounts lie.
+const storedName = "storage"
+
 // A stored is what the file "storage" of the data directory says: where the
 // accounts lie, and by what the bucket is recognised.
 type stored struct {
@@ -87,11 +90,11 @@ func withoutParameters(raw string) string {
 func localAccounts(raw, accounts string, dir *folder, known *stored) (string, error) {
 	place := ""
 	if raw != "" {
-		u, err := url.Parse(raw)
-		if err != nil || u.Host != "" && u.Host != "localhost" || !filepath.IsAbs(u.Path) || u.RawQuery != "" {
-			return "", fmt.Errorf("storage %s is no file:///PATH", withoutParameters(raw))
+		path, err := localPath(raw)
+		if err != nil {
+			return "", err
 		}
-		if path := filepath.Clean(u.Path); path != accounts {
+		if path != accounts {
 			accounts, place = path, "file://"+path
 		}
 	}
@@ -107,11 +110,24 @@ func localAccounts(raw, accounts string, dir *folder, known *stored) (string, er
 	if err := os.MkdirAll(accounts, 0o700); err != nil {
 		return "", fmt.Errorf("storage %s: %w", place, err)
 	}
-	return accounts, writeStored(dir, stored{Place: place})
+	return accounts, writeStored(dir.in(storedName), stored{Place: place})
+}
+
+// localPath is the folder that file:///PATH names.
+func localPath(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host != "" && u.Host != "localhost" || !filepath.IsAbs(u.Path) || u.RawQuery != "" {
+		return "", fmt.Errorf("storage %s is no file:///PATH", withoutParameters(raw))
+	}
+	return filepath.Clean(u.Path), nil
 }
 
 func readStored(dir *folder) (*stored, error) {
-	text, err := os.ReadFile(dir.in("storage"))
+	return readStoredFile(dir.in(storedName), dir.path)
+}
+
+func readStoredFile(path, dir string) (*stored, error) {
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -120,36 +136,48 @@ func readStored(dir *folder) (*stored, error) {
 		err = json.Unmarshal(text, &s)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s is damaged: its file storage can't be read: %w", dir.path, err)
+		return nil, fmt.Errorf("%s is damaged: its file %s can't be read: %w", dir, filepath.Base(path), err)
 	}
 	return &s, nil
 }
 
-func writeStored(dir *folder, s stored) error {
+func writeStored(path string, s stored) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	return writeFile(dir.in("storage"), append(text, '\n'), 0o600)
+	return writeFile(path, append(text, '\n'), 0o600)
 }
 
 // recognise demands that the bucket is this installation's. A new one becomes it.
 func recognise(ctx context.Context, b bucket.Bucket, where string, dir *folder, known *stored) error {
 	if known == nil {
 		known = &stored{Place: where, Installation: rand.Text()}
-		if err := writeStored(dir, *known); err != nil {
+		if err := writeStored(dir.in(storedName), *known); err != nil {
 			return err
 		}
 		err := b.Put(ctx, installationName, []byte(known.Installation))
 		if err == nil {
 			return nil
 		}
-		os.Remove(dir.in("storage"))
+		os.Remove(dir.in(storedName))
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("storage %s belongs to another installation; name another prefix, as in s3://BUCKET/PREFIX", where)
 		}
 		return err
 	}
+	if err := demandOurs(ctx, b, where, known); err != nil {
+		return err
+	}
+	if known.Place != where { // it was moved
+		known.Place = where
+		return writeStored(dir.in(storedName), *known)
+	}
+	return nil
+}
+
+// demandOurs demands that a bucket is the known one.
+func demandOurs(ctx context.Context, b bucket.Reader, where string, known *stored) error {
 	have := make([]byte, 64)
 	n, err := b.ReadAt(ctx, installationName, have, 0)
 	switch {
@@ -159,9 +187,6 @@ func recognise(ctx context.Context, b bucket.Bucket, where string, dir *folder, 
 		return err
 	case !bytes.Equal(have[:n], []byte(known.Installation)):
 		return fmt.Errorf("storage %s belongs to another installation", where)
-	case known.Place != where: // it was moved
-		known.Place = where
-		return writeStored(dir, *known)
 	}
 	return nil
 }

@@ -47,12 +47,11 @@ func Restore(ctx context.Context, r cli.Restoration, command []string, out io.Wr
 		return err
 	}
 	undo.push(dir.close)
-	if known, err := readStored(dir); err != nil || known != nil {
-		if err == nil {
-			err = fmt.Errorf("the rows of %s lie in %s, into which nothing can be restored yet; restore into an empty --data-dir, which keeps rows on the local disk", dir.path, known.Place)
-		}
+	to, err := findDestination(ctx, r.Storage, dir)
+	if err != nil {
 		return err
 	}
+	undo.push(to.close)
 	rootKey, err := checkRootKey(r.RootKey, dir.path, false)
 	if err != nil {
 		return err
@@ -89,10 +88,16 @@ func Restore(ctx context.Context, r cli.Restoration, command []string, out io.Wr
 		return err
 	}
 	undo.push(func() { os.RemoveAll(staged) })
-	if err := folder.Restore(ctx, s, staged); err != nil {
-		return fmt.Errorf("%w; nothing was changed", err)
+	if err := to.begin(ctx, dir, staged); err != nil {
+		return err
+	}
+	if err := folder.Restore(ctx, s, to.Place); err != nil {
+		return errors.Join(fmt.Errorf("%w; nothing was changed", err), to.abandon(ctx))
 	}
 	replaced, err := exchange(dir, staged)
+	if err == nil {
+		err = to.end()
+	}
 	if err != nil {
 		return err
 	}
@@ -108,6 +113,7 @@ func Restore(ctx context.Context, r cli.Restoration, command []string, out io.Wr
 		fmt.Fprintf(out, "What was there is in %s; remove it when nothing of it is needed.\n", replaced)
 		tellPurges(ctx, replaced, s.Began, out)
 	}
+	to.tell(out)
 	fmt.Fprintln(out, "Rows and changes since the backup are not in it. With a witness, the first start asks for --witness-accept.")
 	return nil
 }
@@ -155,8 +161,10 @@ func exchange(dir *folder, staged string) (replaced string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(dir.in("accounts")); err == nil {
-		there = append(there, dir.in("accounts"))
+	for _, name := range [...]string{"accounts", storedName} {
+		if _, err := os.Stat(dir.in(name)); err == nil {
+			there = append(there, dir.in(name))
+		}
 	}
 	if len(there) > 0 {
 		replaced = dir.path + ".replaced-" + time.Now().UTC().Format("20060102T150405.000Z")
@@ -169,8 +177,10 @@ func exchange(dir *folder, staged string) (replaced string, err error) {
 			}
 		}
 	}
-	for _, name := range [...]string{"catalog.db", "accounts"} {
-		if err := os.Rename(filepath.Join(staged, name), dir.in(name)); err != nil {
+	// Where the rows lie comes first: a catalog without it would look for them here.
+	for _, name := range [...]string{storedName, "catalog.db", "accounts"} {
+		err := os.Rename(filepath.Join(staged, name), dir.in(name))
+		if err != nil && !(errors.Is(err, fs.ErrNotExist) && name != "catalog.db") {
 			return replaced, err
 		}
 	}

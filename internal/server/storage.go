@@ -8,8 +8,12 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
+	"logkeep/internal/bucket"
+	"logkeep/internal/bucket/cloud"
 	"logkeep/internal/catalog"
+	"logkeep/internal/cli"
 	"logkeep/internal/disk"
 	"logkeep/internal/schema"
 	"logkeep/internal/storage"
@@ -60,6 +64,9 @@ func (b *backups) check(ctx context.Context, ask wish, t *tale) error {
 
 // open has an account's worker open everything.
 func (b *backups) open(ctx context.Context, domain schema.ClusterID, id schema.AccountID) (out storage.Opened, err error) {
+	if b.storage != nil { // the bucket is checked, not what is kept of it here
+		b.storage.Cache.Leave(string(id) + "/objects/")
+	}
 	c, err := b.domains.OpenAll(ctx, domain, id)
 	out.Segments = c.Segments
 	for _, d := range c.Damaged {
@@ -127,7 +134,7 @@ func (t *tale) report(r storage.Report) {
 		case f.Segment != "":
 			t.say("DAMAGED account %s segment %s of table %s: %s", f.Account, f.Segment, f.Table, f.What)
 		default:
-			t.say("DAMAGED account %s %s: %s; restore the file from a backup", f.Account, f.Object, f.What)
+			t.say("DAMAGED account %s %s: %s", f.Account, f.Object, f.What)
 		}
 	}
 }
@@ -145,9 +152,47 @@ func (t *tale) judge(r storage.Report, aside int) {
 	}
 }
 
+// lyingStill says where the accounts of a data directory lie that no server has, and
+// demands of a bucket that it is the directory's. The function frees it.
+func lyingStill(ctx context.Context, dir *folder, raw string) (func(schema.ClusterID, schema.AccountID) (disk.FS, string), func(), error) {
+	known, err := readStored(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	folder := dir.in("accounts")
+	switch {
+	case known == nil:
+	case strings.HasPrefix(known.Place, "file:"):
+		if folder, err = localPath(known.Place); err != nil {
+			return nil, nil, err
+		}
+	case raw == "" || strings.HasPrefix(raw, "file:"):
+		return nil, nil, fmt.Errorf("the rows of %s lie in %s: name it with --storage, with the parameters that the server has, and its credentials in the environment; or start the server and check then", dir.path, known.Place)
+	default:
+		c, err := cloud.Open(ctx, raw)
+		if err != nil {
+			return nil, nil, err
+		}
+		b := &bucket.Patient{Bucket: c, Patience: bucketPatience}
+		if err := demandOurs(ctx, b, c.String(), known); err != nil {
+			c.Close()
+			return nil, nil, err
+		}
+		return func(_ schema.ClusterID, id schema.AccountID) (disk.FS, string) {
+			return bucket.View(b, string(id)), "."
+		}, func() { c.Close() }, nil
+	}
+	accounts, err := disk.OpenReadOnly(folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	return lying(accounts), func() { accounts.Close() }, nil
+}
+
 // CheckStorage checks the storage of the server that runs on a data directory, or,
 // if none does, what can be checked without it.
-func CheckStorage(ctx context.Context, dataDir string, repair bool, out io.Writer) error {
+func CheckStorage(ctx context.Context, ask cli.Checking, out io.Writer) error {
+	dataDir, repair := ask.DataDir, ask.Repair
 	dir, err := openFolder(dataDir)
 	if err != nil { // a server has it, or it is none
 		if _, none := endpointIn(dataDir); none != nil {
@@ -166,23 +211,17 @@ func CheckStorage(ctx context.Context, dataDir string, repair bool, out io.Write
 	if repair {
 		return errors.New("to repair, start the server: segments are taken out of use by who is sure that nobody reads them")
 	}
-	if known, err := readStored(dir); err != nil || known != nil {
-		if err == nil {
-			err = fmt.Errorf("the rows of %s lie in %s: start the server, which has the credentials, and check then", dir.path, known.Place)
-		}
+	lie, closing, err := lyingStill(ctx, dir, ask.Storage)
+	if err != nil {
 		return err
 	}
+	defer closing()
 	cat, err := catalog.Open(ctx, dir.in("catalog.db"))
 	if err != nil {
 		return err
 	}
 	defer cat.Close()
-	accounts, err := disk.OpenReadOnly(dir.in("accounts"))
-	if err != nil {
-		return err
-	}
-	defer accounts.Close()
-	r, err := storage.Check(ctx, storage.Config{Catalog: cat, Accounts: lying(accounts)})
+	r, err := storage.Check(ctx, storage.Config{Catalog: cat, Accounts: lie})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"logkeep/internal/cli"
 	"logkeep/internal/server"
 )
 
@@ -16,7 +17,7 @@ import (
 func (s *site) checked(repair bool) (text string, whole bool) {
 	s.t.Helper()
 	var out bytes.Buffer
-	err := server.CheckStorage(s.t.Context(), s.DataDir, repair, &out)
+	err := server.CheckStorage(s.t.Context(), cli.Checking{DataDir: s.DataDir, Storage: s.Storage, Repair: repair}, &out)
 	if err != nil {
 		return out.String() + err.Error(), false
 	}

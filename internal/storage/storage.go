@@ -80,19 +80,19 @@ func Check(ctx context.Context, cfg Config) (r Report, err error) {
 
 func (r *Report) account(ctx context.Context, cfg Config, a catalog.Account) error {
 	r.Accounts++
-	disk, dir := cfg.Accounts(a.Domain, a.ID)
-	found, err := r.objects(ctx, cfg, a, disk, dir)
+	files, dir := cfg.Accounts(a.Domain, a.ID)
+	found, err := r.objects(ctx, cfg, a, files, dir)
 	if err != nil {
 		return err
 	}
-	j, err := journal.Inspect(disk, path.Join(dir, "journal"))
+	j, err := journal.Inspect(files, path.Join(dir, "journal"))
 	if err != nil {
 		return err
 	}
 	r.Journals += j.Files
 	r.Frames += j.Frames
 	for _, d := range j.Damaged {
-		found = append(found, Finding{Account: a.ID, Object: path.Join("journal", d.File), What: fmt.Sprintf("damaged at byte %d: %v", d.Offset, d.Err)})
+		found = append(found, Finding{Account: a.ID, Object: path.Join("journal", d.File), What: journalDamage(d)})
 	}
 	if cfg.Open != nil {
 		opened, err := cfg.Open(ctx, a.Domain, a.ID)
@@ -120,6 +120,15 @@ func (r *Report) account(ctx context.Context, cfg Config, a catalog.Account) err
 		}
 	}
 	return nil
+}
+
+// journalDamage words what is wrong with a journal's file. A disk that can tell by
+// itself what is damaged names it.
+func journalDamage(d *journal.DamageError) string {
+	if errors.Is(d.Err, disk.ErrDamaged) {
+		return d.Err.Error()
+	}
+	return fmt.Sprintf("damaged at byte %d: %v; restore it from a backup", d.Offset, d.Err)
 }
 
 func contains(all []Finding, id schema.SegmentID) bool {
