@@ -1,9 +1,10 @@
 package duck
 
 import (
-	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
+	"unsafe"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
 
@@ -20,6 +21,13 @@ type Function struct {
 	Result   schema.Type
 	Volatile bool // two calls with equal arguments may differ
 	Eval     func(args []any) (any, error)
+
+	// Search is set of a function of a text, a term and two flags that tells
+	// whether it finds the term in the text; it is called instead of Eval. It makes
+	// a term ready; what it returns is called with texts where they lie in the
+	// engine's memory, which it must neither keep nor change: a copy of each takes
+	// as long as to unpack it, and many queries do little else.
+	Search func(term string) func(text string, left, right bool) bool
 }
 
 // Raise returns an error whose text reaches the user. It must not quote data.
@@ -32,33 +40,21 @@ type scalar struct {
 
 func (s *scalar) Config() duckdb.ScalarFuncConfig { return s.cfg }
 
+// Executor implements duckdb.ScalarFunc. The row's form and not the chunk's,
+// which takes a context: the driver keeps that one in a place that two of the
+// engine's threads may write and read at the same time, and a torn interface ends
+// the process.
 func (s *scalar) Executor() duckdb.ScalarFuncExecutor {
-	return duckdb.ScalarFuncExecutor{ChunkContextExecutor: s.chunk}
+	return duckdb.ScalarFuncExecutor{RowExecutor: s.row}
 }
 
-func (s *scalar) chunk(_ context.Context, chunk *duckdb.ChunkIteratorState) (err error) {
+func (s *scalar) row(values []driver.Value) (v any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("internal error in function %s", s.f.Name)
 		}
 	}()
-	args := make([]any, chunk.ColumnCount())
-	for row, err := range chunk.Rows() {
-		if err != nil {
-			return err
-		}
-		for i := range args {
-			args[i] = *row.GetValuePtr(i)
-		}
-		v, err := s.f.Eval(args)
-		if err != nil {
-			return err
-		}
-		if err := row.SetResult(v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.f.Eval(*(*[]any)(unsafe.Pointer(&values))) // driver.Value is any by another name
 }
 
 func register(conn *sql.Conn, f Function) error {
