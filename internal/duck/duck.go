@@ -42,6 +42,7 @@ type Config struct {
 type DB struct {
 	pool *sql.DB
 	busy sync.WaitGroup // statements that the engine has not let go of
+	kept []*registered  // what the engine has addresses of
 }
 
 // Open starts an engine with everything outside memory locked away.
@@ -60,7 +61,7 @@ func Open(cfg Config) (*DB, error) {
 	}
 	db := &DB{pool: sql.OpenDB(connector)}
 	if err := db.prepare(context.Background(), cfg); err != nil {
-		db.pool.Close()
+		db.Close()
 		return nil, fmt.Errorf("start the query engine: %w", err)
 	}
 	return db, nil
@@ -73,7 +74,7 @@ func (db *DB) prepare(ctx context.Context, cfg Config) error {
 	}
 	defer conn.Close()
 	for _, f := range cfg.Functions {
-		if err := register(conn, f); err != nil {
+		if err := db.register(conn, f); err != nil {
 			return fmt.Errorf("function %s: %w", f.Name, err)
 		}
 	}
@@ -83,6 +84,17 @@ func (db *DB) prepare(ctx context.Context, cfg Config) error {
 		}
 	}
 	return nil
+}
+
+func (db *DB) register(conn *sql.Conn, f Function) error {
+	if f.Search == nil {
+		return register(conn, f)
+	}
+	kept, err := registerSearch(conn, f)
+	if err == nil {
+		db.kept = append(db.kept, kept)
+	}
+	return err
 }
 
 // settings lists the lock-down in the order in which it has to happen: access
@@ -106,7 +118,12 @@ func settings(cfg Config) []string {
 // Close waits for running statements and stops the engine.
 func (db *DB) Close() error {
 	db.busy.Wait()
-	return db.pool.Close()
+	err := db.pool.Close()
+	for _, r := range db.kept {
+		r.free()
+	}
+	db.kept = nil
+	return err
 }
 
 // Query runs one statement whose parameters are $1, $2, …. It returns at once

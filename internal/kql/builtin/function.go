@@ -17,7 +17,12 @@ type Native struct {
 	Result   schema.Type
 	Volatile bool
 	Eval     func(args []any) (any, error)
+	Search   Search // if it is one, to be called instead of Eval
 }
+
+// A Search makes a term ready to be looked for in many texts; what it returns
+// must not keep them. Its function has a text, a term and two flags, left and right.
+type Search = func(term string) func(text string, left, right bool) bool
 
 // A Function is one row of the table.
 type Function struct {
@@ -25,6 +30,7 @@ type Function struct {
 	Sig    string
 	SQL    string                          // the SQL form, or
 	Go     func(args []any) (any, error)   // the Go function, or
+	Search Search                          `json:"-"` // beside Go, of a search
 	Rule   string                          // the binder's rule
 	Named  Naming                          // how an unnamed column is called
 	Prefix string                          // in that name, if it is not the function's
@@ -110,7 +116,7 @@ func build(list []Function, prefix string) *Table {
 // all parameters: those left out are null. Unless the row says NullSafe, a
 // null among the required ones makes the result null.
 func (f *Form) nativeOf() Native {
-	n := Native{Name: f.native, Result: f.resultType(nil), Volatile: f.Note&Volatile != 0, Eval: f.Go}
+	n := Native{Name: f.native, Result: f.resultType(nil), Volatile: f.Note&Volatile != 0, Eval: f.Go, Search: f.Search}
 	for _, p := range f.Params {
 		n.Params = append(n.Params, p.Carrier())
 		n.Variadic = n.Variadic || p.Rest

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"logkeep/internal/kql/native"
 	"logkeep/internal/kql/plan"
@@ -224,30 +225,42 @@ func (e *emitter) match(m *plan.Match) string {
 		if s == "" {
 			return "true"
 		}
-		return "contains(" + fold(x) + ", " + e.text(low) + ")"
-	case plan.StartsWith:
-		return "starts_with(" + fold(x) + ", " + e.text(low) + ")"
+		if m.Fold {
+			return "kql___has_fold_0(" + x + ", " + e.text(low) + ", false, false)"
+		}
+		return "contains(" + x + ", " + e.text(low) + ")"
+	case plan.StartsWith: // only as much of the text need be in lower case
+		return "starts_with(" + fold(e.end("left", x, low, m.Fold)) + ", " + e.text(low) + ")"
 	case plan.EndsWith:
-		return "ends_with(" + fold(x) + ", " + e.text(low) + ")"
+		return "ends_with(" + fold(e.end("right", x, low, m.Fold)) + ", " + e.text(low) + ")"
 	case plan.Regex:
 		return "regexp_matches(" + x + ", " + e.text(native.Spaces(s)) + ")"
 	}
 	return e.terms(m, x, consts)
 }
 
+// end is the left or right end of a text, as long as what is looked for there; all
+// of it where case matters, since then nothing is made of it.
+func (e *emitter) end(side, x, wanted string, fold bool) string {
+	if !fold {
+		return x
+	}
+	return side + "(" + x + ", " + strconv.Itoa(utf8.RuneCountInString(wanted)) + ")"
+}
+
 // terms writes the search for one of several terms: a regular expression. For one
-// term it is a plain search, and a look at what stands around it where that finds
-// something: a regular expression takes several times as long.
+// term it is a search that leaves texts where they are, before which the engine's
+// own goes where case matters: a regular expression takes several times as long.
 func (e *emitter) terms(m *plan.Match, x string, terms []string) string {
 	if len(terms) == 1 {
 		if terms[0] == "" {
 			return "true"
 		}
-		v := terms[0]
+		left, right := m.Op != plan.HasSuffix, m.Op != plan.HasPrefix
 		if m.Fold {
-			x, v = "lower("+x+")", strings.ToLower(v)
+			return fmt.Sprintf("kql___has_fold_0(%s, %s, %t, %t)", x, e.text(strings.ToLower(terms[0])), left, right)
 		}
-		return fmt.Sprintf("(contains(%[1]s, %[2]s) AND kql___has_0(%[1]s, %[2]s, %[3]t, %[4]t))", x, e.text(v), m.Op != plan.HasSuffix, m.Op != plan.HasPrefix)
+		return fmt.Sprintf("(contains(%[1]s, %[2]s) AND kql___has_0(%[1]s, %[2]s, %[3]t, %[4]t))", x, e.text(terms[0]), left, right)
 	}
 	var alt []string
 	for _, s := range terms {

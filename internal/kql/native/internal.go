@@ -56,6 +56,11 @@ func Has(a []any) (any, error) {
 	return HasTerm(a[0].(string), a[1].(string), a[2].(bool), a[3].(bool), false), nil
 }
 
+// HasFold is Has whatever the case.
+func HasFold(a []any) (any, error) {
+	return HasTerm(a[0].(string), a[1].(string), a[2].(bool), a[3].(bool), true), nil
+}
+
 // Matches is matches regex on a pattern that the query computes.
 func Matches(a []any) (any, error) {
 	re := compile(a[1].(string))

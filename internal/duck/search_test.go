@@ -1,0 +1,54 @@
+package duck
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"testing"
+
+	"logkeep/internal/schema"
+)
+
+func TestASearchSeesEveryRowAsItIs(t *testing.T) {
+	db, err := Open(Config{Functions: []Function{{
+		Name: "found", Params: []schema.Type{schema.String, schema.String, schema.Bool, schema.Bool}, Result: schema.Bool,
+		Search: func(term string) func(string, bool, bool) bool {
+			return func(text string, left, right bool) bool {
+				if text == "panic" {
+					panic("as a bug would")
+				}
+				return left && strings.HasPrefix(text, term) || right && strings.HasSuffix(text, term)
+			}
+		},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	// Short texts lie in the vector itself, long ones elsewhere; constants, words
+	// of a dictionary and rows that a filter has left come in other vectors.
+	long := strings.Repeat("x", 200)
+	for _, c := range []struct{ sql, want string }{
+		{`SELECT found('abc', 'a', true, false), found('abc', 'c', true, false), found('abc', 'c', false, true)`, "[true false true]"},
+		{`SELECT found(NULL, 'a', true, true), found('abc', NULL, true, true), found('', '', true, true)`, "[<nil> <nil> true]"},
+		{`SELECT count(*) FROM range(10000) t(i) WHERE found('row ' || i, '7', false, true)`, "[1000]"},
+		{`SELECT count(*) FROM range(10000) t(i) WHERE found('` + long + `' || i, '7', false, true)`, "[1000]"},
+		{`SELECT count(*), count(f) FROM (SELECT found(CASE WHEN i % 3 > 0 THEN 'row ' || i END, 'row', true, true) AS f FROM range(9000) t(i))`, "[9000 6000]"},
+		{`SELECT count(*) FROM range(10000) t(i) WHERE i % 2 = 0 AND found('row ' || i, (i % 10)::VARCHAR, false, true)`, "[5000]"},
+		{`SELECT count(*) FROM range(10000) t(i) WHERE found('row ' || i, 'row', i % 2 = 0, i % 5 = 0) AND i < 100`, "[50]"},
+	} {
+		rows, err := db.Query(t.Context(), c.sql, nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.sql, err)
+			continue
+		}
+		cells := make([]driver.Value, strings.Count(c.want, " ")+1)
+		if err := rows.Next(cells); err != nil || fmt.Sprint(cells) != c.want {
+			t.Errorf("%.80s: %v, want %s (%v)", c.sql, cells, c.want, err)
+		}
+		rows.Close()
+	}
+	if _, err := db.Query(t.Context(), `SELECT count(*) FROM range(10) t(i) WHERE found('panic', i::VARCHAR, true, true)`, nil); err == nil {
+		t.Error("a panic was an answer")
+	}
+}
