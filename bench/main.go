@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"time"
 
+	"logkeep/internal/cli/client"
 	"logkeep/internal/cli/walk"
 )
 
@@ -42,6 +43,8 @@ type options struct {
 	plane    planeOptions
 	file     string
 	perf     string
+	queries  bool
+	data     string
 }
 
 func main() {
@@ -59,6 +62,8 @@ func main() {
 	flag.IntVar(&o.plane.writes, "writes", 200, "writes of the control plane a second")
 	flag.DurationVar(&o.plane.last, "last", 20*time.Second, "how long the control plane is read and written")
 	flag.BoolVar(&o.control, "control", false, "measure the control plane alone")
+	flag.BoolVar(&o.queries, "queries", false, "measure queries alone, asked of new, cold and warm workers")
+	flag.StringVar(&o.data, "data", "", "with -queries: the data directory of a server that runs already, which is filled the first time")
 	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
@@ -84,13 +89,19 @@ func run(ctx context.Context, o options) (err error) {
 		return errors.New("no arguments, at least 1000 rows and one repetition, please")
 	}
 	r := newReport(o.rows)
-	if o.plane.resources > 0 && !o.ingest && o.grow == 0 && o.file == "" {
+	if o.plane.resources > 0 && !o.ingest && !o.queries && o.grow == 0 && o.file == "" {
 		if r.Plane, err = measurePlane(ctx, o.server, o.plane); err != nil {
 			return err
 		}
 	}
 	if o.control {
 		return errors.Join(r.printPlane(os.Stdout), r.save(o.json))
+	}
+	if o.queries {
+		if err := measureQueries(ctx, o, r); err != nil {
+			return err
+		}
+		return errors.Join(r.printStates(os.Stdout), r.save(o.json))
 	}
 	if o.packages && !o.ingest && o.grow == 0 && o.file == "" {
 		progress("benchmarks of packages")
@@ -143,15 +154,39 @@ func serve(ctx context.Context, program string) (s *site, end func() error, err 
 	if err != nil {
 		return nil, nil, err
 	}
-	if s, err = open(ctx, own); err != nil {
+	if s, err = open(ctx, client.Where{URL: own.URL, DataDir: own.DataDir}); err != nil {
 		own.Kill()
 		return nil, nil, errors.Join(err, own.Remove())
 	}
+	s.own = own
 	return s, func() error {
 		s.Close()
 		own.Kill()
 		return own.Remove()
 	}, nil
+}
+
+// measureQueries asks a server of its own, or the one that o names.
+func measureQueries(ctx context.Context, o options, r *report) (err error) {
+	if o.data != "" {
+		s, err := attach(ctx, o)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		r.States, err = measureStates(ctx, s, o.rows, o.repeat)
+		return err
+	}
+	s, end, err := serve(ctx, o.server)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	if err := s.fill(ctx, o); err != nil {
+		return err
+	}
+	r.States, err = measureStates(ctx, s, o.rows, o.repeat)
+	return err
 }
 
 // measure fills the report. Few rows come first, so that a rotation with few

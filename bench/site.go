@@ -41,9 +41,9 @@ type site struct {
 }
 
 // open makes everything, as a person would.
-func open(ctx context.Context, own *walk.OwnServer) (_ *site, err error) {
-	s := &site{own: own, folder: client.Folder{Group: name, Location: "westeurope"}}
-	if s.Server, err = client.Open(ctx, client.Where{URL: own.URL, DataDir: own.DataDir}, client.Options{Retries: true}); err != nil {
+func open(ctx context.Context, where client.Where) (_ *site, err error) {
+	s := &site{folder: client.Folder{Group: name, Location: "westeurope"}}
+	if s.Server, err = client.Open(ctx, where, client.Options{Retries: true}); err != nil {
 		return nil, err
 	}
 	if err := s.CreateGroup(ctx, s.folder); err != nil {
