@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -87,7 +88,7 @@ func (d *Domains) Query(ctx context.Context, workspaces []control.Workspace, q w
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		var err error
-		worker, release, err = d.sup.Reader(gctx, h)
+		worker, release, err = d.sup.Reader(gctx, h, slices.Concat(slices.Collect(maps.Values(by))...)...)
 		return d.keysFault(h.Clusters, err)
 	})
 	group.Go(func() error {

@@ -3,9 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"golang.org/x/sync/errgroup"
 
 	"logkeep/internal/batch"
 	"logkeep/internal/blob"
@@ -210,34 +212,55 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 }
 
 // wants lists the row groups to read, and the times before which rows of them
-// are not to be shown.
+// are not to be shown. Segments are opened, and their terms looked at, as many at a
+// time as there are processors.
 func (p *Snapshot) wants(ctx context.Context, columns []string, members []segment.Member, from schema.Ticks) (wants []segment.Want, edges []schema.Ticks, err error) {
-	for _, g := range p.segments {
+	type looked struct {
+		reader *segment.Reader
+		edge   schema.Ticks
+		groups []int
+	}
+	found := make([]looked, len(p.segments))
+	work, stopped := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for i, g := range p.segments {
 		edge := stay(g.info).Edge(p.edge)
 		first := max(from, edge)
 		if !segment.Overlaps(g.info.MinTime, g.info.MaxTime, first, p.to) {
 			continue
 		}
-		r, err := g.open(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		groups, err := r.Wanted(ctx, first, p.to, p.needs)
-		if err != nil {
-			return nil, nil, err
+		work.Go(func() error {
+			if err := stopped.Err(); err != nil {
+				return err
+			}
+			r, err := g.open(stopped)
+			if err != nil {
+				return err
+			}
+			groups, err := r.Wanted(stopped, first, p.to, p.needs)
+			found[i] = looked{r, edge, groups}
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return nil, nil, err
+	}
+	for i, f := range found {
+		if f.reader == nil {
+			continue
 		}
 		p.use.Segments++
-		p.use.Groups += len(r.Groups())
-		p.use.Read += len(groups)
-		p.use.Bytes += g.info.Bytes
-		for _, group := range groups {
-			w := segment.Want{Segment: r, Group: group, Columns: columns, Members: members}
+		p.use.Groups += len(f.reader.Groups())
+		p.use.Read += len(f.groups)
+		p.use.Bytes += p.segments[i].info.Bytes
+		for _, group := range f.groups {
+			w := segment.Want{Segment: f.reader, Group: group, Columns: columns, Members: members}
 			p.use.Opened += w.Size()
 			wants = append(wants, w)
-			if r.Groups()[group].MinTime >= edge {
+			if f.reader.Groups()[group].MinTime >= f.edge {
 				edges = append(edges, 0)
 			} else {
-				edges = append(edges, edge)
+				edges = append(edges, f.edge)
 			}
 		}
 	}

@@ -96,8 +96,10 @@ func (s *Supervisor) open(ctx context.Context, d *seat, n int) (*Worker, error) 
 	if err := s.spawn(w, d); err != nil {
 		return nil, fmt.Errorf("start a worker for %s: %w", d.name, err)
 	}
-	// A reader opens accounts when a query names them.
-	if err := w.call(ctx, "/open", wire.Open{Accounts: accounts}, nil); err != nil {
+	s.mu.Lock()
+	expect := d.first
+	s.mu.Unlock()
+	if err := w.call(ctx, "/open", wire.Open{Accounts: accounts, Expect: expect}, nil); err != nil {
 		if w.asked() {
 			err = ErrNoLease
 		}

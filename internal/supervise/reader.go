@@ -84,8 +84,9 @@ func (h Holding) wait() time.Duration {
 
 // Reader returns a reader with exactly this holding, whose lists are sorted, and
 // starts one if there is none. It lives at least until release is called, but
-// for its leases. Release is never nil.
-func (s *Supervisor) Reader(ctx context.Context, h Holding) (w *Worker, release func(), err error) {
+// for its leases. Release is never nil. A new reader begins at once to open the
+// accounts in first, which are those of the query that waits for it.
+func (s *Supervisor) Reader(ctx context.Context, h Holding, first ...schema.AccountID) (w *Worker, release func(), err error) {
 	h.Reads = true
 	name := h.name()
 	s.mu.Lock()
@@ -94,6 +95,7 @@ func (s *Supervisor) Reader(ctx context.Context, h Holding) (w *Worker, release 
 		return nil, func() {}, fault.New(fault.TooManyRequests, "Too many queries over several keys run at once. Try again, or ask each workspace for itself.").WithRetryAfter(5)
 	}
 	d := s.seat(name, h)
+	d.first = first
 	d.uses++
 	if d.idle != nil {
 		d.idle.Stop()

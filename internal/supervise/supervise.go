@@ -89,9 +89,10 @@ type seat struct {
 	rest    time.Time // no new start before
 	failed  error     // why the last one failed
 
-	uses int         // queries that a reader is held for
-	used time.Time   // when it was held last
-	idle *time.Timer // ends a reader that nobody uses
+	uses  int                // queries that a reader is held for
+	first []schema.AccountID // that a query names: a new reader begins with them
+	used  time.Time          // when it was held last
+	idle  *time.Timer        // ends a reader that nobody uses
 }
 
 // A start is one attempt to start a worker. Whoever needs one waits for it.

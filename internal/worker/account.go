@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"logkeep/internal/bucket"
 	"logkeep/internal/fault"
 	"logkeep/internal/schema"
@@ -34,46 +36,59 @@ func (w *Worker) account(id schema.AccountID) (*account, error) {
 	return a, nil
 }
 
+// openings is how many accounts a worker opens at a time: much of it is waiting
+// for the vault, and the rest is memory for what journals hold.
+const openings = 4
+
 // open opens accounts; those that are open stay as they are.
 func (w *Worker) open(ctx context.Context, r wire.Open) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(openings)
 	for _, info := range r.Accounts {
 		w.mu.Lock()
 		_, there := w.accounts[info.ID]
 		w.mu.Unlock()
-		if there {
-			continue
+		if !there {
+			group.Go(func() error { return w.openOne(ctx, info) })
 		}
-		// The keeper makes the folder. One that is not there has just been given
-		// to another domain, and must not be made again here.
-		if err := w.disk.SyncDir(string(info.ID)); err != nil {
-			return fault.New(fault.ServiceUnavailable, "The storage account is moving to another process. Try again.").Because(fmt.Errorf("account %s: %w", info.ID, err))
-		}
-		c, err := w.unwrap(ctx, info)
-		if err != nil {
-			return openFault(info.ID, err)
-		}
-		a := &account{info: info, chain: c}
-		cfg, err := w.storeConfig(ctx, info, c)
-		if err != nil {
-			c.destroy()
-			return openFault(info.ID, err)
-		}
-		a.info.Manifest = wire.Manifest{} // the store has it
-		if info.Spool.Through > 0 {
-			if cfg.Waiting, err = w.spooled(ctx, info, c); err != nil {
-				c.destroy()
-				return err
-			}
-		}
-		if a.store, err = store.Open(ctx, cfg); err != nil {
-			c.destroy()
-			return openFault(info.ID, err)
-		}
-		w.makeSpoolKey(ctx, a, info.Spool.Generation)
-		w.mu.Lock()
-		w.accounts[info.ID] = a
-		w.mu.Unlock()
 	}
+	return group.Wait()
+}
+
+func (w *Worker) openOne(ctx context.Context, info wire.Account) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// The keeper makes the folder. One that is not there has just been given
+	// to another domain, and must not be made again here.
+	if err := w.disk.SyncDir(string(info.ID)); err != nil {
+		return fault.New(fault.ServiceUnavailable, "The storage account is moving to another process. Try again.").Because(fmt.Errorf("account %s: %w", info.ID, err))
+	}
+	c, err := w.unwrap(ctx, info)
+	if err != nil {
+		return openFault(info.ID, err)
+	}
+	a := &account{info: info, chain: c}
+	cfg, err := w.storeConfig(ctx, info, c)
+	if err != nil {
+		c.destroy()
+		return openFault(info.ID, err)
+	}
+	a.info.Manifest = wire.Manifest{} // the store has it
+	if info.Spool.Through > 0 {
+		if cfg.Waiting, err = w.spooled(ctx, info, c); err != nil {
+			c.destroy()
+			return err
+		}
+	}
+	if a.store, err = store.Open(ctx, cfg); err != nil {
+		c.destroy()
+		return openFault(info.ID, err)
+	}
+	w.makeSpoolKey(ctx, a, info.Spool.Generation)
+	w.mu.Lock()
+	w.accounts[info.ID] = a
+	w.mu.Unlock()
 	return nil
 }
 

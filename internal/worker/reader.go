@@ -48,8 +48,12 @@ func newReader(b *base) *Reader {
 
 func (r *Reader) face() http.Handler {
 	mux := http.NewServeMux()
-	// Open tells that the process is there; accounts open when they are named.
-	mux.HandleFunc("POST /open", answer(r.base, func(context.Context, wire.Open) (any, error) { return struct{}{}, nil }))
+	mux.HandleFunc("POST /open", answer(r.base, func(ctx context.Context, o wire.Open) (any, error) {
+		for _, id := range o.Expect {
+			r.expect(ctx, id)
+		}
+		return struct{}{}, nil
+	}))
 	mux.HandleFunc("POST /release", answer(r.base, func(_ context.Context, q wire.Release) (any, error) { return struct{}{}, r.release(q) }))
 	mux.HandleFunc("POST /status", answer(r.base, func(context.Context, struct{}) (any, error) { return r.status(), nil }))
 	mux.HandleFunc("POST /query", r.serveQuery(r.begin))
@@ -59,7 +63,19 @@ func (r *Reader) face() http.Handler {
 // account returns an open account and opens it if need be. Whoever comes
 // meanwhile waits; an error is not kept.
 func (r *Reader) account(ctx context.Context, id schema.AccountID) (*followed, error) {
+	a := r.expect(ctx, id)
+	select {
+	case <-a.ready:
+		return a, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// expect returns an account that is open, or being opened from now on.
+func (r *Reader) expect(ctx context.Context, id schema.AccountID) *followed {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	a := r.accounts[id]
 	if a == nil {
 		a = &followed{ready: make(chan struct{}), id: id}
@@ -67,13 +83,7 @@ func (r *Reader) account(ctx context.Context, id schema.AccountID) (*followed, e
 		// The opening is not the caller's alone: others wait for it.
 		go r.begun(context.WithoutCancel(ctx), a)
 	}
-	r.mu.Unlock()
-	select {
-	case <-a.ready:
-		return a, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return a
 }
 
 // begun opens an account.

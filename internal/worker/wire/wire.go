@@ -109,9 +109,12 @@ type Segment struct {
 	Created    time.Time          `json:"created"`
 }
 
-// Open asks a worker to open accounts that it does not hold yet. Path: /open.
+// Open asks a writer to open accounts that it does not hold yet. A reader opens
+// accounts when a query names them; it is told which ones the first query will
+// name, and begins with them at once, but does not wait. Path: /open.
 type Open struct {
-	Accounts []Account `json:"accounts"`
+	Accounts []Account          `json:"accounts"`
+	Expect   []schema.AccountID `json:"expect,omitempty"`
 }
 
 // Generate asks for a new key generation of each account, wrapped under Key,
