@@ -87,10 +87,16 @@ func (db *DB) prepare(ctx context.Context, cfg Config) error {
 }
 
 func (db *DB) register(conn *sql.Conn, f Function) error {
-	if f.Search == nil {
+	var kept *registered
+	var err error
+	switch {
+	case f.Search != nil:
+		kept, err = registerSearch(conn, f)
+	case f.Longs != nil:
+		kept, err = registerLongs(conn, f)
+	default:
 		return register(conn, f)
 	}
-	kept, err := registerSearch(conn, f)
 	if err == nil {
 		db.kept = append(db.kept, kept)
 	}

@@ -28,6 +28,12 @@ type Function struct {
 	// engine's memory, which it must neither keep nor change: a copy of each takes
 	// as long as to unpack it, and many queries do little else.
 	Search func(term string) func(text string, left, right bool) bool
+
+	// Longs is set of a function of two values that are carried as int64, as its
+	// result is; it is called instead of Eval, with a vector of rows at a time. It
+	// sets out, or calls null for a row whose result is none. What it does of rows
+	// with a null argument, which may hold anything, is not looked at.
+	Longs func(x, y, out []int64, null func(row int))
 }
 
 // Raise returns an error whose text reaches the user. It must not quote data.

@@ -52,3 +52,35 @@ func TestASearchSeesEveryRowAsItIs(t *testing.T) {
 		t.Error("a panic was an answer")
 	}
 }
+
+func TestLongsSeeEveryRowAsItIs(t *testing.T) {
+	db, err := Open(Config{Functions: []Function{{
+		Name: "less", Params: []schema.Type{schema.DateTime, schema.TimeSpan}, Result: schema.DateTime,
+		Longs: func(x, y, out []int64, null func(int)) {
+			for i := range x {
+				if out[i] = x[i] - y[i]; y[i] == 7 {
+					null(i)
+				}
+			}
+		},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, c := range []struct{ sql, want string }{
+		{`SELECT less(5::BIGINT, 3::BIGINT), less(NULL, 3::BIGINT), less(5::BIGINT, 7::BIGINT)`, "[2 <nil> <nil>]"},
+		{`SELECT sum(f)::BIGINT, count(*), count(f) FROM (SELECT less(CASE WHEN i % 3 > 0 THEN i END, i % 10) AS f FROM range(9000) t(i))`, "[24279000 9000 5400]"},
+	} {
+		rows, err := db.Query(t.Context(), c.sql, nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.sql, err)
+			continue
+		}
+		cells := make([]driver.Value, strings.Count(c.want, " ")+1)
+		if err := rows.Next(cells); err != nil || fmt.Sprint(cells) != c.want {
+			t.Errorf("%s: %v, want %s (%v)", c.sql, cells, c.want, err)
+		}
+		rows.Close()
+	}
+}

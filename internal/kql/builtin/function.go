@@ -18,7 +18,12 @@ type Native struct {
 	Volatile bool
 	Eval     func(args []any) (any, error)
 	Search   Search // if it is one, to be called instead of Eval
+	Longs    Longs  // likewise
 }
+
+// Longs computes a function of two values that are carried as int64 for many
+// rows; null is called for a row whose result is none.
+type Longs = func(x, y, out []int64, null func(row int))
 
 // A Search makes a term ready to be looked for in many texts; what it returns
 // must not keep them. Its function has a text, a term and two flags, left and right.
@@ -31,6 +36,7 @@ type Function struct {
 	SQL    string                          // the SQL form, or
 	Go     func(args []any) (any, error)   // the Go function, or
 	Search Search                          `json:"-"` // beside Go, of a search
+	Longs  Longs                           `json:"-"` // beside Go, for many rows at a time
 	Rule   string                          // the binder's rule
 	Named  Naming                          // how an unnamed column is called
 	Prefix string                          // in that name, if it is not the function's
@@ -116,7 +122,7 @@ func build(list []Function, prefix string) *Table {
 // all parameters: those left out are null. Unless the row says NullSafe, a
 // null among the required ones makes the result null.
 func (f *Form) nativeOf() Native {
-	n := Native{Name: f.native, Result: f.resultType(nil), Volatile: f.Note&Volatile != 0, Eval: f.Go, Search: f.Search}
+	n := Native{Name: f.native, Result: f.resultType(nil), Volatile: f.Note&Volatile != 0, Eval: f.Go, Search: f.Search, Longs: f.Longs}
 	for _, p := range f.Params {
 		n.Params = append(n.Params, p.Carrier())
 		n.Variadic = n.Variadic || p.Rest

@@ -50,13 +50,13 @@ func timeRows() []Function {
 	bin := []string{"bin", "floor"}
 	const doc = "A value rounded down to a multiple."
 	return append(rows,
-		Function{Names: bin, Sig: "(datetime, size:timespan) datetime", SQL: "({0} - {0} % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
-		Function{Names: bin, Sig: "(timespan, size:timespan) timespan", SQL: "({0} - (({0} % {1}) + {1}) % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
-		Function{Names: bin, Sig: "(long, size:long) long", SQL: "({0} - (({0} % {1}) + {1}) % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
+		Function{Names: bin, Sig: "(datetime, size:timespan) datetime", Go: native.Bin, Longs: native.Bins, Named: ByArgument, Doc: doc},
+		Function{Names: bin, Sig: "(timespan, size:timespan) timespan", Go: native.Bin, Longs: native.Bins, Named: ByArgument, Doc: doc},
+		Function{Names: bin, Sig: "(long, size:long) long", Go: native.Bin, Longs: native.Bins, Named: ByArgument, Doc: doc},
 		Function{Names: bin, Sig: "(real, size:real) real", SQL: "(floor({0} / {1}) * {1})", Go: native.BinReal, Named: ByArgument, Doc: doc},
 		Function{Names: bin, Sig: "(decimal, size:decimal) decimal", Go: native.BinDecimal, Named: ByArgument, Doc: doc},
-		Function{Names: bin, Sig: "(datetime, size:long) datetime", SQL: "({0} - {0} % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
-		Function{Names: bin, Sig: "(datetime, size:datetime) datetime", SQL: "({0} - {0} % {1})", Go: native.Bin, Named: ByArgument, Doc: doc},
+		Function{Names: bin, Sig: "(datetime, size:long) datetime", Go: native.Bin, Longs: native.Bins, Named: ByArgument, Doc: doc},
+		Function{Names: bin, Sig: "(datetime, size:datetime) datetime", Go: native.Bin, Longs: native.Bins, Named: ByArgument, Doc: doc},
 		Function{Names: bin, Sig: "(int, size:int) int", SQL: "({0} - (({0} % {1}) + {1}) % {1})", Named: ByArgument, Doc: doc},
 		Function{Names: []string{"bin_at"}, Sig: "(datetime, size:timespan, at:datetime) datetime", Go: native.BinAt, Named: ByArgument, Doc: "A value rounded down to a grid through a point."},
 		Function{Names: []string{"bin_at"}, Sig: "(timespan, size:timespan, at:timespan) timespan", Go: native.BinAt, Named: ByArgument, Doc: "A value rounded down to a grid through a point."},

@@ -26,6 +26,28 @@ func TestAFinderFindsWhatHasTermFinds(t *testing.T) {
 	}
 }
 
+// Bins gives what Bin gives, whatever stood in the row before.
+func TestBinsAreBin(t *testing.T) {
+	const seed = 11
+	r := rand.New(rand.NewPCG(seed, seed))
+	sizes := []int64{1, 7, 60, 0, -7, 1 << 40}
+	x, size, out := make([]int64, 10_000), make([]int64, 10_000), make([]int64, 10_000)
+	for i := range x {
+		x[i], size[i] = r.Int64N(2000)-1000, 60
+		if r.IntN(5) == 0 {
+			x[i], size[i] = r.Int64()>>r.IntN(60)-r.Int64N(100), sizes[r.IntN(len(sizes))]
+		}
+	}
+	none := map[int]bool{}
+	Bins(x, size, out, func(row int) { none[row] = true })
+	for i := range x {
+		want, _ := Bin([]any{x[i], size[i]})
+		if got := any(out[i]); none[i] != (want == nil) || !none[i] && got != want {
+			t.Fatalf("seed %d: bin(%d, %d) is %v, want %v", seed, x[i], size[i], got, want)
+		}
+	}
+}
+
 func BenchmarkFinder(b *testing.B) {
 	const text = "GET /api/v1/orders/123456 answered with status 200 in 1234ms (trace=0123456789abcdef0123456789abcdef)"
 	for _, term := range []string{"timeout", "policy HOLD-K41", "e"} {
