@@ -94,7 +94,7 @@ func (s *Settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.OutageGrace, "outage-grace", d.OutageGrace, "how long a silent vault is ridden out")
 	f.StringVar(&s.Sandbox, "sandbox", d.Sandbox, "prefer: confine workers as far as the kernel can; require: not start on one that can't")
 	f.Int64Var(&s.SpoolBytes, "spool-bytes", d.SpoolBytes, "how many bytes of rows may wait for one cluster's key, where ingestionWhenRevoked is Seal")
-	f.Int64Var(&s.Memory, "memory", d.Memory, "how many bytes of memory the two processes that hold a cluster's data may take together: half is for what queries compute, a quarter for decrypted columns, a sixteenth for rows on their way")
+	f.Int64Var(&s.Memory, "memory", d.Memory, "how many bytes of memory all processes of the server may take together; those that hold clusters' data share most of it, the more of them the less each, and where it does not suffice requests are told to come again (429)")
 	f.StringVar(&s.Storage, "storage", d.Storage, "where segments and journals lie, `URL`: file:///FOLDER, s3://BUCKET/PREFIX or azblob://CONTAINER/PREFIX; credentials come from the environment (default the data directory)")
 	f.Int64Var(&s.CacheBytes, "cache-bytes", d.CacheBytes, "how much of a bucket is kept on the local disk, sealed once more: what was written or read in the last 14 days")
 	f.StringVar(&s.Throttling, "throttling", d.Throttling, "on: people may ask as often as the documented limits allow, instead of as often as they like (limits in the file)")

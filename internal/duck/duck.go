@@ -117,8 +117,18 @@ func settings(cfg Config) []string {
 		"SET preserve_insertion_order=true",
 		"SET allowed_directories=['/proc/self/fd/']",
 		"SET enable_external_access=false",
+		"SET allowed_configs=['memory_limit']", // see Limit
 		"SET lock_configuration=true",
 	}
+}
+
+// Limit changes MemoryLimit. Less than what running statements hold at this moment
+// is an error that changes nothing: ErrMemory.
+func (db *DB) Limit(ctx context.Context, bytes int64) error {
+	if _, err := db.pool.ExecContext(ctx, fmt.Sprintf("SET memory_limit='%dB'", max(bytes, 1<<20))); err != nil {
+		return classify(err)
+	}
+	return nil
 }
 
 // Close waits for running statements and stops the engine.

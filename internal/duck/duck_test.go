@@ -142,6 +142,32 @@ func TestAQueryBeyondItsMemoryEndsAndLeavesNoFile(t *testing.T) {
 	}
 }
 
+func TestTheLimitCanBeMovedAndNothingElse(t *testing.T) {
+	db := open(t, Config{MemoryLimit: 32 << 20})
+	const large = "select count(*) from (select distinct i::varchar || repeat('x', 50) as i from range(700000) r(i))"
+	if _, err := db.Query(t.Context(), large, nil); !errors.Is(err, ErrMemory) {
+		t.Errorf("below its need: %v", err)
+	}
+	if err := db.Limit(t.Context(), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	if n := one(t, db, large); n != int64(700000) {
+		t.Errorf("with more memory: %v", n)
+	}
+	if err := db.Limit(t.Context(), 32<<20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Query(t.Context(), large, nil); !errors.Is(err, ErrMemory) {
+		t.Errorf("with less again: %v", err)
+	}
+	for _, text := range []string{"set threads=64", "set allowed_configs=['threads']", "set lock_configuration=false"} {
+		if rows, err := db.Query(t.Context(), text, nil); err == nil {
+			rows.Close()
+			t.Errorf("allowed: %s", text)
+		}
+	}
+}
+
 func TestCancellingReturnsAtOnce(t *testing.T) {
 	db := open(t, Config{})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -17,10 +17,10 @@ import (
 // A Cache keeps images of segments, those used last, within a bound of memory.
 // Images in use are pinned and never dropped. It is safe for concurrent use.
 type Cache struct {
-	limit int64
 	slots chan struct{} // bounds the goroutines that decrypt
 
 	mu     sync.Mutex
+	limit  int64
 	used   int64
 	images map[imageKey]*Image
 	recent *list.List // of *Image, the one used last in front
@@ -116,13 +116,7 @@ func (c *Cache) pin(wants []Want) (images []*Image, columns [][]int, err error) 
 			}
 		}
 	}
-	for e := c.recent.Back(); e != nil && (c.used+need > c.limit || len(c.images) > maxImages); {
-		m := e.Value.(*Image)
-		e = e.Prev()
-		if m.pins == 0 {
-			c.remove(m)
-		}
-	}
+	c.shrink(need)
 	if c.used+need > c.limit {
 		return images, nil, &LimitError{Need: need, Limit: c.limit}
 	}
@@ -136,6 +130,27 @@ func (c *Cache) pin(wants []Want) (images []*Image, columns [][]int, err error) 
 		}
 	}
 	return images, columns, nil
+}
+
+// shrink drops images in no use until so much more fits, the ones used last at
+// last. It needs mu.
+func (c *Cache) shrink(need int64) {
+	for e := c.recent.Back(); e != nil && (c.used+need > c.limit || len(c.images) > maxImages); {
+		m := e.Value.(*Image)
+		e = e.Prev()
+		if m.pins == 0 {
+			c.remove(m)
+		}
+	}
+}
+
+// Limit changes how much the cache holds at most. Images in use stay until they
+// are released and something else needs room.
+func (c *Cache) Limit(bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = bytes
+	c.shrink(0)
 }
 
 // image returns the image of a row group, new if need be, as the one used last.

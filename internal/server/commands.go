@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -20,7 +21,6 @@ import (
 	"logkeep/internal/throttle"
 	"logkeep/internal/worker"
 	"logkeep/internal/worker/sandbox"
-	"logkeep/internal/worker/wire"
 )
 
 // Commands are the roles of the program, for the command line.
@@ -79,6 +79,7 @@ func Commands() cli.Commands {
 			for _, p := range s.Certificates {
 				pairs = append(pairs, hostcert.Pair{Certificate: p.Certificate, Key: p.Key})
 			}
+			debug.SetMemoryLimit(divide(s.Memory).keeper)
 			return Run(ctx, Config{
 				Issuers: trusts, IssuerRoots: issuerRoots, Closed: s.IssuerBuiltin == "off", Admins: s.Admins, Certificates: pairs,
 				External: external, ExternalRoots: externalRoots,
@@ -87,7 +88,7 @@ func Commands() cli.Commands {
 				Vaults:           vaults, VaultRoots: roots, Identities: s.IMDSIdentities, IdentityHeader: header,
 				DataDir: s.DataDir, Listen: s.Listen, IMDS: s.IMDS, Domain: s.Domain, RootKey: s.RootKey,
 				Policy: keyring.Policy{Interval: s.ProbeInterval, Timeout: s.ProbeTimeout, Lease: s.Lease, Grace: s.OutageGrace},
-				Spool:  s.SpoolBytes, Memory: wire.Share(s.Memory),
+				Spool:  s.SpoolBytes, Memory: s.Memory,
 				Storage: s.Storage, CacheBytes: s.CacheBytes,
 				Sandbox: sandbox.Mode(s.Sandbox), Swap: SwapMode(s.Swap),
 				Witness: s.Witness, WitnessAccept: s.WitnessAccept,

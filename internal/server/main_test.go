@@ -79,6 +79,7 @@ type setting struct {
 	Flush                    wire.Flush
 	Spool                    int64
 	Storage                  string
+	Memory                   int64
 	Vaults                   []kek.Suffix
 	VaultRoots               []byte
 	External                 []outside.Host
@@ -109,7 +110,7 @@ func (s setting) config() server.Config {
 	return server.Config{
 		DataDir: s.DataDir, RootKey: s.RootKey, Listen: s.Listen, IMDS: "off", Policy: s.Policy, Flush: s.Flush, Spool: s.Spool, Storage: s.Storage, Vaults: s.Vaults, VaultRoots: s.VaultRoots, Swap: server.WarnOfSwap,
 		Witness: s.Witness, WitnessAccept: s.WitnessAccept,
-		Memory: wire.Memory{Engine: 256 << 20, Images: 64 << 20, Tail: 64 << 20}, Command: []string{exe},
+		Memory: s.Memory, Command: []string{exe},
 		Issuers: s.Issuers, IssuerRoots: s.IssuerRoots, Admins: s.Admins, Closed: s.Closed, External: s.External, ExternalRoots: s.ExternalRoots, Certificates: s.Certificates, DoubleEncryption: s.Doubles,
 	}
 }

@@ -90,7 +90,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	v, err := startVault(ctx, append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "vault"), runtime, vaultStart{
 		Dir: dir.in("vault"), Domain: cfg.Domain, Port: port, RootKey: rootKey, Keeper: keeperSocket,
-		Outside: len(cfg.Issuers) > 0, Certificates: cfg.Certificates,
+		Outside: len(cfg.Issuers) > 0, Certificates: cfg.Certificates, Memory: divide(cfg.Memory).vault,
 		Rate: cfg.vaultRate(),
 	}, cfg.Log)
 	if err != nil {
@@ -183,7 +183,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	sup := supervise.New(supervise.Config{
 		Command: append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "worker"), Runtime: runtime, Accounts: accounts,
 		Service: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Roots: ca,
-		Memory: cfg.Memory, Flush: cfg.Flush, Policy: policy, Host: domains, Now: clock, Log: cfg.Log, Revoked: observed.Revoked,
+		Memory: divide(cfg.Memory).workers, Flush: cfg.Flush, Policy: policy, Host: domains, Now: clock, Log: cfg.Log, Revoked: observed.Revoked,
 	})
 	ring, err := keyring.New(keyring.Config{
 		Book: domains, Workers: domains, Open: domains.Open, Integrity: integrity, Now: clock, Log: cfg.Log, Observe: observed,

@@ -82,7 +82,7 @@ type Config struct {
 	Throttled bool
 	Rates     map[string]throttle.Rate
 
-	Memory wire.Memory
+	Memory int64 // bytes that all processes together may have; 0: DefaultMemory
 	Flush  wire.Flush
 	Spool  int64 // bytes of rows that may wait for one cluster's key; 0: domain.DefaultSpool
 
@@ -95,8 +95,17 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// DefaultMemory is what the processes of one key domain may have together.
+// DefaultMemory is what all processes may have together.
 const DefaultMemory = 4 << 30
+
+// A budget is how memory is divided; design 0042 has why.
+type budget struct{ keeper, vault, workers int64 }
+
+func divide(total int64) budget {
+	b := budget{keeper: total / 8, vault: total / 32}
+	b.workers = total - b.keeper - b.vault
+	return b
+}
 
 // Defaults of Config.
 const (
@@ -117,12 +126,12 @@ func (c *Config) complete() {
 	def(&c.RootKey, c.DataDir+".rootkey")
 	def((*string)(&c.Sandbox), string(sandbox.Prefer))
 	def((*string)(&c.Swap), string(RefuseSwap))
-	if c.Memory == (wire.Memory{}) {
-		c.Memory = wire.Share(DefaultMemory)
+	if c.Memory == 0 {
+		c.Memory = DefaultMemory
 	}
 	if c.Flush == (wire.Flush{}) {
-		// Rows come while others are being flushed.
-		c.Flush = wire.Flush{Bytes: min(64<<20, c.Memory.Tail/2), Age: time.Minute}
+		// A worker whose share is small flushes sooner, when half of it is used.
+		c.Flush = wire.Flush{Bytes: 64 << 20, Age: time.Minute}
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = 10 << 30

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ type vaultStart struct {
 	Outside      bool            `json:"outside,omitempty"` // see vault.Config
 	Certificates []hostcert.Pair `json:"certificates,omitempty"`
 	Rate         throttle.Rate   `json:"rate,omitzero"`
+	Memory       int64           `json:"memory,omitempty"` // a goal for the collector
 }
 
 // File descriptors that the vault's process inherits.
@@ -59,6 +61,9 @@ func RunVault(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	var start vaultStart
 	if err := json.Unmarshal(first, &start); err != nil {
 		return fmt.Errorf("read the keeper's first line: %w", err)
+	}
+	if start.Memory > 0 {
+		debug.SetMemoryLimit(start.Memory)
 	}
 	data, err := inherited(vaultDataFD)
 	if err != nil {

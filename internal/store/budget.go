@@ -5,9 +5,8 @@ import "sync"
 // A Budget bounds the rows that all stores of a process hold in memory until
 // they are in segments. One that no store may exceed alone is FlushBytes' matter.
 type Budget struct {
-	most int64 // bytes
-
 	mu     sync.Mutex
+	most   int64 // bytes
 	used   int64
 	stores map[*Store]bool
 }
@@ -43,11 +42,27 @@ func (b *Budget) spend(bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used += bytes
-	if bytes > 0 && b.used >= b.most/2 {
+	if bytes > 0 {
+		b.press()
+	}
+}
+
+// press wakes all stores if there is not much room left. It needs mu.
+func (b *Budget) press() {
+	if b.used >= b.most/2 {
 		for s := range b.stores {
 			s.wake()
 		}
 	}
+}
+
+// Limit changes the bound. Where more is held, appends are refused until flushes
+// have made room.
+func (b *Budget) Limit(most int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.most = most
+	b.press()
 }
 
 func (b *Budget) full() bool {

@@ -137,6 +137,13 @@ func (w *Worker) do(ctx context.Context, path string, header http.Header, body i
 	if length > 0 {
 		r.ContentLength = length
 	}
+	w.begun()
+	held := true // until the answer's end
+	defer func() {
+		if held {
+			w.done()
+		}
+	}()
 	answer, err := w.http.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -145,7 +152,8 @@ func (w *Worker) do(ctx context.Context, path string, header http.Header, body i
 		return nil, fault.New(fault.ServiceUnavailable, "The part of the service that holds this data stopped while it answered. Try again.").Because(fmt.Errorf("%w: %w", ErrGone, err))
 	}
 	if answer.StatusCode == http.StatusOK {
-		return answer.Body, nil
+		held = false
+		return &answering{ReadCloser: answer.Body, worker: w}, nil
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))

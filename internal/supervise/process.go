@@ -21,7 +21,6 @@ import (
 
 	"logkeep/internal/schema"
 	"logkeep/internal/tunnel"
-	"logkeep/internal/worker/deadline"
 	"logkeep/internal/worker/wire"
 )
 
@@ -35,7 +34,7 @@ type Worker struct {
 	socket string
 	http   *http.Client
 	input  io.WriteCloser
-	lines  chan deadline.Boottime // the newest deadline that was not written yet
+	lines  chan struct{} // holds one if next was not written yet
 	host   *http.Server
 	proc   *os.Process
 
@@ -43,6 +42,9 @@ type Worker struct {
 	gone     chan struct{} // closed when the process has been reaped
 
 	mu     sync.Mutex
+	next   wire.Lease       // what the process is told next
+	calls  int              // that it has not answered to the end
+	asking time.Time        // when the last one began, or somebody was given the worker to ask
 	reason string           // why it was ended, if we ended it
 	denied time.Time        // when a key was, if that was it
 	key    schema.ClusterID // whose
@@ -90,7 +92,7 @@ func (s *Supervisor) open(ctx context.Context, d *seat, n int) (*Worker, error) 
 		Started: time.Now(),
 		seat:    d,
 		socket:  filepath.Join(s.cfg.Runtime, strconv.Itoa(n)+".worker"),
-		lines:   make(chan deadline.Boottime, 1),
+		lines:   make(chan struct{}, 1),
 		gone:    make(chan struct{}),
 	}
 	if err := s.spawn(w, d); err != nil {
@@ -183,9 +185,10 @@ func (s *Supervisor) begin(w *Worker, d *seat, cmd *exec.Cmd) ([]byte, error) {
 	if s.closed || !until.After(s.cfg.Now()) {
 		return nil, ErrNoLease
 	}
+	w.next = wire.Lease{Deadline: s.deadline(until), Memory: s.share(d)}
 	first, err := json.Marshal(wire.Start{
-		Domain: w.Holding.Clusters[0], Reads: w.Holding.Reads, Deadline: s.deadline(until),
-		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: s.cfg.Memory, Flush: s.cfg.Flush, InBucket: w.inBucket,
+		Domain: w.Holding.Clusters[0], Reads: w.Holding.Reads, Deadline: w.next.Deadline,
+		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: w.next.Memory, Flush: s.cfg.Flush, InBucket: w.inBucket,
 	})
 	if err != nil {
 		panic("internal error: a start can't be written: " + err.Error())
@@ -195,6 +198,7 @@ func (s *Supervisor) begin(w *Worker, d *seat, cmd *exec.Cmd) ([]byte, error) {
 	}
 	w.proc, w.PID = cmd.Process, cmd.Process.Pid
 	d.process = w
+	s.balance()
 	return first, nil
 }
 
@@ -206,11 +210,10 @@ func (w *Worker) feed(first []byte) {
 	}
 	for {
 		select {
-		case at, open := <-w.lines:
-			if !open {
-				return
-			}
-			line, _ := json.Marshal(wire.Lease{Deadline: at})
+		case <-w.lines:
+			w.mu.Lock()
+			line, _ := json.Marshal(w.next)
+			w.mu.Unlock()
 			if _, err := w.input.Write(append(line, '\n')); err != nil {
 				return
 			}
@@ -249,14 +252,18 @@ func (s *Supervisor) reap(cmd *exec.Cmd, w *Worker, stderr io.Reader) {
 	}
 }
 
-// renew hands on a deadline; an older one that was not written yet is dropped.
-func (w *Worker) renew(at deadline.Boottime) {
-	for {
-		select {
-		case w.lines <- at:
-			return
-		case <-w.lines:
-		}
+// tell hands on a deadline, or a share of the memory: what was not written yet is
+// replaced.
+func (w *Worker) tell(change func(*wire.Lease)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.next
+	if change(&w.next); w.next == before {
+		return
+	}
+	select {
+	case w.lines <- struct{}{}:
+	default: // the line that is written next has it
 	}
 }
 

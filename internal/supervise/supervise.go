@@ -56,7 +56,7 @@ type Config struct {
 	Accounts string   // folder of all accounts' data: DOMAIN/ACCOUNT
 	Service  string   // URI of the service's own vault
 	Roots    []byte   // PEM: authorities of vaults' certificates
-	Memory   wire.Memory
+	Memory   int64    // bytes that all workers together may have; 0: a GiB
 	Flush    wire.Flush
 	Policy   *tunnel.Policy
 	Host     Host
@@ -191,7 +191,8 @@ func (s *Supervisor) move(d *seat) {
 		d.end("its lease has ended")
 		return
 	}
-	d.process.renew(s.deadline(until))
+	at := s.deadline(until)
+	d.process.tell(func(l *wire.Lease) { l.Deadline = at })
 }
 
 // Worker returns the domain's writer and starts one if need be. The error is
@@ -238,11 +239,15 @@ func (s *Supervisor) next(ctx context.Context, which func() *seat) (w *Worker, b
 	case d.start != nil:
 		return nil, d.start, nil, nil
 	case d.ready():
+		d.worker.touch()
 		return d.worker, nil, nil, nil
 	case d.process != nil:
 		return nil, nil, d.process.gone, nil
 	case now.Before(d.rest):
 		return nil, nil, nil, d.failed
+	}
+	if leaving, err = s.place(d); leaving != nil || err != nil {
+		return nil, nil, leaving, err
 	}
 	d.start = &start{done: make(chan struct{})}
 	s.sockets++
@@ -297,6 +302,7 @@ func (s *Supervisor) ended(d *seat, w *Worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.worker, d.process = nil, nil
+	s.balance()
 	switch {
 	case time.Since(w.Started) > young:
 		d.crashes, d.rest = 0, time.Time{}

@@ -46,7 +46,8 @@ func play() {
 	if err != nil {
 		os.Exit(5)
 	}
-	var leases atomic.Int64
+	var leases, memory atomic.Int64
+	memory.Store(together(start.Memory))
 	go func() {
 		for {
 			line, err := lines.ReadBytes('\n')
@@ -58,6 +59,9 @@ func play() {
 				os.Exit(6)
 			}
 			leases.Add(1)
+			if l.Memory != (wire.Memory{}) {
+				memory.Store(together(l.Memory))
+			}
 		}
 	}()
 	mux := http.NewServeMux()
@@ -80,9 +84,15 @@ func play() {
 	mux.HandleFunc("POST /flush", func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(wire.Flushed{Segments: int(leases.Load())}) // for want of a better word
 	})
+	mux.HandleFunc("POST /check", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(wire.Checked{Bytes: memory.Load()}) // likewise
+	})
 	mux.HandleFunc("POST /drop", func(http.ResponseWriter, *http.Request) { os.Exit(8) })
 	http.Serve(l, mux)
 }
+
+// together is what a process may have; its tail is a part of its heap.
+func together(m wire.Memory) int64 { return m.Engine + m.Images + m.Heap }
 
 // host is a keeper that counts starts.
 type host struct {
@@ -130,7 +140,7 @@ func supervisor(t *testing.T) (*Supervisor, *host, *clock) {
 	h, c := &host{starts: map[schema.ClusterID]int{}}, &clock{}
 	c.at.Store(time.Now().UnixNano())
 	s := New(Config{
-		Command: []string{exe, "worker"}, Runtime: runtime, Accounts: t.TempDir(), Host: h, Now: c.now, Log: slog.New(slog.DiscardHandler),
+		Command: []string{exe, "worker"}, Runtime: runtime, Accounts: t.TempDir(), Host: h, Now: c.now, Log: slog.New(slog.DiscardHandler), Memory: 16 << 30,
 	})
 	t.Cleanup(func() {
 		s.Close()

@@ -23,7 +23,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -78,9 +77,7 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	if err := json.Unmarshal(first, &start); err != nil {
 		return fmt.Errorf("read the keeper's first line: %w", err)
 	}
-	if start.Memory.Heap > 0 {
-		debug.SetMemoryLimit(start.Memory.Heap)
-	}
+	heap(start.Memory)
 	timer, err := deadline.Arm(start.Deadline)
 	if err != nil {
 		return err
@@ -102,7 +99,7 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	if !seal.Sealing {
 		log.Error("this program stores everything as it is: it is for benchmarks alone")
 	}
-	face, end, err := begin(start, reach, keeper, log)
+	face, resize, end, err := begin(start, reach, keeper, log)
 	if err != nil {
 		return err
 	}
@@ -111,7 +108,7 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	defer stop()
 	go func() {
 		defer stop()
-		if err := follow(lines, timer); !errors.Is(err, io.EOF) {
+		if err := follow(lines, timer, resize); !errors.Is(err, io.EOF) {
 			log.Error("leases can't be read any more", "error", err.Error())
 		}
 	}()
@@ -126,8 +123,8 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 	return nil
 }
 
-// follow moves the deadline with every lease.
-func follow(lines *bufio.Reader, timer *deadline.Timer) error {
+// follow moves the deadline, and the bounds of memory, with every lease.
+func follow(lines *bufio.Reader, timer *deadline.Timer, resize func(wire.Memory)) error {
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
@@ -140,25 +137,32 @@ func follow(lines *bufio.Reader, timer *deadline.Timer) error {
 		if err := timer.Move(l.Deadline); err != nil {
 			return err
 		}
+		if l.Memory != (wire.Memory{}) {
+			resize(l.Memory)
+		}
 	}
 }
 
 // begin makes a writer or a reader, as the keeper said and the sandbox was built.
-func begin(start wire.Start, reach sandbox.Reach, keeper func(context.Context) (net.Conn, error), log *slog.Logger) (face http.Handler, end func(), err error) {
+func begin(start wire.Start, reach sandbox.Reach, keeper func(context.Context) (net.Conn, error), log *slog.Logger) (face http.Handler, resize func(wire.Memory), end func(), err error) {
 	if start.Reads != (reach.Own == "") {
-		return nil, nil, errors.New("internal error: this process is confined as a writer and told to be a reader, or the other way")
+		return nil, nil, nil, errors.New("internal error: this process is confined as a writer and told to be a reader, or the other way")
 	}
 	b := newBase(start, keeper, log)
 	if start.Reads {
 		go b.engine() // while the first query is on its way
 		r := newReader(b)
-		return r.face(), r.close, nil
+		return r.face(), b.resize, r.close, nil
 	}
 	w, err := newWorker(b, reach.Own)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return w.face(), w.close, nil
+	resize = func(m wire.Memory) {
+		b.resize(m)
+		w.tails.Limit(m.Tail)
+	}
+	return w.face(), resize, w.close, nil
 }
 
 // A base is what writers and readers have in common: the way to the keeper and
@@ -167,7 +171,8 @@ type base struct {
 	start  wire.Start
 	host   *host
 	vaults *vaults
-	engine func() (*duck.DB, error) // started when it is first needed; writers do without
+	engine func() (*duck.DB, error) // started when it is first needed; most writers do without
+	bound  bound                    // of the engine
 	turns  turns
 	images *segment.Cache
 	bucket *courier.Client // where accounts lie in a bucket
@@ -182,12 +187,14 @@ func newBase(start wire.Start, keeper func(context.Context) (net.Conn, error), l
 	if start.InBucket {
 		objects = courier.NewClient(keeper)
 	}
-	return &base{
+	b := &base{
 		bucket: objects,
 		start:  start, host: h, images: segment.NewCache(start.Memory.Images), log: log,
 		vaults: &vaults{host: h, dial: tunnel.Dialer(keeper), roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
-		engine: sync.OnceValues(func() (*duck.DB, error) { return openEngine(start.Memory.Engine) }),
+		bound:  bound{memory: start.Memory.Engine, moved: make(chan struct{}, 1)},
 	}
+	b.engine = sync.OnceValues(b.openEngine)
+	return b
 }
 
 func newWorker(b *base, accounts string) (*Worker, error) {

@@ -57,10 +57,14 @@ type Memory struct {
 	Heap   int64 `json:"heap"`   // of all else, which is collected the harder the nearer it comes; 0: as it comes
 }
 
-// Share divides the memory that the processes of one key domain, a writer and a
-// reader, may have together. The engine is in readers, the tail in both.
-func Share(total int64) Memory {
-	return Memory{Engine: total / 2, Images: total / 4, Tail: total / 16, Heap: total / 8}
+// Share divides what one worker may have. A reader keeps decrypted columns and what
+// queries compute; a writer has rows on their way, which are in the heap, and the
+// engine for transformations.
+func Share(total int64, reads bool) Memory {
+	if reads {
+		return Memory{Engine: total / 2, Images: total / 4, Heap: total / 4}
+	}
+	return Memory{Engine: total / 4, Images: total / 8, Tail: total / 4, Heap: total / 8 * 5}
 }
 
 // Flush says when an account's tail becomes segments.
@@ -69,9 +73,11 @@ type Flush struct {
 	Age   time.Duration `json:"age"`
 }
 
-// A Lease moves the deadline.
+// A Lease moves the deadline, and says how much memory the worker may have from now
+// on: others come and go.
 type Lease struct {
 	Deadline deadline.Boottime `json:"deadline"`
+	Memory   Memory            `json:"memory,omitzero"` // zero: as before
 }
 
 // An Account is what a worker must know to open one.

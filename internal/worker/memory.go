@@ -1,0 +1,75 @@
+package worker
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"logkeep/internal/duck"
+	"logkeep/internal/worker/wire"
+)
+
+// A bound is what the engine may have, which the keeper moves as other workers
+// come and go.
+type bound struct {
+	mu     sync.Mutex
+	memory int64
+	moved  chan struct{} // holds one if the engine was not told
+}
+
+// heap tells the collector its goal.
+func heap(m wire.Memory) {
+	if m.Heap > 0 {
+		debug.SetMemoryLimit(m.Heap)
+	}
+}
+
+// resize is told what the process may have from now on. It does not wait.
+func (b *base) resize(m wire.Memory) {
+	heap(m)
+	b.images.Limit(m.Images)
+	b.bound.mu.Lock()
+	b.bound.memory = m.Engine
+	b.bound.mu.Unlock()
+	select {
+	case b.bound.moved <- struct{}{}:
+	default:
+	}
+}
+
+func (b *bound) now() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.memory
+}
+
+// openEngine starts the engine, and tells it of each new bound.
+func (b *base) openEngine() (*duck.DB, error) {
+	db, err := openEngine(b.bound.now())
+	if err == nil {
+		go b.bound.keep(db)
+	}
+	return db, err
+}
+
+// keep tells the engine its bound as long as the process lives. An engine whose
+// statements hold more than that is told again until some have ended; until then
+// it has what it had, and new statements that want more fail.
+func (b *bound) keep(db *duck.DB) {
+	told := int64(0)
+	again := time.NewTimer(0)
+	for {
+		select {
+		case <-b.moved:
+		case <-again.C:
+		}
+		if want := b.now(); want != told {
+			if err := db.Limit(context.Background(), want); err != nil {
+				again.Reset(time.Second)
+				continue
+			}
+			told = want
+		}
+	}
+}
