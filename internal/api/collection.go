@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"logkeep/internal/control"
+	"logkeep/internal/fault"
 	"logkeep/internal/resource"
 	"logkeep/internal/schema"
 )
@@ -155,15 +156,47 @@ func (s *server) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var body endpointBody
-	if err := decode(r, &body); err != nil {
+	tags, err := updateOf(r)
+	if err != nil {
 		return err
 	}
-	e, err := s.Control.PatchEndpoint(r.Context(), id, control.EndpointChange{Tags: body.change().Tags})
+	e, err := s.Control.PatchEndpoint(r.Context(), id, control.EndpointChange{Tags: tags})
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, s.viewEndpoint(e))
+}
+
+// updateOf is the tags of a PATCH of an endpoint or a rule: its documented body,
+// ResourceForUpdate, has tags and an identity and nothing else. Of the rest
+// nothing would happen, so it is refused. nil: the tags stay.
+func updateOf(r *http.Request) (map[string]string, error) {
+	var all map[string]json.RawMessage
+	if err := decode(r, &all); err != nil {
+		return nil, err
+	}
+	var body struct {
+		Tags     *map[string]string `json:"tags"`
+		Identity struct {
+			Type string `json:"type"`
+		} `json:"identity"`
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if lower := strings.ToLower(name); lower != "tags" && lower != "identity" {
+			return nil, fault.New(fault.InvalidPayload, "'%.80s' can't be changed by a PATCH, which takes tags and identity. Send the whole resource with PUT.", name).WithTarget(name)
+		}
+	}
+	whole, err := json.Marshal(all)
+	if err == nil {
+		err = decodeBytes(whole, &body)
+	}
+	if t := body.Identity.Type; err == nil && t != "" && !strings.EqualFold(t, "None") {
+		err = fault.New(fault.InvalidPayload, "identity is not supported; a rule reaches workspaces of this server without one.").WithTarget("identity")
+	}
+	if err != nil || body.Tags == nil {
+		return nil, err
+	}
+	return *body.Tags, nil
 }
 
 func (s *server) deleteEndpoint(w http.ResponseWriter, r *http.Request) error {
@@ -420,11 +453,11 @@ func (s *server) patchRule(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var body endpointBody // tags alone can be patched
-	if err := decode(r, &body); err != nil {
+	tags, err := updateOf(r)
+	if err != nil {
 		return err
 	}
-	rule, err := s.Control.TagRule(r.Context(), id, body.change().Tags)
+	rule, err := s.Control.TagRule(r.Context(), id, tags)
 	if err != nil {
 		return err
 	}

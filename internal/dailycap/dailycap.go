@@ -28,6 +28,7 @@ import (
 // A Holder takes rows: domain.Domains.
 type Holder interface {
 	Append(ctx context.Context, w control.Workspace, r wire.Append, body io.Reader) (wire.Appended, error)
+	Ready(ctx context.Context, w control.Workspace) error
 }
 
 // A Book remembers counts: catalog.Catalog.
@@ -93,16 +94,32 @@ func Resets() time.Time { return time.Unix((today()+1)*86400, 0).UTC() }
 
 // Append implements Holder: 429 if the workspace has reached its cap.
 func (m *Meter) Append(ctx context.Context, w control.Workspace, r wire.Append, body io.Reader) (wire.Appended, error) {
-	if m.State(w) == Over {
-		wait := min(time.Until(Resets()), retry)
-		return wire.Appended{}, fault.New(fault.DailyCapReached, "The workspace '%s' has reached its daily cap of %g GB; it takes rows again from %s. Raise properties.workspaceCapping.dailyQuotaGb, or send them then.",
-			w.ID.Name(), w.DailyQuota, Resets().Format(time.RFC3339)).WithRetryAfter(max(1, int(wait.Seconds())))
+	if err := m.over(w); err != nil {
+		return wire.Appended{}, err
 	}
 	done, err := m.next.Append(ctx, w, r, body)
 	if err == nil {
 		m.add(w, done.Bytes)
 	}
 	return done, err
+}
+
+// Ready implements Holder.
+func (m *Meter) Ready(ctx context.Context, w control.Workspace) error {
+	if err := m.over(w); err != nil {
+		return err
+	}
+	return m.next.Ready(ctx, w)
+}
+
+// over is the fault of a workspace that has reached its cap.
+func (m *Meter) over(w control.Workspace) error {
+	if m.State(w) == Over {
+		wait := min(time.Until(Resets()), retry)
+		return fault.New(fault.DailyCapReached, "The workspace '%s' has reached its daily cap of %g GB; it takes rows again from %s. Raise properties.workspaceCapping.dailyQuotaGb, or send them then.",
+			w.ID.Name(), w.DailyQuota, Resets().Format(time.RFC3339)).WithRetryAfter(max(1, int(wait.Seconds())))
+	}
+	return nil
 }
 
 func (m *Meter) add(w control.Workspace, bytes int64) {

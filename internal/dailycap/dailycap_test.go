@@ -24,6 +24,8 @@ func (s sink) Append(context.Context, control.Workspace, wire.Append, io.Reader)
 	return wire.Appended{Rows: 1, Bytes: s.bytes}, nil
 }
 
+func (s sink) Ready(context.Context, control.Workspace) error { return nil }
+
 // book is a catalog in memory that can fail.
 type book struct {
 	day   int64
@@ -79,6 +81,9 @@ func TestACapStopsRowsUntilMidnight(t *testing.T) {
 			if err := send(capped); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := m.Ready(t.Context(), capped); !errors.Is(err, fault.DailyCapReached) || m.Ready(t.Context(), free) != nil {
+			t.Errorf("told before rows come: %v", err)
 		}
 		err := send(capped)
 		if f := fault.Of(err); !errors.Is(err, fault.DailyCapReached) || f.Status() != 429 || f.RetryAfter() != 60 || m.State(capped) != Over {

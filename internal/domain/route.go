@@ -24,15 +24,12 @@ func (d *Domains) Append(ctx context.Context, w control.Workspace, r wire.Append
 	g.RLock()
 	defer g.RUnlock()
 	r.Workspace = w.CustomerID
-	var domain schema.ClusterID
-	if l := w.Link; l != nil && l.State == resource.Succeeded {
-		domain, r.Account = l.ClusterID, clusterAccount(l.ClusterID, w.CustomerID, r.Table.Name)
-	} else {
-		var err error
-		if domain, err = d.domainOf(ctx, w.CustomerID); err != nil {
-			return wire.Appended{}, err
-		}
-		r.Account = serviceAccount(w.CustomerID)
+	domain, linked, err := d.takes(ctx, w)
+	if err != nil {
+		return wire.Appended{}, err
+	}
+	if r.Account = serviceAccount(w.CustomerID); linked {
+		r.Account = clusterAccount(domain, w.CustomerID, r.Table.Name)
 	}
 	worker, err := d.sup.Worker(ctx, domain)
 	if err != nil {
@@ -47,6 +44,34 @@ func (d *Domains) Append(ctx context.Context, w control.Workspace, r wire.Append
 		d.heard(r.Account, done.Entry)
 	}
 	return done, d.keyFault(domain, err)
+}
+
+// Ready tells whether rows of a workspace can be appended now: the fault is the
+// one that Append would return.
+func (d *Domains) Ready(ctx context.Context, w control.Workspace) error {
+	g := d.gate(w.CustomerID)
+	g.RLock()
+	defer g.RUnlock()
+	domain, _, err := d.takes(ctx, w)
+	if err != nil {
+		return err
+	}
+	if _, err = d.sup.Worker(ctx, domain); err != nil {
+		if err = d.keyFault(domain, err); d.seals(w, domain, err) {
+			return nil
+		}
+	}
+	return err
+}
+
+// takes is the key domain that takes a workspace's rows, and whether it is that
+// of the cluster that it is linked to.
+func (d *Domains) takes(ctx context.Context, w control.Workspace) (domain schema.ClusterID, linked bool, err error) {
+	if l := w.Link; l != nil && l.State == resource.Succeeded {
+		return l.ClusterID, true, nil
+	}
+	domain, err = d.domainOf(ctx, w.CustomerID)
+	return domain, false, err
 }
 
 // domainOf is the key domain that holds a workspace's own account.

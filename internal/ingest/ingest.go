@@ -4,7 +4,6 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -47,6 +46,8 @@ type Plane interface {
 // A Holder brings rows to the process that holds a table's key: domain.Domains.
 type Holder interface {
 	Append(ctx context.Context, w control.Workspace, r wire.Append, body io.Reader) (wire.Appended, error)
+	// Ready is nil if rows of a workspace can be appended now, or the fault that Append would return.
+	Ready(ctx context.Context, w control.Workspace) error
 }
 
 // A Service takes rows in.
@@ -54,6 +55,7 @@ type Service struct {
 	plane   Plane
 	holder  Holder
 	notices notices
+	half    halves
 
 	log  *slog.Logger // these three: once it was started
 	stop context.CancelFunc
@@ -63,8 +65,9 @@ type Service struct {
 // New returns a Service. It tells nobody what became of rows until Start.
 func New(p Plane, h Holder) *Service { return &Service{plane: p, holder: h} }
 
-// Ingest returns when every row is durable, or with a fault; then none is
-// stored in the table that failed, nor in those after it.
+// Ingest returns when every row is durable in every table, or with a fault. Then
+// none is stored, or, of several tables, the fault says in which, and the same
+// request sent again goes to the others only.
 func (s *Service) Ingest(ctx context.Context, r Request) error {
 	_, columns, _ := r.Rule.Stream(r.Stream)
 	routes := r.Rule.Routes(r.Stream)
@@ -74,33 +77,25 @@ func (s *Service) Ingest(ctx context.Context, r Request) error {
 	case 1:
 		return s.append(ctx, r, routes[0], columns, r.Length, r.Body)
 	}
-	// The body is read once for each table.
-	whole, err := io.ReadAll(io.LimitReader(r.Body, MaxBytes+1))
-	defer clear(whole)
-	if err != nil {
-		return fault.New(fault.MalformedJSON, "The body could not be read to its end.").Because(err)
-	}
-	if len(whole) > MaxBytes {
-		return fault.New(fault.ContentLengthLimit, "The request body is larger than %d bytes. Send fewer rows at a time.", MaxBytes)
-	}
-	for _, route := range routes {
-		if err := s.append(ctx, r, route, columns, int64(len(whole)), bytes.NewReader(whole)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.several(ctx, r, routes, columns)
 }
 
 func (s *Service) append(ctx context.Context, q Request, route control.Route, stream []schema.Column, length int64, body io.Reader) error {
-	w, err := s.plane.Workspace(ctx, route.Workspace)
-	if err != nil {
+	w := way{Route: route}
+	var err error
+	if w.workspace, err = s.plane.Workspace(ctx, route.Workspace); err != nil {
 		return err
 	}
-	t, err := s.known(ctx, route.Workspace.Child("tables", string(route.Table)))
-	if err != nil {
+	if w.table, err = s.known(ctx, route.Workspace.Child("tables", string(route.Table))); err != nil {
 		return err
 	}
-	r := wire.Append{Table: t.Writable(), Stream: stream, Transform: route.Transform, Encoding: q.Encoding, MaxBytes: MaxBytes, Length: length}
+	return s.store(ctx, q, w, stream, length, body)
+}
+
+// store has rows kept at the end of a way.
+func (s *Service) store(ctx context.Context, q Request, to way, stream []schema.Column, length int64, body io.Reader) error {
+	w, t := to.workspace, to.table
+	r := wire.Append{Table: t.Writable(), Stream: stream, Transform: to.Transform, Encoding: q.Encoding, MaxBytes: MaxBytes, Length: length}
 	if t.Published != nil && r.Transform == "" {
 		r.Table = named(r.Table, stream)
 	}

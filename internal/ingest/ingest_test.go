@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"logkeep/internal/control"
 	"logkeep/internal/fault"
@@ -23,8 +25,11 @@ type world struct {
 	Plane
 	settings control.Settings
 	fails    map[schema.TableName]error
-	took     []string // table and body of what was appended
+	took     []string         // table and body of what was appended
+	away     map[string]error // of workspaces
 }
+
+func (w *world) Ready(_ context.Context, v control.Workspace) error { return w.away[v.ID.Name()] }
 
 func (w *world) Workspace(_ context.Context, id resource.ID) (control.Workspace, error) {
 	return control.Workspace{ID: id, CustomerID: schema.WorkspaceID(id.Name()), Link: &control.Link{ClusterID: "c"}}, nil
@@ -110,4 +115,55 @@ func TestRowsWhileTheKeyIsAwayAreRefusedUnlessTheOwnerSaysDrop(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A request that some tables have the rows of is not acknowledged, and sent again
+// it goes to the others only: no row is lost, and none is there twice.
+func TestARequestForSeveralTablesIsAcknowledgedWhenAllHaveItsRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{fails: map[schema.TableName]error{}, away: map[string]error{}}
+		s := New(w, w)
+		r := rule(t, control.Flow{Streams: []string{"Custom-A_CL"}, Destinations: []string{"one", "two"}},
+			control.Flow{Streams: []string{"Custom-A_CL"}, Destinations: []string{"one"}, Output: "Custom-B_CL", Transform: "source | where true", Changes: true})
+		send := func(body string) error {
+			return s.Ingest(t.Context(), Request{Rule: r, Stream: "Custom-A_CL", Body: strings.NewReader(body)})
+		}
+		check := func(what string, err error, code fault.Code, words string, took ...string) {
+			t.Helper()
+			if code == "" && err != nil || code != "" && !errors.Is(err, code) || err != nil && !strings.Contains(err.Error(), words) {
+				t.Errorf("%s: told %v, want %s %q", what, err, code, words)
+			}
+			if !slices.Equal(w.took, took) {
+				t.Errorf("%s: took %q, want %q", what, w.took, took)
+			}
+			w.took = nil
+		}
+		check("all is well", send("[1]"), "", "", "one/B_CL: [1]", "one/A_CL: [1]", "two/A_CL: [1]")
+
+		w.away["two"] = fault.New(fault.CustomerManagedKeyRevoked, "The key is revoked.")
+		check("a key is away", send("[2]"), fault.CustomerManagedKeyRevoked, "The key is revoked.")
+		w.settings.IngestionWhenRevoked = control.Drop
+		check("and its owner wants rows dropped", send("[2]"), "", "", "one/B_CL: [2]", "one/A_CL: [2]")
+		w.settings, w.away = control.Settings{}, nil
+
+		w.fails["B_CL"] = fault.New(fault.InvalidRow, "Nothing was stored: row 1 is wrong.")
+		check("rows can't be changed", send("[3]"), fault.InvalidRow, "InvalidRow: Nothing was stored: row 1 is wrong.")
+		delete(w.fails, "B_CL")
+		w.fails["A_CL"] = fault.New(fault.TooManyRequests, "Nothing was stored: too many.").WithRetryAfter(7)
+		err := send("[4]")
+		check("the second table fails", err, fault.TooManyRequests, "In table 'A_CL' of workspace 'one' nothing was stored: too many. The rows are in table 'B_CL' of workspace 'one'; the same request, sent again, goes to the others only.", "one/B_CL: [4]")
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.RetryAfter() != 7 {
+			t.Errorf("when to come again is lost: %v", err)
+		}
+		check("another request", send("[5]"), fault.TooManyRequests, "", "one/B_CL: [5]")
+		check("the same again, in vain", send("[4]"), fault.TooManyRequests, "The rows are in table 'B_CL'")
+		delete(w.fails, "A_CL")
+		check("the same again", send("[4]"), "", "", "one/A_CL: [4]", "two/A_CL: [4]")
+		check("and a new one with the same rows", send("[4]"), "", "", "one/B_CL: [4]", "one/A_CL: [4]", "two/A_CL: [4]")
+		time.Sleep(halfFor + time.Second)
+		check("what was half stored long ago", send("[5]"), "", "", "one/B_CL: [5]", "one/A_CL: [5]", "two/A_CL: [5]")
+		if len(s.half.all) != 0 {
+			t.Errorf("%d requests are remembered", len(s.half.all))
+		}
+	})
 }
