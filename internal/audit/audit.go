@@ -5,8 +5,9 @@
 //	            ◀──────────── mark in the catalog, once the rows are durable
 //
 // A record is a row exactly once. While a workspace can't take rows (its key is
-// revoked, its worker is away) its records wait in the vault's log, which keeps
-// the newest ten thousand of each vault.
+// revoked, its worker is away) its records wait in the vault's log, which has room
+// for two hundred thousand of each vault that wait. What is lost beyond that is
+// counted and told in the workspace's table Operation.
 package audit
 
 import (
@@ -17,6 +18,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -146,7 +150,7 @@ func (f *Forwarder) forward(ctx context.Context, d control.Diagnostic, w *way) e
 		return err
 	}
 	for {
-		page, err := f.source.Audit(ctx, admin.AuditQuery{Vault: d.Vault(), After: mark, Limit: batch})
+		page, err := f.source.Audit(ctx, admin.AuditQuery{Vault: d.Vault(), After: mark, Limit: batch, Reader: d.ID.Key()})
 		if p, ok := errors.AsType[*admin.Problem](err); ok && p.Status == 404 {
 			return nil // purged; a vault that is made in its place goes on
 		}
@@ -161,6 +165,11 @@ func (f *Forwarder) forward(ctx context.Context, d control.Diagnostic, w *way) e
 		}
 		if err := f.store(ctx, d, events, w.sure); err != nil {
 			return err
+		}
+		if page.Lost > 0 {
+			if err := f.tell(ctx, d, page.Lost); err != nil {
+				return err
+			}
 		}
 		if err := f.marks.SetAuditMark(ctx, d.ID.String(), page.Next); err != nil {
 			return err
@@ -207,6 +216,39 @@ func (f *Forwarder) store(ctx context.Context, d control.Diagnostic, events []ad
 	}
 	if _, err := f.holder.Append(ctx, space, wire.Append{Table: t.Schema(), MaxBytes: int64(body.Len())}, &body); err != nil {
 		return fmt.Errorf("store audit records: %w", err)
+	}
+	return nil
+}
+
+// tell says in the workspace that records are missing there. It may be said twice.
+func (f *Forwarder) tell(ctx context.Context, d control.Diagnostic, lost int64) error {
+	f.log.Error("audit records were removed before a workspace had them", "setting", d.ID.String(), "records", lost)
+	ctx, done := context.WithTimeout(ctx, patience)
+	defer done()
+	space, err := f.plane.Workspace(ctx, d.Workspace)
+	if errors.Is(err, fault.WorkspaceNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	row := map[string]string{
+		"OperationCategory": "Audit", "OperationKey": "Records lost", "OperationStatus": "Error", "Solution": "LogManagement", "_ResourceId": strings.ToLower(d.Vault().String()),
+		"Detail": fmt.Sprintf("The workspace took no audit records of the vault '%s' for so long that up to %d of them were removed before they could be stored.", d.Vault().Name(), lost),
+	}
+	form := schema.Table{Name: "Operation", Columns: []schema.Column{{Name: schema.TimeGenerated, Type: schema.DateTime}}}
+	for _, name := range slices.Sorted(maps.Keys(row)) {
+		form.Columns = append(form.Columns, schema.Column{Name: name, Type: schema.String})
+	}
+	if _, err := f.plane.KeepTable(ctx, d.Workspace, form); err != nil {
+		return err
+	}
+	body, err := json.Marshal([]map[string]string{row})
+	if err != nil {
+		return err
+	}
+	if _, err := f.holder.Append(ctx, space, wire.Append{Table: form, MaxBytes: int64(len(body)), Length: int64(len(body))}, bytes.NewReader(body)); err != nil {
+		return fmt.Errorf("tell that audit records are lost: %w", err)
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ type world struct {
 	lose     int  // appends that are done and answered with an error
 	forget   int  // marks that are not written
 	asked    int
+	lost     map[int64]int64 // by the record after which they are missing
+	readers  map[string]bool
 }
 
 var vault = must(resource.Parse("/subscriptions/s1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv"))
@@ -56,6 +58,10 @@ func (w *world) Audit(_ context.Context, q admin.AuditQuery) (admin.AuditPage, e
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
+	if w.readers == nil {
+		w.readers = map[string]bool{}
+	}
+	w.readers[q.Reader] = true
 	if w.purged {
 		return admin.AuditPage{}, admin.Refuse(404, "ResourceNotFound", "no such vault")
 	}
@@ -63,7 +69,7 @@ func (w *world) Audit(_ context.Context, q admin.AuditQuery) (admin.AuditPage, e
 	if end <= q.After {
 		return admin.AuditPage{Next: q.After}, nil
 	}
-	return admin.AuditPage{Events: slices.Clone(w.log[q.After:end]), Next: end}, nil
+	return admin.AuditPage{Events: slices.Clone(w.log[q.After:end]), Next: end, Lost: w.lost[q.After]}, nil
 }
 
 func (w *world) Diagnostics(context.Context, resource.ID) ([]control.Diagnostic, error) {
@@ -266,5 +272,31 @@ func TestWhileTheKeyIsAwayRecordsWait(t *testing.T) {
 		w.mu.Unlock()
 		pass(time.Minute)
 		same(t, w.operations("AZKVAuditLogs"), all...)
+	})
+}
+
+// What the vault had to remove before it could be stored is told where it is missing.
+func TestLostRecordsAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.lost = map[int64]int64{1: 42}
+		w.settings = []control.Diagnostic{setting("a", true)}
+		f := Start(w, w, w, w, slog.New(slog.DiscardHandler))
+		defer f.Close()
+		w.happen("first")
+		pass(time.Minute)
+		if told := w.rows["Operation"]; len(told) != 0 {
+			t.Fatalf("told of a loss that is none: %s", told)
+		}
+		w.happen("after the loss")
+		pass(time.Minute)
+		told := w.rows["Operation"]
+		if len(told) != 1 || !strings.Contains(string(told[0]["Detail"]), "up to 42 of them were removed") || string(told[0]["OperationStatus"]) != `"Error"` {
+			t.Errorf("told %s", told)
+		}
+		same(t, w.operations("AZKVAuditLogs"), "first", "after the loss")
+		if len(w.readers) != 1 || w.readers[""] {
+			t.Errorf("the vault knows %v as readers; it keeps nothing for one without a name", w.readers)
+		}
 	})
 }

@@ -157,16 +157,21 @@ type AuditQuery struct {
 	Vault resource.ID `json:"vault"`
 	After int64       `json:"after"` // the Next of the page before, 0 at first
 	Limit int         `json:"limit"` // at most 1000
+
+	// Reader is who asks. What comes after After is kept for it, up to a bound, for
+	// as long as it goes on asking; "" waits for nothing.
+	Reader string `json:"reader,omitempty"`
 }
 
 // An AuditPage holds records, oldest first, and where to go on.
 type AuditPage struct {
 	Events []Event `json:"events"`
 	Next   int64   `json:"next"`
+	Lost   int64   `json:"lost,omitempty"` // records after After that were removed, at most so many
 }
 
 // Audit returns records of a vault's audit log. The log is bounded: old
-// records make room for new ones. POST /audit.
+// records make room for new ones, last of all those that a Reader waits for. POST /audit.
 func (c *Client) Audit(ctx context.Context, q AuditQuery) (AuditPage, error) {
 	var out AuditPage
 	err := c.wire.call(ctx, "/audit", q, &out)

@@ -152,6 +152,6 @@ func (f *Face) audit(ctx context.Context, body []byte) (any, error) {
 	if q.Limit < 1 || q.Limit > 1000 {
 		q.Limit = 1000
 	}
-	events, next, err := f.Store.Events(ctx, v.UID, q.After, q.Limit)
-	return admin.AuditPage{Events: events, Next: next}, err
+	events, next, lost, err := f.Store.Events(ctx, v.UID, q.Reader, q.After, q.Limit)
+	return admin.AuditPage{Events: events, Next: next, Lost: lost}, err
 }

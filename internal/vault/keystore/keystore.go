@@ -7,6 +7,7 @@
 //	versions  vault key id     record mac secret
 //	meta      name             record mac secret      the authority, the token key, the root key's mark, the head
 //	events    vault sequence   event                  the audit log: neither secret nor authenticated
+//	cuts      vault            through records        how much of it was cut before somebody who waits had it
 //
 // A record is JSON in the clear. Its mac is made under the root key and bound
 // to the row's place, so that a row that was edited, moved or copied elsewhere
@@ -68,6 +69,9 @@ CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, vault TEXT NOT 
 CREATE INDEX events_of_vault ON events (vault, sequence);
 `
 
+// later is what files of this format may lack that were made before it was added.
+const later = "CREATE TABLE IF NOT EXISTS cuts (vault TEXT PRIMARY KEY REFERENCES vaults (uid) ON DELETE CASCADE, through INTEGER NOT NULL, records INTEGER NOT NULL) STRICT"
+
 // A Store is an open vault.db. It is safe for concurrent use.
 type Store struct {
 	keys   seal.Keys
@@ -75,12 +79,16 @@ type Store struct {
 	writer *sql.DB  // one connection: writes are one after another
 	reader *sql.DB
 	opened Head // as the file was found
+
+	readers readers
+	room    struct{ newest, waiting int } // for audit records
 }
 
 // Open opens or makes the file in the folder. root is the Store's from now on:
 // Close destroys it.
 func Open(ctx context.Context, dir string, root *seal.Key) (_ *Store, err error) {
-	s := &Store{keys: seal.Keys{Inner: root}}
+	s := &Store{keys: seal.Keys{Inner: root}, readers: readers{since: time.Now()}}
+	s.room.newest, s.room.waiting = maxEvents, maxWaiting
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open the vault in %s: %w", dir, errors.Join(err, s.Close()))
@@ -102,6 +110,9 @@ func Open(ctx context.Context, dir string, root *seal.Key) (_ *Store, err error)
 	}
 	s.writer.SetMaxOpenConns(1)
 	if err := s.prepare(ctx); err != nil {
+		return nil, worded(err)
+	}
+	if _, err := s.writer.ExecContext(ctx, later); err != nil {
 		return nil, worded(err)
 	}
 	if s.reader, err = sql.Open("sqlite", source(path, "_pragma=query_only(1)")); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	_ "modernc.org/sqlite"
@@ -328,33 +329,98 @@ func TestNoSecretIsInTheFile(t *testing.T) {
 }
 
 func TestTheAuditLogIsBoundedPerVault(t *testing.T) {
-	s := open(t, t.TempDir())
+	synctest.Test(t, testAuditLog)
+}
+
+func testAuditLog(t *testing.T) {
+	folder := t.TempDir()
+	s := open(t, folder)
+	s.SetRoom(1_000, 20_000)
 	v, _, _ := fill(t, s)
-	entries := make([]keystore.Entry, 1000)
-	for i := range entries {
-		entries[i] = keystore.Entry{Vault: v.UID, Event: admin.Event{Time: time.Unix(int64(i), 0).UTC(), OperationName: "KeyGet"}}
-	}
-	for range 11 {
+	write := func(n int) {
+		t.Helper()
+		entries := make([]keystore.Entry, n)
+		for i := range entries {
+			entries[i] = keystore.Entry{Vault: v.UID, Event: admin.Event{Time: time.Unix(int64(i), 0).UTC(), OperationName: "KeyGet"}}
+		}
 		if err := s.AppendEvents(t.Context(), entries); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var n int
-	var after int64
-	for {
-		events, last, err := s.Events(t.Context(), v.UID, after, 1000)
+	ask := func(reader string, after int64) (n int, last, lost int64) {
+		t.Helper()
+		events, last, lost, err := s.Events(t.Context(), v.UID, reader, after, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(events) == 0 {
-			break
-		}
-		if last <= after {
-			t.Fatal("pages overlap")
-		}
-		n, after = n+len(events), last
+		return len(events), last, lost
 	}
-	if n < 10_000 || n > 10_256 || after != 11_000 {
-		t.Errorf("%d records, the last is %d", n, after)
+	count := func() (n int, last int64) {
+		t.Helper()
+		for {
+			got, to, _ := ask("", last)
+			if got == 0 {
+				return n, last
+			}
+			if to <= last {
+				t.Fatal("pages overlap")
+			}
+			n, last = n+got, to
+		}
 	}
+	bounded := func(what string, least, most int) {
+		t.Helper()
+		if n, _ := count(); n < least || n > most+256 {
+			t.Errorf("%s: %d records, want %d to %d", what, n, least, most+256)
+		}
+	}
+	// Right after a start nobody knows who will ask.
+	write(1_100)
+	bounded("after the start", 1_100, 1_100)
+	time.Sleep(2 * time.Minute)
+	write(600)
+	bounded("nobody reads", 1_000, 1_000)
+	// A workspace whose key is away asks again and again for the same.
+	_, newest := count()
+	for range 3 {
+		time.Sleep(30 * time.Minute)
+		ask("away", newest)
+		ask("fast", newest)
+		write(1_500)
+	}
+	if n, _, lost := ask("away", newest); n != 1000 || lost != 0 {
+		t.Errorf("what waits: %d records, %d lost", n, lost)
+	}
+	bounded("somebody waits", 4_500, 4_500+1_000)
+	// There is a bound, and what is lost then is told to whoever misses it.
+	write(20_000)
+	bounded("more than there is room for", 20_000, 20_000)
+	if _, _, lost := ask("away", newest); lost < 4_400 || lost > 4_500+256 {
+		t.Errorf("%d lost", lost)
+	}
+	_, last := count()
+	if _, _, lost := ask("fast", last); lost != 0 {
+		t.Errorf("told of %d that it has", lost)
+	}
+	// It is known after a restart, and told no more when everybody has gone on.
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, folder)
+	s.SetRoom(1_000, 20_000)
+	if _, _, lost := ask("away", newest); lost < 4_400 {
+		t.Errorf("%d lost after a restart", lost)
+	}
+	ask("away", last)
+	time.Sleep(2 * time.Minute)
+	write(1_000)
+	if _, _, lost := ask("late", 0); lost != 0 {
+		t.Errorf("%d lost for one who comes anew", lost)
+	}
+	bounded("everybody has it", 1_000, 1_000)
+	// Nobody waits for ever for one who does not ask.
+	ask("away", last)
+	time.Sleep(2 * time.Hour)
+	write(1_200)
+	bounded("the reader is gone", 1_000, 1_000)
 }
