@@ -208,6 +208,36 @@ func (e *emitter) match(m *plan.Match) string {
 		return e.terms(m, x, consts)
 	}
 	s := consts[0]
+	if raw, ok := rawText(m.X, s); ok && m.Op != plan.Regex {
+		plain := &plan.Match{Op: plan.Contains, X: raw, Y: m.Y, Fold: m.Fold}
+		return "((" + e.match(plain) + " OR contains(" + e.value(raw) + ", '\\')) AND " + e.matchOne(m, x, s) + ")"
+	}
+	return e.matchOne(m, x, s)
+}
+
+// rawText is the column whose JSON has s if its text does, unless it has a
+// backslash: written as text, only escaped characters and numbers change. To look
+// for s there first spares most rows being written.
+func rawText(x plan.Expr, s string) (*plan.Col, bool) {
+	call, ok := x.(*plan.Call)
+	if !ok || call.F.Names[0] != "tostring" || len(call.Args) != 1 || call.Args[0].Type() != schema.Dynamic {
+		return nil, false
+	}
+	numberOnly := true
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c > '~' || strings.IndexByte(`"\:,[]{}`, c) >= 0 {
+			return nil, false // may be escaped, or reach from one part into a number
+		}
+		numberOnly = numberOnly && strings.IndexByte("0123456789eE+-.infatyINFATY", c) >= 0
+	}
+	col, ok := call.Args[0].(*plan.Col)
+	return col, ok && !numberOnly
+}
+
+// matchOne writes a search of x for one constant.
+func (e *emitter) matchOne(m *plan.Match, x, s string) string {
+	consts := []string{s}
 	fold := func(v string) string {
 		if m.Fold {
 			return "lower(" + v + ")"

@@ -93,11 +93,16 @@ func (r *jsonReader) value() (Value, bool) {
 	case c == '-' || c >= '0' && c <= '9':
 		return r.number()
 	}
-	for word, v := range map[string]Value{"null": {}, "true": {Kind: Bool, Bool: true}, "false": {Kind: Bool}} {
-		if strings.HasPrefix(r.s[r.i:], word) {
-			r.i += len(word)
-			return v, true
-		}
+	switch rest := r.s[r.i:]; {
+	case strings.HasPrefix(rest, "null"):
+		r.i += len("null")
+		return Value{}, true
+	case strings.HasPrefix(rest, "true"):
+		r.i += len("true")
+		return Value{Kind: Bool, Bool: true}, true
+	case strings.HasPrefix(rest, "false"):
+		r.i += len("false")
+		return Value{Kind: Bool}, true
 	}
 	return Value{}, false
 }
@@ -351,4 +356,9 @@ func equal(a, b Value) bool {
 
 // JSONText is how an array or a bag is written as text: numbers as the language
 // writes them, whatever they looked like.
-func JSONText(a []any) (any, error) { return parse(a[0]).out() }
+func JSONText(a []any) (any, error) {
+	if s, ok := a[0].(string); ok && settled(s) {
+		return s, nil
+	}
+	return parse(a[0]).out()
+}

@@ -76,6 +76,8 @@ func simplify(e Expr) Expr {
 		return e.simplify()
 	case *In:
 		return e.simplify()
+	case *Match:
+		return e.simplify()
 	}
 	return e
 }
