@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -13,35 +14,56 @@ import (
 // A Ref names a row: which record, and which row of it.
 type Ref struct{ Record, Row int32 }
 
+// A timed is a row and its time.
+type timed struct {
+	at  int64
+	ref Ref
+}
+
+// before orders rows by time, and those of the same time as they stand.
+func (a timed) before(b timed) bool {
+	switch {
+	case a.at != b.at:
+		return a.at < b.at
+	case a.ref.Record != b.ref.Record:
+		return a.ref.Record < b.ref.Record
+	}
+	return a.ref.Row < b.ref.Row
+}
+
 // ByTime returns the rows of all records, sorted by TimeGenerated. Rows of the
 // same time keep the order in which they stand.
+//
+// Rows come almost in order as a rule: records that overlap a little, of rows
+// that are a few places off. So records are put in order first, and rows are
+// moved one place at a time for as long as that costs little.
 func ByTime(recs []arrow.RecordBatch) ([]Ref, error) {
-	type timed struct {
-		at  int64
-		ref Ref
-	}
-	var all []timed
-	sorted := true
+	times := make([][]int64, len(recs))
+	order := make([]int32, 0, len(recs))
+	n := 0
 	for i, rec := range recs {
-		times, err := Times(rec)
-		if err != nil {
+		var err error
+		if times[i], err = Times(rec); err != nil {
 			return nil, err
 		}
-		all = slices.Grow(all, len(times))
-		for row, at := range times {
-			sorted = sorted && (len(all) == 0 || all[len(all)-1].at <= at)
-			all = append(all, timed{at, Ref{int32(i), int32(row)}})
+		if len(times[i]) > 0 {
+			order = append(order, int32(i))
+			n += len(times[i])
 		}
 	}
-	if !sorted {
-		slices.SortStableFunc(all, func(a, b timed) int {
-			switch {
-			case a.at < b.at:
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(times[a][0], times[b][0]) })
+	all := make([]timed, 0, n)
+	for _, i := range order {
+		for row, at := range times[i] {
+			all = append(all, timed{at, Ref{i, int32(row)}})
+		}
+	}
+	if !settle(all) {
+		slices.SortFunc(all, func(a, b timed) int {
+			if a.before(b) {
 				return -1
-			case a.at > b.at:
-				return 1
 			}
-			return 0
+			return 1 // no two are equal
 		})
 	}
 	refs := make([]Ref, len(all))
@@ -49,6 +71,26 @@ func ByTime(recs []arrow.RecordBatch) ([]Ref, error) {
 		refs[i] = all[i].ref
 	}
 	return refs, nil
+}
+
+// moves is how many places a row may be moved, on average, before settle gives up.
+const moves = 32
+
+// settle sorts rows that are almost in order. It reports false, and leaves them
+// somehow, if they are not.
+func settle(all []timed) bool {
+	left := moves * len(all)
+	for i := 1; i < len(all); i++ {
+		row, to := all[i], i
+		for ; to > 0 && row.before(all[to-1]); to-- {
+			all[to] = all[to-1]
+		}
+		all[to] = row
+		if left -= i - to; left < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Gather makes one record of the named rows, in their order. The records have

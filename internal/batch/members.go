@@ -3,7 +3,9 @@ package batch
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"maps"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -197,9 +199,29 @@ func kindOf(value []byte) byte {
 type memberColumn struct {
 	Member
 	cells
-	begin   string // the key as objects have it: quotes and colon
+	quoted  string // the key as objects have it: quotes and colon
 	carrier schema.Type
 	dropped bool
+}
+
+// begin makes room for the cells of so many rows, but for their text.
+func (c *memberColumn) begin(rows int) {
+	c.cells = cells{}
+	switch c.carrier {
+	case schema.Bool:
+		c.bits = make([]byte, 0, (rows+7)/8)
+	case schema.Long:
+		c.i64 = make([]int64, 0, rows)
+	default:
+		c.ends = make([]int32, 0, rows+1)
+	}
+}
+
+// foresee makes room for the text of so many rows, as if all were like those so far.
+func (c *memberColumn) foresee(rows int) {
+	if !c.dropped && c.n > 0 {
+		c.text = slices.Grow(c.text, len(c.text)*(rows-c.n)/c.n*11/10)
+	}
 }
 
 // extract makes the columns of members, and leaves out those that some value
@@ -208,11 +230,11 @@ func extract(members []Member, from []*array.String) (kept []Member, made [][]ar
 	cols := make([]memberColumn, len(members))
 	arrays := make([][]arrow.Array, len(members))
 	for i, m := range members {
-		cols[i] = memberColumn{Member: m, begin: `"` + m.Key + `":`, carrier: m.Carrier().Type}
+		cols[i] = memberColumn{Member: m, quoted: `"` + m.Key + `":`, carrier: m.Carrier().Type}
 	}
 	for _, a := range from {
 		for i := range cols {
-			cols[i].cells = cells{}
+			cols[i].begin(a.Len())
 		}
 		for row := range a.Len() {
 			if a.IsValid(row) && !extractRow(cols, bytesOf(a, row), row) {
@@ -221,6 +243,11 @@ func extract(members []Member, from []*array.String) (kept []Member, made [][]ar
 			for i := range cols {
 				if c := &cols[i]; c.n == row {
 					c.putNull(c.carrier)
+				}
+			}
+			if row == foreseen {
+				for i := range cols {
+					cols[i].foresee(a.Len())
 				}
 			}
 		}
@@ -252,10 +279,10 @@ func extractRow(cols []memberColumn, b []byte, row int) bool {
 	next := 0 // objects have their keys mostly in one order
 	for i := 1; i < len(b); i++ {
 		at := -1
-		if begin := cols[next].begin; len(b)-i > len(begin) && string(b[i:i+len(begin)]) == begin {
-			at, i = next, i+len(begin)
+		if quoted := cols[next].quoted; len(b)-i > len(quoted) && string(b[i:i+len(quoted)]) == quoted {
+			at, i = next, i+len(quoted)
 		} else {
-			end, escaped := text(b, i+1)
+			end, escaped := stringEnd(b, i+1)
 			if end < 0 || escaped {
 				return false
 			}
@@ -366,6 +393,34 @@ func object(b []byte, f func(key, value []byte)) bool {
 	return true
 }
 
+// stringEnd returns the place of the quote that ends the string whose text
+// begins at i, and whether there are escapes in it, of valid JSON. It returns -1
+// for what is none.
+func stringEnd(b []byte, i int) (end int, escaped bool) {
+	for {
+		for i+8 <= len(b) {
+			v := binary.LittleEndian.Uint64(b[i:])
+			quote, slash := v^(ones*'"'), v^(ones*'\\')
+			if found := ((quote-ones)&^quote | (slash-ones)&^slash) & highs; found != 0 {
+				i += bits.TrailingZeros64(found) >> 3
+				break
+			}
+			i += 8
+		}
+		if i >= len(b) {
+			return -1, false
+		}
+		switch b[i] {
+		case '"':
+			return i, escaped
+		case '\\':
+			escaped = true
+			i++ // what follows stands for itself
+		}
+		i++
+	}
+}
+
 // valueEnd returns where the valid value at i ends, or -1.
 func valueEnd(b []byte, i int) int {
 	if i >= len(b) {
@@ -373,7 +428,7 @@ func valueEnd(b []byte, i int) int {
 	}
 	switch b[i] {
 	case '"':
-		if end, _ := text(b, i+1); end >= 0 {
+		if end, _ := stringEnd(b, i+1); end >= 0 {
 			return end + 1
 		}
 		return -1

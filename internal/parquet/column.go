@@ -3,6 +3,8 @@ package parquet
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -30,30 +32,26 @@ func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from [
 		counts: metadata.EncodingStats{DictEncodingStats: map[parquetgo.Encoding]int32{}, DataEncodingStats: map[parquetgo.Encoding]int32{}},
 	}
 	k.stats.HasNullCount = true
-	nulls := false
-	for _, a := range from {
-		nulls = nulls || a.NullN() > 0
-	}
-	col := cells{runs: p.runs, rows: rows, from: from, nullable: batch.Nullable(c), nulls: nulls}
-	if nulls && !col.nullable {
+	col := newCells(p.runs, rows, from, batch.Nullable(c))
+	if col.nulls && !col.nullable {
 		return fmt.Errorf("internal error: it has nulls that it can't have")
 	}
 	var err error
 	switch from[0].(type) {
 	case *array.String:
-		err = p.texts(k, &col, i)
+		err = p.texts(k, &col, from, i)
 	case *array.Int64:
 		if c.Name == p.o.Sorted {
-			err = p.deltas(k, &col)
+			err = p.deltas(k, &col, from)
 		} else {
-			err = numbers(p, k, &col, func(a arrow.Array) []int64 { return a.(*array.Int64).Int64Values() }, plain64, wide)
+			err = numbers(p, k, &col, from, &p.wide, func(a arrow.Array) []int64 { return a.(*array.Int64).Int64Values() }, plain64, wide)
 		}
 	case *array.Int32:
-		err = numbers(p, k, &col, func(a arrow.Array) []int32 { return a.(*array.Int32).Int32Values() }, plain32, narrow)
+		err = numbers(p, k, &col, from, &p.narrow, func(a arrow.Array) []int32 { return a.(*array.Int32).Int32Values() }, plain32, narrow)
 	case *array.Float64:
-		err = numbers(p, k, &col, func(a arrow.Array) []float64 { return a.(*array.Float64).Float64Values() }, plainReal, real)
+		err = numbers(p, k, &col, from, &p.real, func(a arrow.Array) []float64 { return a.(*array.Float64).Float64Values() }, plainReal, real)
 	case *array.Boolean:
-		err = p.bools(k, &col)
+		err = p.bools(k, &col, from)
 	default:
 		err = fmt.Errorf("internal error: no way to write %s", from[0].DataType())
 	}
@@ -67,45 +65,11 @@ func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from [
 	return meta.Finish(k.info, k.info.DictPageOffset > 0, false, k.counts)
 }
 
-// cells are the cells of one column in the order that they are to have.
-type cells struct {
-	runs     []run
-	rows     int
-	from     []arrow.Array
-	nullable bool
-	nulls    bool // there may be some
-}
-
-// each calls f for every cell that has a value, until it says no.
-func (c *cells) each(f func(record, row int32) bool) {
-	for _, r := range c.runs {
-		a := c.from[r.record]
-		all := a.NullN() == 0
-		for row := r.from; row < r.end; row++ {
-			if (all || a.IsValid(int(row))) && !f(r.record, row) {
-				return
-			}
-		}
-	}
-}
-
 // sampled is how many cells are looked at to see whether a column repeats.
 const sampled = 2048
 
-// sample calls f for some cells that have a value, from all over the column.
-func (c *cells) sample(f func(record, row int32)) {
-	step := max(1, c.rows/sampled)
-	skip := 0
-	for _, r := range c.runs {
-		row := int(r.from) + skip
-		for ; row < int(r.end); row += step {
-			if c.from[r.record].IsValid(row) {
-				f(r.record, int32(row))
-			}
-		}
-		skip = row - int(r.end)
-	}
-}
+// repeats judges by the different values among those that were looked at.
+func repeats(different, looked int) bool { return looked > 0 && different*2 <= looked+1 }
 
 // plain writers of values, little-endian, and their statistics.
 func plain64(b []byte, v int64) []byte     { return put64(b, uint64(v)) }
@@ -117,90 +81,168 @@ func narrow(v int32) uint64 { return uint64(uint32(v)) }
 func real(v float64) uint64 { return math.Float64bits(v) }
 
 // numbers writes a column of numbers. key tells values apart, as bits.
-func numbers[T int32 | int64 | float64](p *Writer, k *chunk, c *cells, of func(arrow.Array) []T, put func([]byte, T) []byte, key func(T) uint64) error {
-	from := make([][]T, len(c.from))
-	for i, a := range c.from {
-		from[i] = of(a)
-	}
-	var lo, hi T
-	n, odd := 0, false // odd: NaN, which has no place in an order
-	c.each(func(record, row int32) bool {
-		v := from[record][row]
-		if n == 0 {
-			lo, hi = v, v
-		}
-		lo, hi = min(lo, v), max(hi, v)
-		odd = odd || v != v
-		n++
-		return true
-	})
+func numbers[T int32 | int64 | float64](p *Writer, k *chunk, c *cells, from []arrow.Array, kept *[]T, of func(arrow.Array) []T, put func([]byte, T) []byte, key func(T) uint64) error {
+	values := gather((*kept)[:0], c, from, of)
+	*kept = values
+	n := len(values)
 	k.stats.NullCount = int64(c.rows - n)
-	if n > 0 && !odd {
-		if lo == 0 { // readers can't tell whether a real zero had a sign
-			lo = T(math.Copysign(0, -1))
+	if n > 0 {
+		lo, hi, odd := values[0], values[0], false // odd: NaN, which has no place in an order
+		for _, v := range values {
+			lo, hi = min(lo, v), max(hi, v)
+			odd = odd || v != v
 		}
-		if hi == 0 {
-			hi = 0
+		if !odd {
+			if lo == 0 { // readers can't tell whether a real zero had a sign
+				lo = T(math.Copysign(0, -1))
+			}
+			if hi == 0 {
+				hi = 0
+			}
+			k.stats.Signed, k.stats.HasMin, k.stats.HasMax = true, true, true
+			k.stats.Min, k.stats.Max = put(nil, lo), put(nil, hi)
 		}
-		k.stats.Signed, k.stats.HasMin, k.stats.HasMax = true, true, true
-		k.stats.Min, k.stats.Max = put(nil, lo), put(nil, hi)
 	}
 	if p.o.Dictionary && n > 0 {
-		seen, looked := make(map[uint64]struct{}, sampled), 0
-		c.sample(func(record, row int32) { seen[key(from[record][row])] = struct{}{}; looked++ })
-		if len(seen)*2 <= looked+1 {
-			done, err := dictionaryNumbers(p, k, c, from, put, key)
-			if done || err != nil {
-				return err
-			}
+		if done, err := dictionaryNumbers(p, k, c, values, put, key); done || err != nil {
+			return err
 		}
 	}
 	p.page = p.levels(p.page[:0], c, n)
-	c.each(func(record, row int32) bool { p.page = put(p.page, from[record][row]); return true })
+	for _, v := range values {
+		p.page = put(p.page, v)
+	}
 	return p.dataPage(k, c.rows, parquetgo.Encodings.Plain)
 }
 
-// dictionaryNumbers writes a dictionary and indexes into it, unless there are
-// too many different values.
-func dictionaryNumbers[T int32 | int64 | float64](p *Writer, k *chunk, c *cells, from [][]T, put func([]byte, T) []byte, key func(T) uint64) (done bool, err error) {
-	const most = 1 << 14
-	index := make(map[uint64]uint32, 256)
-	p.index, p.dictionary.plain = p.index[:0], p.dictionary.plain[:0]
-	c.each(func(record, row int32) bool {
-		v := from[record][row]
-		i, known := index[key(v)]
-		if !known {
-			i = uint32(len(index))
-			index[key(v)] = i
-			p.dictionary.plain = put(p.dictionary.plain, v)
+// gather appends the values of all cells that have one.
+func gather[T int32 | int64 | float64](values []T, c *cells, from []arrow.Array, of func(arrow.Array) []T) []T {
+	records := make([][]T, len(from))
+	for i, a := range from {
+		records[i] = of(a)
+	}
+	values = slices.Grow(values, c.rows)
+	for _, r := range c.runs {
+		h := &c.holes[r.record]
+		for i, v := range records[r.record][r.from:r.end] {
+			if h.has(r.from + int32(i)) {
+				values = append(values, v)
+			}
 		}
-		p.index = append(p.index, i)
-		return len(index) <= most
-	})
-	if len(index) > most {
+	}
+	return values
+}
+
+// mostNumbers is the most different numbers that a dictionary has.
+const mostNumbers = 1 << 14
+
+// dictionaryNumbers writes a dictionary and indexes into it, unless a sample says
+// that the values do not repeat, or too many are different.
+func dictionaryNumbers[T int32 | int64 | float64](p *Writer, k *chunk, c *cells, values []T, put func([]byte, T) []byte, key func(T) uint64) (done bool, err error) {
+	d := &p.numbers
+	d.reset()
+	looked, step := 0, max(1, len(values)/sampled)
+	for i := 0; i < len(values); i += step {
+		d.add(key(values[i]))
+		looked++
+	}
+	if !repeats(d.n, looked) {
 		return false, nil
 	}
-	return true, p.indexes(k, c, len(index))
+	d.reset()
+	p.index, p.dictionary.plain = p.index[:0], p.dictionary.plain[:0]
+	for _, v := range values {
+		before := d.n
+		p.index = append(p.index, d.add(key(v)))
+		if d.n > before {
+			p.dictionary.plain = put(p.dictionary.plain, v)
+			if d.n > mostNumbers {
+				return false, nil
+			}
+		}
+	}
+	return true, p.indexes(k, c, d.n)
+}
+
+// A numbering numbers different keys in the order in which they come.
+type numbering struct {
+	n     int
+	slots []numbered // open addressing; a power of two
+	shift int        // 64 less than bits of a slot's place
+	by    uint64     // odd and random, so that nobody can choose keys that meet
+}
+
+// A numbered is one key and its number plus one.
+type numbered struct {
+	key    uint64
+	number uint32
+}
+
+func (d *numbering) reset() {
+	if d.slots == nil {
+		d.slots, d.shift, d.by = make([]numbered, 1<<10), 64-10, rand.Uint64()|1
+	}
+	clear(d.slots)
+	d.n = 0
+}
+
+// add returns the key's number.
+func (d *numbering) add(key uint64) uint32 {
+	mask := uint64(len(d.slots) - 1)
+	for at := key * d.by >> d.shift; ; at = (at + 1) & mask {
+		s := &d.slots[at&mask]
+		if s.number == 0 {
+			*s = numbered{key, uint32(d.n) + 1}
+			if d.n++; d.n*2 > len(d.slots) {
+				d.grow()
+			}
+			return uint32(d.n - 1)
+		}
+		if s.key == key {
+			return s.number - 1
+		}
+	}
+}
+
+func (d *numbering) grow() {
+	old := d.slots
+	d.slots, d.shift = make([]numbered, 2*len(old)), d.shift-1
+	mask := uint64(len(d.slots) - 1)
+	for _, s := range old {
+		if s.number == 0 {
+			continue
+		}
+		at := s.key * d.by >> d.shift
+		for d.slots[at].number != 0 {
+			at = (at + 1) & mask
+		}
+		d.slots[at] = s
+	}
 }
 
 // bools writes a column of bits.
-func (p *Writer) bools(k *chunk, c *cells) error {
-	from := make([]*array.Boolean, len(c.from))
-	for i, a := range c.from {
-		from[i] = a.(*array.Boolean)
+func (p *Writer) bools(k *chunk, c *cells, from []arrow.Array) error {
+	records := make([]*array.Boolean, len(from))
+	for i, a := range from {
+		records[i] = a.(*array.Boolean)
 	}
 	n := 0
 	var bits []byte
-	c.each(func(record, row int32) bool {
-		if n&7 == 0 {
-			bits = append(bits, 0)
+	for _, r := range c.runs {
+		a, h := records[r.record], &c.holes[r.record]
+		for row := r.from; row < r.end; row++ {
+			if !h.has(row) {
+				continue
+			}
+			if n&7 == 0 {
+				bits = append(bits, 0)
+			}
+			if a.Value(int(row)) {
+				bits[n>>3] |= 1 << (n & 7)
+			}
+			n++
 		}
-		if from[record].Value(int(row)) {
-			bits[n>>3] |= 1 << (n & 7)
-		}
-		n++
-		return true
-	})
+	}
 	k.stats.NullCount = int64(c.rows - n)
 	p.page = append(p.levels(p.page[:0], c, n), bits...)
 	return p.dataPage(k, c.rows, parquetgo.Encodings.Plain)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	parquetgo "github.com/apache/arrow-go/v18/parquet"
 )
@@ -15,11 +16,9 @@ const (
 )
 
 // deltas writes a sorted column without nulls as differences.
-func (p *Writer) deltas(k *chunk, c *cells) error {
-	values := make([]int64, 0, c.rows)
-	for _, r := range c.runs {
-		values = append(values, c.from[r.record].(*array.Int64).Int64Values()[r.from:r.end]...)
-	}
+func (p *Writer) deltas(k *chunk, c *cells, from []arrow.Array) error {
+	values := gather(p.wide[:0], c, from, func(a arrow.Array) []int64 { return a.(*array.Int64).Int64Values() })
+	p.wide = values
 	if len(values) > 0 {
 		k.stats.Signed, k.stats.HasMin, k.stats.HasMax = true, true, true
 		k.stats.Min, k.stats.Max = plain64(nil, values[0]), plain64(nil, values[len(values)-1])

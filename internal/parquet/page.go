@@ -86,40 +86,6 @@ func (p *Writer) put(k *chunk, kind int, body []byte, values int, encoding parqu
 	return p.write(packed)
 }
 
-// levels appends which cells have a value, if the column may be without: n of
-// them have.
-func (p *Writer) levels(b []byte, c *cells, n int) []byte {
-	if !c.nullable {
-		return b
-	}
-	at := len(b)
-	b = put32(b, 0)
-	if n == c.rows || n == 0 {
-		b = binary.AppendUvarint(b, uint64(c.rows)<<1)
-		b = append(b, byte(min(n, 1)))
-	} else {
-		b = binary.AppendUvarint(b, uint64(c.rows+7)/8<<1|1)
-		var bit, octet byte
-		for _, r := range c.runs {
-			a := c.from[r.record]
-			for row := r.from; row < r.end; row++ {
-				if a.IsValid(int(row)) {
-					octet |= 1 << bit
-				}
-				if bit++; bit == 8 {
-					b = append(b, octet)
-					bit, octet = 0, 0
-				}
-			}
-		}
-		if bit > 0 {
-			b = append(b, octet)
-		}
-	}
-	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
-	return b
-}
-
 // indexes writes a dictionary of n values, which p.dictionary has in plain, and
 // p.index, which has one for each cell with a value.
 func (p *Writer) indexes(k *chunk, c *cells, n int) error {

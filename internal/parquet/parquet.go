@@ -65,6 +65,11 @@ type Writer struct {
 	page, packed, header []byte
 	index                []uint32
 	dictionary           dictionary
+	numbers              numbering
+	wide                 []int64
+	narrow               []int32
+	real                 []float64
+	cut                  []run // of a page of text
 }
 
 // NewWriter begins a file of rows with the columns of sc, which package batch
@@ -107,9 +112,6 @@ func (p *Writer) write(b []byte) error {
 	p.at += int64(n)
 	return err
 }
-
-// A run is rows that lie one after another in one record.
-type run struct{ record, from, end int32 }
 
 // Group writes a row group of the named rows of recs, in their order. The
 // records have the file's columns.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/maphash"
+	"slices"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	parquetgo "github.com/apache/arrow-go/v18/parquet"
 )
@@ -14,21 +16,23 @@ const maxStat = 4096
 
 // texts writes a column of text: as a dictionary where a sample says that it
 // repeats, else as it is.
-func (p *Writer) texts(k *chunk, c *cells, column int) error {
+func (p *Writer) texts(k *chunk, c *cells, records []arrow.Array, column int) error {
 	watch := func(size int) func([]byte) {
 		if p.o.Texts == nil {
 			return nil
 		}
 		return p.o.Texts(column, size)
 	}
-	from := make([]textArray, len(c.from))
-	for i, a := range c.from {
+	from := make([]textArray, len(records))
+	for i, a := range records {
 		from[i] = newTextArray(a.(*array.String))
 	}
+	k.stats.NullCount = int64(c.rows - c.values())
 	if p.o.Dictionary {
-		seen, looked := make(map[string]struct{}, sampled), 0
-		c.sample(func(record, row int32) { seen[string(from[record].at(row))] = struct{}{}; looked++ })
-		if looked > 0 && len(seen)*2 <= looked+1 {
+		d, looked := &p.dictionary, 0
+		d.reset()
+		c.sample(func(record, row int32) { d.add(from[record].at(row)); looked++ })
+		if repeats(len(d.begin), looked) {
 			if done, err := p.dictionaryTexts(k, c, from, watch); done || err != nil {
 				return err
 			}
@@ -100,53 +104,68 @@ func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, watch func(int
 	}
 	tell := watch(size)
 	var s bound
-	rest := *c // what the next page begins with
-	rest.rows = 0
-	body := p.dictionary.plain[:0]
-	values := 0
-	flush := func(end []run) error {
-		rest.runs = end
-		p.page = append(p.levels(p.page[:0], &rest, values), body...)
-		if err := p.dataPage(k, rest.rows, parquetgo.Encodings.Plain); err != nil {
-			return err
-		}
-		k.stats.NullCount += int64(rest.rows - values)
-		rest.rows, values, body = 0, 0, body[:0]
-		return nil
-	}
-	var runs []run // of the page
-	for _, r := range c.runs {
-		a, t := c.from[r.record], &from[r.record]
-		all := a.NullN() == 0
-		begin := r.from
-		for row := r.from; row < r.end; row++ {
-			rest.rows++
-			if all || a.IsValid(int(row)) {
-				v := t.at(row)
+	for left, skip := c.runs, int32(0); ; {
+		page := cells{holes: c.holes, nullable: c.nullable, nulls: c.nulls}
+		size, left, skip = p.pageOf(&page, left, skip, from)
+		n := page.values()
+		b := slices.Grow(p.levels(p.page[:0], &page, n), size)
+		for _, r := range page.runs {
+			t, h := &from[r.record], &c.holes[r.record]
+			ends := t.ends[r.from : r.end+1]
+			for i, at := range ends[:len(ends)-1] {
+				if !h.has(r.from + int32(i)) {
+					continue
+				}
+				v := t.text[at:ends[i+1]]
 				s.add(v)
 				if tell != nil {
 					tell(v)
 				}
-				body = append(put32(body, uint32(len(v))), v...)
-				values++
-			}
-			if len(body) >= pageSize {
-				if err := flush(append(runs, run{r.record, begin, row + 1})); err != nil {
-					return err
-				}
-				runs, begin = runs[:0], row+1
+				b = append(put32(b, uint32(len(v))), v...)
 			}
 		}
-		if c.nulls && begin < r.end {
-			runs = append(runs, run{r.record, begin, r.end})
+		p.page = b
+		if err := p.dataPage(k, page.rows, parquetgo.Encodings.Plain); err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			break
 		}
 	}
-	p.dictionary.plain = body
 	s.tell(k)
-	if rest.rows == 0 && c.rows > 0 {
-		return nil
+	return nil
+}
+
+// pageOf fills a page with the runs of left, of the first of which skip rows are
+// in pages already, until it has pageSize. size is how many bytes the texts take
+// at most.
+func (p *Writer) pageOf(page *cells, left []run, skip int32, from []textArray) (size int, rest []run, skipped int32) {
+	cut := p.cut[:0]
+	for len(left) > 0 && size < pageSize {
+		r := left[0]
+		r.from += skip
+		ends := from[r.record].ends
+		for row, end := r.from, r.end; ; row++ {
+			if all := int(ends[end]-ends[row]) + 4*int(end-row); size+all <= pageSize {
+				size += all
+				break
+			}
+			size += int(ends[row+1]-ends[row]) + 4
+			if size >= pageSize {
+				r.end = row + 1
+				break
+			}
+		}
+		cut = append(cut, r)
+		page.rows += int(r.end - r.from)
+		if skip = 0; r.end < left[0].end {
+			skip = r.end - left[0].from
+			break
+		}
+		left = left[1:]
 	}
-	return flush(runs)
+	p.cut, page.runs = cut, cut
+	return size, left, skip
 }
 
 // dictionaryTexts writes every text once and indexes of them, unless the
@@ -154,15 +173,19 @@ func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, watch func(int
 func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray, watch func(int) func([]byte)) (done bool, err error) {
 	d := &p.dictionary
 	d.reset()
-	p.index = p.index[:0]
-	c.each(func(record, row int32) bool {
-		p.index = append(p.index, d.add(from[record].at(row)))
-		return len(d.plain) <= pageSize
-	})
-	if len(d.plain) > pageSize {
-		return false, nil
+	p.index = slices.Grow(p.index[:0], c.rows)
+	for _, r := range c.runs {
+		t, h := &from[r.record], &c.holes[r.record]
+		for row := r.from; row < r.end; row++ {
+			if !h.has(row) {
+				continue
+			}
+			p.index = append(p.index, d.add(t.at(row)))
+			if len(d.plain) > pageSize {
+				return false, nil
+			}
+		}
 	}
-	k.stats.NullCount = int64(c.rows - len(p.index))
 	var s bound
 	tell := watch(len(d.plain))
 	for at := 0; at < len(d.plain); {

@@ -1,0 +1,148 @@
+package segment
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"logkeep/internal/batch"
+	"logkeep/internal/schema"
+	"logkeep/internal/seal"
+)
+
+// requests returns rows as they wait for a flush: a row group of logs, in
+// records of 2,000 rows as requests bring them, almost in the order of their
+// time. They are made up, or those of the file of JSON lines that LOGKEEP_ROWS
+// names.
+func requests(b *testing.B) []arrow.RecordBatch {
+	const each = 2000
+	t := schema.Table{Name: "Bench_CL", Columns: []schema.Column{
+		{Name: "TimeGenerated", Type: schema.DateTime}, {Name: "Computer", Type: schema.String},
+		{Name: "Level", Type: schema.String}, {Name: "EventID", Type: schema.Int},
+		{Name: "SourceIP", Type: schema.String}, {Name: "UserPrincipalName", Type: schema.String},
+		{Name: "Message", Type: schema.String}, {Name: "Properties", Type: schema.Dynamic},
+	}}
+	var text []byte
+	if name := os.Getenv("LOGKEEP_ROWS"); name != "" {
+		var err error
+		if text, err = os.ReadFile(name); err != nil {
+			b.Fatal(err)
+		}
+	} else {
+		text = madeUp()
+	}
+	var recs []arrow.RecordBatch
+	for rows := 0; rows < GroupRows && len(text) > 0; {
+		end, n := 0, 0
+		for ; n < min(each, GroupRows-rows); n++ {
+			i := bytes.IndexByte(text[end:], '\n')
+			if i < 0 {
+				break
+			}
+			end += i + 1
+		}
+		p, err := batch.Parse(bytes.NewBuffer(text[:end]), t, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		recs, text, rows = append(recs, p.Record), text[end:], rows+n
+	}
+	return recs
+}
+
+func madeUp() []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	begin := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	hosts, people := rand.NewZipf(r, 1.1, 20, 499), rand.NewZipf(r, 1.2, 10, 19_999)
+	services := []string{"edge-proxy", "sshd", "kubelet", "checkout-api", "sign-in"}
+	var w bytes.Buffer
+	for i := range GroupRows {
+		at := begin.Add(time.Duration(i)*100*time.Millisecond + time.Duration(r.IntN(2e9)))
+		fmt.Fprintf(&w, `{"TimeGenerated":%q,"Computer":"web-%03d.corp.example.com","Level":%q,"EventID":%d,"SourceIP":"10.%d.%d.%d","UserPrincipalName":"user%d@example.com",`,
+			at.Format("2006-01-02T15:04:05.000000Z"), hosts.Uint64(), []string{"Information", "Information", "Information", "Warning", "Error"}[r.IntN(5)], 1000+r.IntN(300), r.IntN(4), r.IntN(256), r.IntN(256), people.Uint64())
+		if i%3 == 0 {
+			fmt.Fprintf(&w, `"Message":"Session %016x opened over OIDC from device %012x, second factor push, token valid for %ds",`, r.Uint64(), r.Uint64()>>16, r.IntN(86400))
+		} else {
+			fmt.Fprintf(&w, `"Message":"GET /api/v1/orders/%d completed with status 200 in %dms (trace=%016x%016x)",`, r.IntN(1e6), r.IntN(2500), r.Uint64(), r.Uint64())
+		}
+		fmt.Fprintf(&w, `"Properties":{"app":%q,"region":"westeurope","durationMs":%d,"requestId":"%016x"`, services[r.IntN(5)], r.IntN(5000), r.Uint64())
+		if i%5 > 0 {
+			fmt.Fprintf(&w, `,"statusCode":%d`, 200+r.IntN(300))
+		}
+		if i%5 > 1 {
+			fmt.Fprintf(&w, `,"tenant":"tenant-%d","success":%t`, r.IntN(50), r.IntN(10) > 0)
+		}
+		if i%5 > 3 {
+			fmt.Fprintf(&w, `,"tags":["prod","tier%d"]`, r.IntN(4))
+		}
+		w.WriteString("}}\n")
+	}
+	return w.Bytes()
+}
+
+// used is the CPU time of this process: on a machine that others use too the
+// clock tells nothing.
+func used() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u) // fails for no process that asks for itself
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkFlush is what a flush costs for each row: sorting, members, pages,
+// terms, packing, sealing.
+func BenchmarkFlush(b *testing.B) {
+	recs := requests(b)
+	b.ReportAllocs()
+	begin := used()
+	for b.Loop() {
+		if _, err := Write(b.Context(), nowhere{}, keys(b), account, info, recs); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/GroupRows, "cpu-ns/row")
+}
+
+// nowhere is where sealed bytes go that nobody wants.
+type nowhere struct{}
+
+func (nowhere) WriteSealed(seal.Sealed) error { return nil }
+
+// BenchmarkTerms is what the terms of a column of different texts cost, for each row.
+func BenchmarkTerms(b *testing.B) {
+	recs := requests(b)
+	columns, err := batch.Columns(recs[0].Schema())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"Message", "Properties"} {
+		b.Run(name, func(b *testing.B) {
+			i := recs[0].Schema().FieldIndices(name)[0]
+			size := 0
+			for _, rec := range recs {
+				size += len(rec.Column(i).(*array.String).ValueBytes())
+			}
+			b.SetBytes(int64(size))
+			begin := used()
+			for b.Loop() {
+				w := newTermWriter(columns)
+				tell := w.column(i, size)
+				for _, rec := range recs {
+					a := rec.Column(i).(*array.String)
+					ends, text := a.ValueOffsets(), a.ValueBytes()
+					for row := range a.Len() {
+						tell(text[ends[row]:ends[row+1]])
+					}
+				}
+				w.done()
+			}
+			b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/GroupRows, "cpu-ns/row")
+		})
+	}
+}
