@@ -167,7 +167,7 @@ func newClusters() *clusters {
 // pluginBasket finds combinations of values that are frequent.
 func pluginBasket(_ *binder, c *pluginCall) *table {
 	s := newClusters()
-	share := c.number(schema.Real, 0.05, 0.015, 1)
+	share := c.number(schema.Real, 0.05, 0.001, 1)
 	c.weightColumn(s)
 	most := c.number(schema.Long, int64(5), 1, 1000)
 	c.wildcards(s)

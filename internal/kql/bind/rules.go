@@ -329,7 +329,12 @@ func ruleAssert(b *binder, x *syntax.Call, sc *scope) plan.Expr {
 	if cond == nil {
 		return nil
 	}
-	if c, isConst := cond.(*plan.Const); isConst && c.Value != true {
+	c, isConst := plan.Fold(cond).(*plan.Const)
+	if !isConst {
+		b.fail(x.Args[0].Where(), syntax.CodeConstant, "The condition of assert() must be known before the query runs.")
+		return nil
+	}
+	if c.Value != true {
 		text := "The assertion failed."
 		if m, isText := args[1].(*plan.Const); isText && m.T == schema.String {
 			text = m.Value.(string)

@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
 	"logkeep/internal/schema"
@@ -18,18 +20,25 @@ func (b *binder) enter(f *binding, call *syntax.Call, at syntax.Span, e *env, sc
 	}
 	inner := f.fnEnv.child()
 	given := map[string]syntax.Expr{}
-	next := 0
 	for _, a := range args {
 		if n, ok := a.(*syntax.Assign); ok && !n.Tuple {
 			given[n.Names[0].Name] = n.X
+		}
+	}
+	for i, a := range args {
+		if n, ok := a.(*syntax.Assign); ok && !n.Tuple {
 			continue
 		}
-		if next >= len(f.fn.Params) {
+		// What has no name goes by its place, or to the first that is free.
+		free := func(p syntax.FuncParam) bool { return given[p.Name.Name] == nil }
+		if i >= len(f.fn.Params) || !free(f.fn.Params[i]) {
+			i = slices.IndexFunc(f.fn.Params, free)
+		}
+		if i < 0 {
 			b.fail(a.Where(), syntax.CodeCall, "%s() takes %d arguments.", name, len(f.fn.Params))
 			return nil
 		}
-		given[f.fn.Params[next].Name.Name] = a
-		next++
+		given[f.fn.Params[i].Name.Name] = a
 	}
 	ok := true
 	for _, p := range f.fn.Params {

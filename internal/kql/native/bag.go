@@ -405,7 +405,9 @@ func element(d *xml.Decoder, start xml.StartElement, depth int) (Value, bool) {
 		}
 		switch t := t.(type) {
 		case xml.CharData:
-			text.Write(t)
+			if text.Write(t); strings.TrimSpace(string(t)) != "" {
+				v.set("#text", str("")) // it stands where the text begins
+			}
 		case xml.StartElement:
 			x, ok := element(d, t, depth+1)
 			if !ok {
@@ -422,13 +424,12 @@ func element(d *xml.Decoder, start xml.StartElement, depth int) (Value, bool) {
 			v.set(n, x)
 		case xml.EndElement:
 			s := strings.TrimSpace(text.String())
-			if len(v.Names) == 0 {
-				if s == "" {
-					return Value{}, true
-				}
+			switch {
+			case len(v.Names) == 0:
+				return Value{}, true
+			case s != "" && len(v.Names) == 1:
 				return str(s), true
-			}
-			if s != "" {
+			case s != "":
 				v.set("#text", str(s))
 			}
 			return v, true

@@ -17,6 +17,11 @@ func network(s string) (ip netip.Addr, bits int, ok bool) {
 	if err != nil {
 		return ip, 0, false
 	}
+	if dotted, ok := strings.CutPrefix(addr, "::"); ok { // ::1.2.3.4 is 1.2.3.4
+		if four, err := netip.ParseAddr(dotted); err == nil && four.Is4() {
+			ip = four
+		}
+	}
 	bits = ip.BitLen()
 	if has {
 		if bits, err = strconv.Atoi(prefix); err != nil || bits < 0 || bits > ip.BitLen() {
@@ -28,7 +33,7 @@ func network(s string) (ip netip.Addr, bits int, ok bool) {
 
 func ipv4(s string) (ip netip.Addr, bits int, ok bool) {
 	ip, bits, ok = network(s)
-	return ip, bits, ok && ip.Is4()
+	return ip, bits, ok && ip.Is4() && !strings.Contains(s, ":")
 }
 
 func masked(ip netip.Addr, bits int) netip.Addr {

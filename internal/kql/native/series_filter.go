@@ -132,11 +132,12 @@ func SeriesFillLinear(a []any) (any, error) {
 		c = long(0)
 	}
 	return filled(a[0], a[1], func(items []Value, missing []bool) {
-		last := -1
+		last, whole := -1, true
 		for i := range items {
 			if missing[i] {
 				continue
 			}
+			whole = whole && items[i].Kind == Long
 			switch {
 			case last >= 0:
 				between(items, last, i)
@@ -156,7 +157,12 @@ func SeriesFillLinear(a []any) (any, error) {
 			}
 		}
 		for i, x := range items {
-			if f, ok := x.number(); ok {
+			f, ok := x.number()
+			switch {
+			case !ok:
+			case whole && last >= 0: // what lies between is cut, not rounded
+				items[i] = long(int64(f))
+			default:
 				items[i] = real(f)
 			}
 		}

@@ -15,6 +15,11 @@ const seasonThreshold = 0.6
 // first, by the autocorrelation of what is left without the series' line.
 func repeats(y []float64, least, most, count int) (lags []int, scores []float64) {
 	l, _ := fitLine(y, 0)
+	return alike(y, l, least, most, count)
+}
+
+// alike is repeats of what is left without a given line.
+func alike(y []float64, l line, least, most, count int) (lags []int, scores []float64) {
 	d := make([]float64, len(y))
 	power := 0.0
 	for i, v := range y {
@@ -288,18 +293,53 @@ func SeriesSeasonal(a []any) (any, error) {
 	return realNumbers(seasonal(known, season(known, optional(a, 1, -1), seasonThreshold), n)).out()
 }
 
+// Periods of fewer points, and of more than half of the series, are none. A
+// likeness below leastScore is chance.
+const (
+	leastPeriod = 4
+	leastScore  = 0.1
+)
+
+// significance is how much a series that is alike at a lag says of a period: the
+// fewer times the series has seen it, the less.
+func significance(likeness float64, lag, n int) float64 {
+	return likeness * math.Sqrt(1-float64(lag)/float64(n))
+}
+
+// level is the line of a series' mean.
+func level(y []float64) line {
+	var known []float64
+	for _, v := range y {
+		if !math.IsNaN(v) {
+			known = append(known, v)
+		}
+	}
+	if len(known) == 0 {
+		return line{}
+	}
+	return line{interception: mean(known)}
+}
+
 // SeriesPeriods is series_periods_detect(series, min, max, count): periods, scores.
 func SeriesPeriods(a []any) (any, error) {
 	y, ok := numbers(a[0])
 	if !ok {
 		return nil, nil
 	}
-	lags, scores := repeats(y.v, int(math.Ceil(max(2, a[1].(float64)))), int(min(a[2].(float64), 1<<30)), int(max(0, a[3].(int64))))
-	out := make([]float64, len(lags))
+	n := len(y.v)
+	least, most := int(math.Ceil(max(leastPeriod, a[1].(float64)))), int(min(a[2].(float64), float64(n/2)))
+	lags, scores := alike(y.v, level(y.v), least, most, n)
+	count := int(max(0, min(a[3].(int64), int64(n))))
+	out, strength := make([]float64, count), make([]float64, count) // zeros where nothing was found
+	found := 0
 	for i, k := range lags {
-		out[i] = float64(k)
+		s := significance(scores[i], k, n)
+		if found < count && s >= seasonThreshold && !slices.ContainsFunc(lags[:i], func(of int) bool { return k%of == 0 }) {
+			out[found], strength[found] = float64(k), s
+			found++
+		}
 	}
-	return array([]Value{realNumbers(out), realNumbers(scores)}).out()
+	return array([]Value{realNumbers(out), realNumbers(strength)}).out()
 }
 
 // SeriesValidate is series_periods_validate(series, periods…): periods, scores.
@@ -311,10 +351,11 @@ func SeriesValidate(a []any) (any, error) {
 	var out, scores []float64
 	for _, p := range a[1:] {
 		f, _ := p.(float64)
-		k := int(math.Round(max(1, min(f, float64(len(y.v))))))
-		score := 0.0
-		if lags, found := repeats(y.v, max(2, k-1), k+1, 1); len(lags) > 0 {
-			score = found[0]
+		n, score := len(y.v), 0.0
+		if k := int(math.Round(max(1, min(f, float64(n))))); k >= leastPeriod && k <= n/2 {
+			if lags, found := alike(y.v, level(y.v), max(2, k-1), k+1, 1); len(lags) > 0 && found[0] >= leastScore {
+				score = significance(found[0], lags[0], n)
+			}
 		}
 		out, scores = append(out, f), append(scores, score)
 	}

@@ -331,7 +331,10 @@ func IndexOfRegex(a []any) (any, error) {
 	s := []rune(a[0].(string))
 	start, length, nth := optional(a, 2, 0), optional(a, 3, -1), optional(a, 4, 1)
 	n := int64(len(s))
-	if re == nil || start < 0 || start > n {
+	if start < 0 || length < -1 || nth < 0 {
+		return nil, nil
+	}
+	if re == nil || start > n {
 		return int64(-1), nil
 	}
 	end := n

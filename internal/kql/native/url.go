@@ -81,22 +81,15 @@ func ParsePath(a []any) (any, error) {
 	switch {
 	case len(rest) > 1 && rest[1] == ':':
 		root = rest[:2]
-	case strings.HasPrefix(rest, `\\`):
-		if i := strings.IndexByte(rest[2:], '\\'); i >= 0 {
-			root = rest[:2+i]
-		}
 	}
 	stream := ""
-	if i := strings.LastIndexByte(rest, ':'); i > 1 && scheme == "" && !strings.ContainsAny(rest[i:], `/\`) {
+	if i := strings.LastIndexByte(rest, ':'); i > 1 && !strings.ContainsAny(rest[i:], `/\`) {
 		rest, stream = rest[:i], rest[i+1:]
 	}
 	i := strings.LastIndexAny(rest, `/\`)
 	dir, file := "", rest
 	if i >= 0 {
 		dir, file = rest[:i], rest[i+1:]
-	}
-	if scheme != "" && dir != "" {
-		dir = scheme + "://" + dir
 	}
 	dirName := dir
 	if j := strings.LastIndexAny(dir, `/\`); j >= 0 {

@@ -29,6 +29,12 @@ func foldConstants(r Rel, _ []Column) Rel {
 	}, map[*Shared]bool{})
 }
 
+// Fold computes of a value what does not depend on rows.
+func Fold(x Expr) Expr {
+	foldExpr(&x)
+	return x
+}
+
 // foldExpr simplifies a value from the inside.
 func foldExpr(e *Expr) {
 	for _, a := range (*e).args() {

@@ -18,7 +18,7 @@ var dateLayouts = [...]string{
 	"Mon, 02 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700", "Monday, 02-Jan-06 15:04:05 MST", "Monday, January 2, 2006 15:04:05",
 	"Mon, 02 Jan 2006 15:04:05", "Mon, 2 Jan 2006 15:04:05", "02 Jan 2006 15:04:05", "2 Jan 2006 15:04:05 -0700", "2 Jan 2006", "Jan 2, 2006", "January 2, 2006", "2-Jan-2006", "02-Jan-2006 15:04:05",
 	"Mon Jan 2 15:04:05 2006", "Mon Jan 2 15:04:05 MST 2006", "Jan 2, 2006 3:04:05 PM", "Jan 2, 2006 15:04:05", "02/Jan/2006:15:04:05 -0700", "Jan 2 2006", "Jan 2 15:04:05 2006",
-	"Mon, 02 Jan 06 15:04:05 MST", "2 Jan 06 15:04 MST", "2 Jan 2006 15:04", "2006-Jan-02", "2006-Jan-02 15:04:05",
+	"Mon, 02 Jan 06 15:04:05 MST", "2 Jan 06 15:04 MST", "2 Jan 2006 15:04", "2006 - 01 - 02", "2006 - 1 - 2", "2006-Jan-02", "2006-Jan-02 15:04:05",
 }
 
 // ParseDateTime reads a date in one of the forms of the language.
