@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"encoding/json"
 	"slices"
 
 	"logkeep/internal/kql/plan"
@@ -26,7 +27,7 @@ func (b *binder) bagUnpack(op *syntax.Evaluate, t *table, e *env) *table {
 		b.fail(op.Call.Args[0].Where(), syntax.CodeCall, "bag_unpack() takes a dynamic column, not a %s.", x.Type())
 		return nil
 	}
-	prefix, conflict := "", ""
+	prefix, conflict, ignored := "", "", []string(nil)
 	for i, a := range op.Call.Args[1:] {
 		name := ""
 		if as, ok := a.(*syntax.Assign); ok {
@@ -42,6 +43,14 @@ func (b *binder) bagUnpack(op *syntax.Evaluate, t *table, e *env) *table {
 			conflict = text
 		case name == "OutputColumnPrefix" || name == "" && i == 0:
 			prefix = text
+		case name == "ignoredProperties" || name == "" && i == 2:
+			if json.Unmarshal([]byte(text), &ignored) != nil && text != "" {
+				b.fail(a.Where(), syntax.CodeCall, "The properties that bag_unpack() ignores are an array of names.")
+				return nil
+			}
+		default:
+			b.fail(a.Where(), syntax.CodeCall, "bag_unpack() takes a column, OutputColumnPrefix, columnsConflict and ignoredProperties.")
+			return nil
 		}
 	}
 	out := &table{rel: t.rel, serial: t.serial}
@@ -51,7 +60,7 @@ func (b *binder) bagUnpack(op *syntax.Evaluate, t *table, e *env) *table {
 		}
 	}
 	if op.Schema == nil {
-		return b.bagColumns(op, t, out, bag, prefix, conflict)
+		return b.bagColumns(op, t, out, bag, prefix, conflict, ignored)
 	}
 	var items []plan.Item
 	cols := []plan.Column{}
@@ -78,7 +87,7 @@ func (b *binder) bagUnpack(op *syntax.Evaluate, t *table, e *env) *table {
 }
 
 // bagColumns makes columns of the properties that the bags have.
-func (b *binder) bagColumns(op *syntax.Evaluate, t, out *table, bag *plan.Col, prefix, conflict string) *table {
+func (b *binder) bagColumns(op *syntax.Evaluate, t, out *table, bag *plan.Col, prefix, conflict string, ignored []string) *table {
 	list, known := b.properties(t, bag)
 	if !known && (prefix != "" || conflict != "") && b.asking == nil {
 		b.fail(op.Span, syntax.CodeSchemaUnknown, "bag_unpack() with a prefix or a rule for conflicts needs the columns named: bag_unpack(d, 'p') : (pa:string).")
@@ -92,6 +101,9 @@ func (b *binder) bagColumns(op *syntax.Evaluate, t, out *table, bag *plan.Col, p
 	out.open, out.bag, out.known = true, &c, known
 	var items []plan.Item
 	for _, p := range list {
+		if slices.Contains(ignored, p.name) {
+			continue
+		}
 		name := prefix + p.name
 		i := slices.IndexFunc(out.cols, func(o plan.Column) bool { return o.Name == name })
 		if i >= 0 && conflict == "keep_source" {

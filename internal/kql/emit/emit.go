@@ -46,6 +46,7 @@ type emitter struct {
 	byText  map[string]int // parameters by their value
 	ctes    []string
 	done    map[*plan.Shared]string
+	lateral *lateral // the innermost one that is being written
 	names   int
 	sources map[*plan.Scan]Source
 	rel     func(Source) string

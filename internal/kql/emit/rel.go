@@ -258,7 +258,12 @@ func (e *emitter) ref(r *plan.Ref) string {
 			if r.To.Once {
 				kind = "MATERIALIZED "
 			}
-			e.ctes = append(e.ctes, from+" AS "+kind+body)
+			if e.lateral != nil && plan.Correlated(r.To.In) {
+				e.lateral.ctes = append(e.lateral.ctes, from+" AS "+kind+body)
+				e.lateral.shared = append(e.lateral.shared, r.To)
+			} else {
+				e.ctes = append(e.ctes, from+" AS "+kind+body)
+			}
 		}
 	}
 	return "(SELECT " + strings.Join(cols, ", ") + " FROM " + from + ")"
@@ -284,10 +289,26 @@ func (e *emitter) sequence(r *plan.Sequence) string {
 	return "(SELECT " + from + " + i * " + step + " AS " + c + " FROM range(0, CASE WHEN sign(" + to + " - " + from + ") * sign(" + step + ") >= 0 AND " + step + " <> 0 THEN " + n + " + 1 ELSE 0 END) AS " + e.fresh("r") + "(i))"
 }
 
+// A lateral is a table that reads the row beside which it stands. What is shared
+// within it and reads that row too is there only.
+type lateral struct {
+	ctes   []string
+	shared []*plan.Shared
+}
+
 // apply joins every row of In with the rows of a table that may read it.
 func (e *emitter) apply(r *plan.Apply) string {
 	in := e.select_(r.In)
+	outer, own := e.lateral, &lateral{}
+	e.lateral = own
 	sub := e.select_(r.Sub)
+	e.lateral = outer
+	for _, s := range own.shared {
+		delete(e.done, s)
+	}
+	if len(own.ctes) > 0 {
+		sub = "(WITH " + strings.Join(own.ctes, ", ") + " SELECT * FROM " + sub + ")"
+	}
 	word := "CROSS JOIN LATERAL " + sub + " AS " + e.fresh("b")
 	if r.Outer {
 		word = "LEFT JOIN LATERAL " + sub + " AS " + e.fresh("b") + " ON true"

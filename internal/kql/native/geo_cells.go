@@ -193,9 +193,13 @@ func tooFine(area, length float64, level int) bool {
 	return area/(side*side)+2*length/side > 2*maxCells
 }
 
-// PolygonS2Cells is geo_polygon_to_s2cells(polygon, level).
+// PolygonS2Cells is geo_polygon_to_s2cells(polygon, level, radius).
 func PolygonS2Cells(a []any) (any, error) {
-	polygons, ok := readPolygons(a[0])
+	shape, err := widened(a[0], a[2], GeoPolygonBuffer)
+	if err != nil || shape == nil {
+		return nil, err
+	}
+	polygons, ok := readPolygons(shape)
 	level, ok2 := wholeIn(a[1], 11, 0, 30)
 	if !ok || !ok2 {
 		return nil, nil
@@ -214,8 +218,15 @@ func PolygonS2Cells(a []any) (any, error) {
 	return covering(regions, level).out()
 }
 
-// LineS2Cells is geo_line_to_s2cells(line, level).
+// LineS2Cells is geo_line_to_s2cells(line, level, radius).
 func LineS2Cells(a []any) (any, error) {
+	if realOr(a[2], 0) != 0 {
+		shape, err := widened(a[0], a[2], GeoLineBuffer)
+		if err != nil || shape == nil {
+			return nil, err
+		}
+		return PolygonS2Cells([]any{shape, a[1], nil})
+	}
 	lines, ok := readLines(a[0])
 	level, ok2 := wholeIn(a[1], 11, 0, 30)
 	if !ok || !ok2 {
@@ -336,10 +347,14 @@ func H3Neighbors(a []any) (any, error) {
 	return h3Names(c.GridDiskDistances(1)[1]).out()
 }
 
-// PolygonH3Cells is geo_polygon_to_h3cells(polygon, resolution): the cells whose
-// middle is inside.
+// PolygonH3Cells is geo_polygon_to_h3cells(polygon, resolution, radius): the cells
+// whose middle is inside.
 func PolygonH3Cells(a []any) (any, error) {
-	polygons, ok := readPolygons(a[0])
+	around, err := widened(a[0], a[2], GeoPolygonBuffer)
+	if err != nil || around == nil {
+		return nil, err
+	}
+	polygons, ok := readPolygons(around)
 	level, ok2 := wholeIn(a[1], 6, 0, 15)
 	if !ok || !ok2 {
 		return nil, nil

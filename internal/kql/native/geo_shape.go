@@ -151,7 +151,18 @@ func validTolerance(a any) (float64, bool) {
 	return t, t >= 0.1 && t <= 10000
 }
 
-// GeoLineDensify is geo_line_densify(line, tolerance).
+// crossing turns edges that go around most of the world into those that cross the
+// meridian of 180 degrees instead.
+func crossing(v []degrees) []degrees {
+	out := slices.Clone(v)
+	for i := 1; i < len(out); i++ {
+		out[i][0] += 360 * math.Round((out[i-1][0]-out[i][0])/360)
+	}
+	return out
+}
+
+// GeoLineDensify is geo_line_densify(line, tolerance, preserve_crossing): an edge
+// is what is straight in degrees, or with preserve_crossing the shorter way.
 func GeoLineDensify(a []any) (any, error) {
 	lines, ok := readLines(a[0])
 	tolerance, ok2 := validTolerance(a[1])
@@ -166,12 +177,16 @@ func GeoLineDensify(a []any) (any, error) {
 	}
 	var out [][]s2.Point
 	for _, p := range parts {
-		out = append(out, unwrap(tessellate(readDegrees(p), tolerance))...)
+		if a[2] == true {
+			out = append(out, tessellate(crossing(readDegrees(p)), tolerance))
+		} else {
+			out = append(out, unwrap(tessellate(readDegrees(p), tolerance))...)
+		}
 	}
 	return linesGeometry(out).out()
 }
 
-// GeoPolygonDensify is geo_polygon_densify(polygon, tolerance).
+// GeoPolygonDensify is geo_polygon_densify(polygon, tolerance, preserve_crossing).
 func GeoPolygonDensify(a []any) (any, error) {
 	polygons, ok := readPolygons(a[0])
 	tolerance, ok2 := validTolerance(a[1])
@@ -200,6 +215,9 @@ func GeoPolygonDensify(a []any) (any, error) {
 		line := make([]degrees, len(ring))
 		for i, p := range ring {
 			line[i] = written[p]
+		}
+		if a[2] == true {
+			line = crossing(line)
 		}
 		return tessellate(line, tolerance)
 	}).out()

@@ -86,9 +86,15 @@ func ParseKv(a []any) (any, error) {
 		}
 	case kv == "":
 		for _, k := range keys {
-			re := compile(`(?:^|[^\p{L}\p{N}_])` + regexp.QuoteMeta(k.Str) + `[^\p{L}\p{N}_]+([\p{L}\p{N}_]+)`)
-			if m := re.FindStringSubmatch(text); m != nil {
-				found[k.Str] = m[1]
+			re := compile(`(?:^|[^\p{L}\p{N}_])` + regexp.QuoteMeta(k.Str) + `([^\p{L}\p{N}_]+)([\p{L}\p{N}_]*)`)
+			m := re.FindStringSubmatchIndex(text)
+			if m == nil {
+				continue
+			}
+			if at := strings.IndexByte(text[m[2]:m[3]], first(quote)); quote != "" && at >= 0 {
+				found[k.Str], _ = kvValue(text[m[2]+at:], "", "", quote, escape, false)
+			} else if m[4] < m[5] {
+				found[k.Str] = text[m[4]:m[5]]
 			}
 		}
 	default:
@@ -112,6 +118,14 @@ func ParseKv(a []any) (any, error) {
 		}
 	}
 	return array(out).out()
+}
+
+// first is the first byte of a text, 0 if there is none.
+func first(s string) byte {
+	if s == "" {
+		return 0
+	}
+	return s[0]
 }
 
 // kvKey is the key at the end of text, perhaps in quotes.

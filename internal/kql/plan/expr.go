@@ -223,6 +223,35 @@ func WalkRel(r Rel, f func(Rel), g func(Expr)) {
 	}
 }
 
+// Correlated reports whether a table reads columns that neither it nor a table
+// below it has: those of the row beside which it stands in an Apply.
+func Correlated(r Rel) bool {
+	has, reads := map[ID]bool{}, map[ID]bool{}
+	visit := func(r Rel) {
+		for _, c := range r.Columns() {
+			has[c.ID] = true
+		}
+	}
+	WalkRel(r, visit, func(x Expr) {
+		switch x := x.(type) {
+		case *Col:
+			reads[x.Column.ID] = true
+		case *Scalar:
+			WalkRel(x.Rel, visit, func(Expr) {})
+		case *In:
+			if x.Rel != nil {
+				WalkRel(x.Rel, visit, func(Expr) {})
+			}
+		}
+	})
+	for id := range reads {
+		if !has[id] {
+			return true
+		}
+	}
+	return false
+}
+
 // exprs returns the values that a table computes itself.
 func exprs(r Rel) (out []*Expr) {
 	items := func(list []Item) {
