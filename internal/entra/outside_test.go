@@ -1,6 +1,7 @@
 package entra_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -210,4 +212,77 @@ func TestTheGateLetsInWhomItShould(t *testing.T) {
 	if _, err := (&entra.Outside{}).Verify(strings.Repeat("x", 20000), nil); !errors.Is(err, fault.InvalidAuthenticationToken) {
 		t.Errorf("%v", err)
 	}
+}
+
+// slow is a source of keys that answers when it is told to.
+type slow struct {
+	set  jose.JSONWebKeySet
+	hang atomic.Bool
+}
+
+func (s *slow) keys(ctx context.Context) (jose.JSONWebKeySet, error) {
+	if s.hang.Load() {
+		<-ctx.Done()
+		return jose.JSONWebKeySet{}, ctx.Err()
+	}
+	return s.set, nil
+}
+
+// An issuer that hangs holds up nobody whose key is known, for a day; unknown keys
+// are told that it is silent, and when it is back everything is as it was.
+func TestAnOutsideIssuerThatHangsHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const issuer = "https://issuer.example.com"
+		key := func(k *rsa.PrivateKey, id string) jose.JSONWebKey {
+			return jose.JSONWebKey{Key: &k.PublicKey, KeyID: id, Algorithm: "RS256", Use: "sig"}
+		}
+		source := &slow{set: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key(first, "1")}}}
+		o := entra.NewOutsideOf(source.keys, entra.Trust{URL: issuer, Tenant: "t", Audiences: []string{"a"}})
+		verify := func(k *rsa.PrivateKey, id string) (took time.Duration, err error) {
+			token := signed(t, jose.RS256, k, id, map[string]any{"iss": issuer, "aud": "a", "sub": "ann", "exp": time.Now().Add(time.Hour).Unix()})
+			begun := time.Now()
+			_, err = o.Verify(token, nil)
+			return time.Since(begun), err
+		}
+		if _, err := verify(first, "1"); err != nil {
+			t.Fatal(err)
+		}
+		source.hang.Store(true)
+		for range 23 {
+			time.Sleep(time.Hour)
+			if took, err := verify(first, "1"); err != nil || took > 0 {
+				t.Fatalf("a known key, while the issuer hangs: %v after %s", err, took)
+			}
+		}
+		if took, err := verify(second, "2"); !errors.Is(err, fault.ServiceUnavailable) || took > 5*time.Second {
+			t.Errorf("an unknown key, while the issuer hangs: %v after %s", err, took)
+		}
+		if took, err := verify(second, "2"); !errors.Is(err, fault.ServiceUnavailable) || took > 5*time.Second {
+			t.Errorf("and again: %v after %s", err, took)
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := verify(first, "1"); !errors.Is(err, fault.ServiceUnavailable) {
+			t.Errorf("after a day: %v", err)
+		}
+		source.set.Keys = append(source.set.Keys, key(second, "2"))
+		source.hang.Store(false)
+		time.Sleep(6 * time.Second)
+		for id, k := range map[string]*rsa.PrivateKey{"1": first, "2": second} {
+			if _, err := verify(k, id); err != nil {
+				t.Errorf("key %s after the issuer is back: %v", id, err)
+			}
+		}
+		if _, err := verify(second, "3"); !errors.Is(err, fault.InvalidAuthenticationToken) {
+			t.Errorf("a key that the issuer does not have: %v", err)
+		}
+		synctest.Wait()
+	})
 }

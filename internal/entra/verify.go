@@ -43,8 +43,10 @@ type Verifier struct {
 
 	mu      sync.Mutex
 	known   jose.JSONWebKeySet
-	fetched time.Time // when they were
-	tried   time.Time // when they were asked for
+	fetched time.Time     // when they were
+	tried   time.Time     // when they were asked for
+	silent  error         // what came of that
+	asking  chan struct{} // closed when an answer is there; nil while nobody asks
 
 	good  map[[sha256.Size]byte]claims // of tokens with a good signature
 	since time.Time                    // fetched, of the keys that they were checked with
@@ -185,27 +187,27 @@ func invalid(why string, cause error) error {
 }
 
 // key finds a public key by its id. Keys are asked for again when they are old
-// and, at most once in a while, when a token names one that is not known.
+// and, at most once in a while, when a token names one that is not known. Who has
+// a key that is good for an outage does not wait for the answer: an issuer that
+// hangs holds up nobody whom it has served before.
 func (v *Verifier) key(id string) (jose.JSONWebKey, bool, error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	now := time.Now()
 	found := v.find(id)
-	var silent error
-	if (now.Sub(v.fetched) > keysFor || len(found) == 0) && now.Sub(v.tried) > keysAtMost {
-		v.tried = now
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		var fresh jose.JSONWebKeySet
-		if fresh, silent = v.source.Keys(ctx); silent == nil {
-			v.known, v.fetched = fresh, now
-			found = v.find(id)
-		}
+	old := time.Since(v.fetched) > keysFor
+	if (old || len(found) == 0) && v.asking == nil && time.Since(v.tried) > keysAtMost {
+		v.tried, v.asking = time.Now(), make(chan struct{})
+		go v.fetch(v.asking)
 	}
+	if wait := v.asking; wait != nil && (len(found) == 0 || old && !v.outlasts()) {
+		v.mu.Unlock()
+		<-wait
+		v.mu.Lock()
+		found = v.find(id)
+	}
+	defer v.mu.Unlock()
 	// Who was silent once stays so until it was asked again.
-	old := now.Sub(v.fetched)
-	if v.fetched.IsZero() || silent != nil && len(found) == 0 || v.outage > 0 && old > v.outage {
-		return jose.JSONWebKey{}, false, fmt.Errorf("fetch the keys of tokens: %w", cmp.Or(silent, errors.New("their issuer was silent a moment ago")))
+	if v.fetched.IsZero() || v.silent != nil && len(found) == 0 || v.outage > 0 && !v.outlasts() {
+		return jose.JSONWebKey{}, false, fmt.Errorf("fetch the keys of tokens: %w", cmp.Or(v.silent, errors.New("their issuer was silent a moment ago")))
 	}
 	for _, k := range found {
 		if k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
@@ -213,6 +215,26 @@ func (v *Verifier) key(id string) (jose.JSONWebKey, bool, error) {
 		}
 	}
 	return jose.JSONWebKey{}, false, nil
+}
+
+// outlasts reports whether the known keys are good although their source is silent.
+// It needs mu.
+func (v *Verifier) outlasts() bool {
+	return v.outage > 0 && !v.fetched.IsZero() && time.Since(v.fetched) <= v.outage
+}
+
+// fetch asks for the keys and closes over. It ends by itself, soon.
+func (v *Verifier) fetch(over chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	fresh, err := v.source.Keys(ctx)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.silent = err; err == nil {
+		v.known, v.fetched = fresh, time.Now()
+	}
+	v.asking = nil
+	close(over)
 }
 
 // find returns the known keys of an id. A token that names none is signed with
