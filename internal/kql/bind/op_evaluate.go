@@ -3,6 +3,7 @@ package bind
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
@@ -180,11 +181,12 @@ func (b *binder) ipLookup(op *syntax.Evaluate, t *table, e *env) *table {
 	if unmatched {
 		kind = plan.LeftOuter
 	}
-	name := "ipv4_is_in_range"
-	if op.Call.Name.Name == "ipv6_lookup" {
-		name = "ipv6_is_in_range"
-	}
-	j := &plan.Join{Kind: kind, Left: left.rel, Right: right.rel, On: []plan.Expr{b.builtin(name, ip, network)}}
+	version := strings.TrimSuffix(op.Call.Name.Name, "_lookup")
+	first, last := "__"+version+"_first", "__"+version+"_last"
+	j := &plan.Join{Kind: kind, Left: left.rel, Right: right.rel, On: []plan.Expr{ // both orders: so the engine sorts, and compares few pairs
+		&plan.Compare{Op: "<=", X: b.builtin(first, ip), Y: b.builtin(last, network)},
+		&plan.Compare{Op: ">=", X: b.builtin(last, ip), Y: b.builtin(first, network)},
+	}}
 	keys := map[plan.ID]bool{}
 	for i := 3; i < len(args); i++ { // further columns that must be equal; the answer has them once
 		n, ok := args[i].(*syntax.Name)
@@ -198,12 +200,12 @@ func (b *binder) ipLookup(op *syntax.Evaluate, t *table, e *env) *table {
 		}
 		keys[r.(*plan.Col).ID] = true
 	}
-	first, second := left.cols, slices.DeleteFunc(slices.Clone(right.cols), func(c plan.Column) bool { return keys[c.ID] })
-	if name == "ipv6_is_in_range" { // as in the engine of the language, the networks' columns stand first
-		first, second = second, first
+	these, those := left.cols, slices.DeleteFunc(slices.Clone(right.cols), func(c plan.Column) bool { return keys[c.ID] })
+	if version == "ipv6" { // as in the engine of the language, the networks' columns stand first
+		these, those = those, these
 	}
-	out := &table{rel: j, cols: slices.Clone(first)}
-	for _, c := range second {
+	out := &table{rel: j, cols: slices.Clone(these)}
+	for _, c := range those {
 		c.Name = unique(out.cols, c.Name)
 		out.cols = append(out.cols, c)
 	}

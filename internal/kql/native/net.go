@@ -3,6 +3,7 @@ package native
 import (
 	"cmp"
 	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -170,6 +171,32 @@ func inRange(ip, r string, only4 bool) (in, ok bool) {
 	}
 	n := min(bits6(x, bits), bits6(y, size))
 	return mask6(x, n) == mask6(y, n), true
+}
+
+// IPEnds is the first or the last address of a network, or an address itself, as
+// text that sorts as addresses do. Two networks, of which one lies in the other or
+// both are apart, have an address in common if and only if neither begins behind
+// the end of the other. What can't be read has its first address behind all others
+// and its last one before them.
+func IPEnds(only4, last bool) func([]any) (any, error) {
+	return func(a []any) (any, error) {
+		ip, bits, ok := network(a[0].(string))
+		switch {
+		case ok && (ip.Is4() || !only4):
+		case last:
+			return "", nil
+		default:
+			return "~", nil
+		}
+		b := mask6(ip, bits6(ip, bits)).As16()
+		for i, from := bits6(ip, bits), 0; last && from < len(b); from++ {
+			b[from] |= byte(0xff >> min(8, max(0, i-from*8)))
+		}
+		if only4 {
+			return hex.EncodeToString(b[12:]), nil
+		}
+		return hex.EncodeToString(b[:]), nil
+	}
 }
 
 // IPv4InRange is ipv4_is_in_range.
