@@ -126,7 +126,10 @@ func quantile(sorted []float64, q float64) float64 {
 	if len(sorted) == 0 {
 		return 0
 	}
-	k := q * float64(len(sorted)-1)
+	if !(q >= 0) { // nor a number
+		q = 0
+	}
+	k := min(q, 1) * float64(len(sorted)-1)
 	i := int(k)
 	if i+1 >= len(sorted) {
 		return sorted[len(sorted)-1]
@@ -327,7 +330,13 @@ func SeriesPeriods(a []any) (any, error) {
 		return nil, nil
 	}
 	n := len(y.v)
-	least, most := int(math.Ceil(max(leastPeriod, a[1].(float64)))), int(min(a[2].(float64), float64(n/2)))
+	within := func(x any, low float64) float64 {
+		if f := x.(float64); f >= low {
+			return min(f, float64(n))
+		}
+		return low
+	}
+	least, most := int(math.Ceil(within(a[1], leastPeriod))), min(int(within(a[2], 0)), n/2)
 	lags, scores := alike(y.v, level(y.v), least, most, n)
 	count := int(max(0, min(a[3].(int64), int64(n))))
 	out, strength := make([]float64, count), make([]float64, count) // zeros where nothing was found

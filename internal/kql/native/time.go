@@ -213,7 +213,7 @@ func startOf(period string, at, offset int64) (any, error) {
 func EndOf(period string) func([]any) (any, error) {
 	return func(a []any) (any, error) {
 		v, err := startOf(period, a[0].(int64), optional(a, 1, 0)+1)
-		if n, ok := v.(int64); ok {
+		if n, ok := v.(int64); ok && n > 0 {
 			return n - 1, err
 		}
 		if here, _ := startOf(period, a[0].(int64), optional(a, 1, 0)); here != nil {
@@ -265,6 +265,15 @@ func BinAt(a []any) (any, error) {
 		return n + at, err
 	}
 	return nil, err
+}
+
+// BinTimeAt is bin_at on times: one before all times is none.
+func BinTimeAt(a []any) (any, error) {
+	v, err := BinAt(a)
+	if n, ok := v.(int64); ok && (n < 0 || n > int64(schema.MaxTicks)) {
+		return nil, err
+	}
+	return v, err
 }
 
 // BinAtReal is bin_at on reals.
