@@ -264,9 +264,27 @@ func (e *emitter) matchOne(m *plan.Match, x, s string) string {
 	case plan.EndsWith:
 		return "ends_with(" + fold(e.end("right", x, low, m.Fold)) + ", " + e.text(low) + ")"
 	case plan.Regex:
-		return "regexp_matches(" + x + ", " + e.text(native.Spaces(s)) + ")"
+		p := native.Spaces(s)
+		_, isCol := m.X.(*plan.Col)
+		if known := longest(native.Literals(p)); isCol && len(known) >= worthLooking { // cheaper than to begin a match in every row
+			return "(contains(" + x + ", " + e.text(known) + ") AND regexp_matches(" + x + ", " + e.text(p) + "))"
+		}
+		return "regexp_matches(" + x + ", " + e.text(p) + ")"
 	}
 	return e.terms(m, x, consts)
+}
+
+// worthLooking is how long a text must be that a regular expression is known to
+// match, so that it tells many rows apart.
+const worthLooking = 3
+
+func longest(texts []string) (most string) {
+	for _, t := range texts {
+		if len(t) > len(most) {
+			most = t
+		}
+	}
+	return most
 }
 
 // end is the left or right end of a text, as long as what is looked for there; all

@@ -132,7 +132,7 @@ func alternatives(pred Expr) (any [][]hint, ok bool) {
 // values is an alternative for each of the constants that text is looked
 // through for.
 func values(text Expr, constants []Expr, op MatchOp) (any [][]hint, ok bool) {
-	if len(constants) == 0 || len(constants) > maxAlternatives || op == Regex || text.Type() != schema.String && text.Type() != schema.Dynamic {
+	if len(constants) == 0 || len(constants) > maxAlternatives || text.Type() != schema.String && text.Type() != schema.Dynamic {
 		return nil, false
 	}
 	for _, y := range constants {
@@ -142,6 +142,12 @@ func values(text Expr, constants []Expr, op MatchOp) (any [][]hint, ok bool) {
 		}
 		s, isText := c.Value.(string)
 		terms := wholeTerms(s, op)
+		if op == Regex {
+			terms = nil
+			for _, part := range native.Literals(native.Spaces(s)) {
+				terms = append(terms, wholeTerms(part, Contains)...)
+			}
+		}
 		if !isText || c.T != schema.String || len(terms) == 0 {
 			return nil, false
 		}
