@@ -65,6 +65,11 @@ func measureFile(ctx context.Context, o options, r *report) error {
 			return err
 		}
 		r.Streams = append(r.Streams, st)
+		progress("%s rows, packed %v: %s rows per CPU-second until acknowledged, %s until in segments", count(float64(st.Rows)), packed,
+			count(float64(st.Rows)/st.CPU.Seconds()), count(float64(st.Rows)/st.Settled.Seconds()))
+		if err := r.save(o.json); err != nil {
+			return err
+		}
 	}
 	return nil
 }

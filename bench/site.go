@@ -43,7 +43,7 @@ type site struct {
 // open makes everything, as a person would.
 func open(ctx context.Context, where client.Where) (_ *site, err error) {
 	s := &site{folder: client.Folder{Group: name, Location: "westeurope"}}
-	if s.Server, err = client.Open(ctx, where, client.Options{Retries: true}); err != nil {
+	if s.Server, err = client.Open(ctx, where, client.Options{Patient: true}); err != nil {
 		return nil, err
 	}
 	if err := s.CreateGroup(ctx, s.folder); err != nil {

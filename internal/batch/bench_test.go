@@ -59,8 +59,10 @@ func BenchmarkEncode(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	var into bytes.Buffer
 	for b.Loop() {
-		if _, err := Encode(p.Record); err != nil {
+		into.Reset()
+		if err := EncodeTo(&into, p.Record); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -17,6 +17,14 @@ import (
 // keeps of accepted rows.
 func Encode(rec arrow.RecordBatch) ([]byte, error) {
 	var b bytes.Buffer
+	if err := EncodeTo(&b, rec); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// EncodeTo is Encode into a buffer, behind what is in it.
+func EncodeTo(b *bytes.Buffer, rec arrow.RecordBatch) error {
 	size := 4 << 10 // about what the stream has beside the cells
 	for _, c := range rec.Columns() {
 		size += 256
@@ -27,14 +35,14 @@ func Encode(rec arrow.RecordBatch) ([]byte, error) {
 		}
 	}
 	b.Grow(size)
-	w := ipc.NewWriter(&b, ipc.WithSchema(rec.Schema()))
+	w := ipc.NewWriter(b, ipc.WithSchema(rec.Schema()))
 	if err := w.Write(rec); err != nil {
-		return nil, fmt.Errorf("encode rows: %w", err)
+		return fmt.Errorf("encode rows: %w", err)
 	}
 	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("encode rows: %w", err)
+		return fmt.Errorf("encode rows: %w", err)
 	}
-	return b.Bytes(), nil
+	return nil
 }
 
 // Decode reads what Encode wrote. The bytes may be hostile: whatever they

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,6 +17,10 @@ import (
 
 // behind is how many times FlushBytes may wait before appends are refused.
 const behind = 4
+
+// keptEncoding is the most room for a record's encoding that is used again: few
+// requests bring more.
+const keptEncoding = 4 << 20
 
 // Rows are rows of one table, as package batch makes them.
 type Rows struct {
@@ -57,14 +62,28 @@ func (s *Store) Append(ctx context.Context, rows ...Rows) error {
 func (s *Store) append(ctx context.Context, admit func() error, rows []Rows) error {
 	var entries []journal.Entry
 	var all []checked
+	var encoded []*bytes.Buffer
+	defer func() { // the journal has sealed them, or never will
+		for _, b := range encoded {
+			if b.Cap() <= keptEncoding {
+				s.encodings.Put(b)
+			}
+		}
+	}()
 	for _, r := range rows {
 		if r.Record.NumRows() == 0 {
 			continue
 		}
-		payload, err := batch.Encode(r.Record)
-		if err != nil {
+		b, _ := s.encodings.Get().(*bytes.Buffer)
+		if b == nil {
+			b = new(bytes.Buffer)
+		}
+		b.Reset()
+		encoded = append(encoded, b)
+		if err := batch.EncodeTo(b, r.Record); err != nil {
 			return err
 		}
+		payload := b.Bytes()
 		c, err := newRows(r, int64(len(payload)))
 		if err != nil {
 			return err
@@ -92,6 +111,10 @@ func (s *Store) append(ctx context.Context, admit func() error, rows []Rows) err
 	s.take(all...)
 	return nil
 }
+
+// Ready returns the error with which Append would refuse rows now, so that those
+// need not be read first; nil is no promise.
+func (s *Store) Ready() error { return s.admit() }
 
 func (s *Store) admit() error {
 	s.mu.Lock()

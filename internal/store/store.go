@@ -114,6 +114,8 @@ type Store struct {
 	aside    []schema.SegmentID // that the next change removes from the manifest
 	waiting  waiting
 
+	encodings sync.Pool // of *bytes.Buffer: rows on their way to the journal
+
 	mu       sync.Mutex // guards what follows
 	closed   bool
 	current  uint32

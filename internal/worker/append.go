@@ -42,6 +42,14 @@ func (w *Worker) append(ctx context.Context, what wire.Append, body io.Reader) (
 	if err != nil {
 		return done, err
 	}
+	if err := a.store.Ready(); err != nil {
+		// What would be refused is not unpacked and parsed first. It is read all the
+		// same: else the connection to the keeper would end with it.
+		if _, failed := io.Copy(io.Discard, io.LimitReader(body, what.MaxBytes)); failed != nil {
+			return done, failed
+		}
+		return done, err
+	}
 	whole := w.bodies.Get().(*bytes.Buffer)
 	defer w.bodies.Put(whole)
 	now := schema.TicksOf(time.Now())

@@ -52,6 +52,7 @@ type Server struct {
 // Options change how a Server is used.
 type Options struct {
 	Retries bool // let the SDK send failed requests again
+	Patient bool // as often as it takes, for a load generator whom the server tells to come again
 }
 
 // Open reads what where says and asks the server for its metadata.
@@ -69,7 +70,10 @@ func Open(ctx context.Context, where Where, options Options) (*Server, error) {
 	}
 	s.options = policy.ClientOptions{Transport: s.web, Cloud: s.cloud()}
 	s.options.Retry.ShouldRetry = worthAnotherTry
-	if !options.Retries {
+	switch {
+	case options.Patient:
+		s.options.Retry.MaxRetries = 10_000
+	case !options.Retries:
 		s.options.Retry.MaxRetries = -1
 	}
 	if s.token.known() {
