@@ -95,6 +95,7 @@ type Domains struct {
 	placing  sync.Mutex // held while accounts are made, moved or removed
 	settling sync.Mutex // held while their folders are
 
+	changes changeLog // of manifests, for readers
 	mu      sync.RWMutex
 	holders map[schema.ClusterID]control.Holder
 	gates   map[schema.WorkspaceID]*sync.RWMutex

@@ -146,8 +146,11 @@ func (d *Domains) stale(domain schema.ClusterID, kid string) bool {
 }
 
 // Manifest implements supervise.Host.
-func (d *Domains) Manifest(ctx context.Context, h supervise.Holding, id schema.AccountID) (wire.Manifest, error) {
-	out, _, err := d.readable(ctx, h, id)
+func (d *Domains) Manifest(ctx context.Context, h supervise.Holding, of wire.ManifestOf) (wire.Manifest, error) {
+	if m, ok := d.difference(ctx, h, of); ok {
+		return m, nil
+	}
+	out, _, err := d.readable(ctx, h, of.Account)
 	return out.Manifest, err
 }
 
@@ -234,6 +237,7 @@ func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Co
 		return tx.CommitSegments(ctx, c.Account, add, c.Remove, catalog.Manifest{Seq: c.Seq, Floor: c.Floor, MAC: c.MAC})
 	})
 	if err == nil && by != "" {
+		d.changes.note(c)
 		d.cfg.Metrics.wrote(domain, by, c.Add)
 	}
 	return err

@@ -216,6 +216,7 @@ func (d *Domains) remove(ctx context.Context, id schema.AccountID) error {
 	if err := d.cfg.Catalog.RemoveAccount(ctx, id); err != nil && !errors.Is(err, catalog.ErrNotFound) {
 		return err
 	}
+	d.changes.forget(id)
 	if err := d.cfg.Catalog.Scrub(ctx); err != nil {
 		return err
 	}

@@ -40,7 +40,9 @@ func (s *Store) Mark() Mark {
 type Follower struct {
 	store    *Store // that has no journal and owns no object: snapshots are taken of it
 	journal  *journal.Follower
-	manifest func(context.Context) (Manifest, error)
+	manifest func(context.Context, uint64) (Manifest, error)
+	listed   []segment.Info // all of the manifest that was verified last, of change seq
+	seq      uint64
 	turn     chan struct{} // holds a token while the follower moves; guards rows and through
 	rows     []numbered    // in the journal from the manifest's floor on
 	at       uint64        // number of the last of the journal that was read
@@ -54,9 +56,10 @@ type numbered struct {
 // Follow returns a Follower that knows no row yet. Of the Config it needs FS,
 // Dir, Account, Place, Keys and Cache. Keys must know a generation as soon as
 // something on the disk is sealed under it. manifest returns the newest
-// manifest; it is asked when a mark says that there is a newer one, or when
-// something on the disk has gone.
-func Follow(cfg Config, manifest func(context.Context) (Manifest, error)) *Follower {
+// manifest, or its difference to the one of change since, if that is not 0; it is
+// asked when a mark says that there is a newer one, or when something on the disk
+// has gone.
+func Follow(cfg Config, manifest func(ctx context.Context, since uint64) (Manifest, error)) *Follower {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -155,16 +158,49 @@ func (f *Follower) advance(ctx context.Context, to Mark) error {
 	}
 }
 
-// ask gets the newest manifest and verifies it.
+// ask gets the newest manifest and verifies it. Mostly it gets what has changed;
+// the MAC is over all of it, so a difference that is not the right one is found out,
+// and the whole is asked for.
 func (f *Follower) ask(ctx context.Context) (head, []segment.Info, error) {
-	m, err := f.manifest(ctx)
+	m, err := f.manifest(ctx, f.seq)
 	if err != nil {
 		return head{}, nil, err
 	}
 	cfg := f.store.cfg
-	cfg.Manifest = m
+	cfg.Manifest = f.whole(m)
 	h, err := verify(cfg)
-	return h, m.present(), err
+	if m.Since > 0 && errors.Is(err, ErrForged) {
+		if m, err = f.manifest(ctx, 0); err != nil {
+			return head{}, nil, err
+		}
+		cfg.Manifest = m
+		h, err = verify(cfg)
+	}
+	if err != nil {
+		return head{}, nil, err
+	}
+	f.listed, f.seq = cfg.Manifest.Segments, h.seq
+	return h, cfg.Manifest.present(), nil
+}
+
+// whole returns the manifest that a difference leads to. The order stays, which
+// makes verifying faster.
+func (f *Follower) whole(m Manifest) Manifest {
+	if m.Since == 0 || m.Since != f.seq {
+		return m // another's difference verifies as nothing
+	}
+	gone := make(map[schema.SegmentID]bool, len(m.Removed))
+	for _, id := range m.Removed {
+		gone[id] = true
+	}
+	all := make([]segment.Info, 0, len(f.listed)+len(m.Segments))
+	for _, info := range f.listed {
+		if !gone[info.ID] {
+			all = append(all, info)
+		}
+	}
+	m.Segments = append(all, m.Segments...)
+	return m
 }
 
 // decode reads the journal's entries as rows.

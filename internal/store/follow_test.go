@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"logkeep/internal/disk"
 	"logkeep/internal/disk/disktest"
 	"logkeep/internal/journal"
+	"logkeep/internal/schema"
 	"logkeep/internal/segment"
 	"logkeep/internal/store"
 )
@@ -21,7 +23,7 @@ import (
 func follower(t testing.TB, d disk.FS, c *catalog) *store.Follower {
 	cfg := config(t, d, &catalog{})
 	cfg.Cache = segment.NewCache(1 << 30)
-	f := store.Follow(cfg, func(context.Context) (store.Manifest, error) { return c.manifest(), nil })
+	f := store.Follow(cfg, func(context.Context, uint64) (store.Manifest, error) { return c.manifest(), nil })
 	t.Cleanup(f.Close)
 	return f
 }
@@ -197,12 +199,63 @@ func TestAFollowerMissesNothingSilently(t *testing.T) {
 
 	older := c.manifest()
 	older.Segments = older.Segments[:0]
-	forged := store.Follow(config(t, d, &catalog{}), func(context.Context) (store.Manifest, error) { return older, nil })
+	forged := store.Follow(config(t, d, &catalog{}), func(context.Context, uint64) (store.Manifest, error) { return older, nil })
 	if err := forged.Advance(t.Context(), mark); !errors.Is(err, store.ErrForged) {
 		t.Errorf("a manifest without its segments: %v", err)
 	}
-	stale := store.Follow(config(t, d, &catalog{}), func(context.Context) (store.Manifest, error) { return store.Manifest{}, nil })
+	stale := store.Follow(config(t, d, &catalog{}), func(context.Context, uint64) (store.Manifest, error) { return store.Manifest{}, nil })
 	if err := stale.Advance(t.Context(), mark); err == nil {
 		t.Error("a manifest of yesterday was good enough")
+	}
+}
+
+// A follower is told what has changed, and asks for the whole where that is not
+// the right thing: the MAC tells.
+func TestAFollowerIsToldWhatHasChanged(t *testing.T) {
+	d, c := disktest.New(), &catalog{}
+	s := open(t, config(t, d, c))
+	was := map[uint64]store.Manifest{}
+	wholes, parts, lie := 0, 0, false
+	cfg := config(t, d, &catalog{})
+	f := store.Follow(cfg, func(_ context.Context, since uint64) (store.Manifest, error) {
+		m := c.manifest()
+		old, known := was[since]
+		was[m.Seq] = m
+		if since == 0 || !known {
+			wholes++
+			return m, nil
+		}
+		parts++
+		has := func(all []segment.Info, id schema.SegmentID) bool {
+			return slices.ContainsFunc(all, func(i segment.Info) bool { return i.ID == id })
+		}
+		part := m
+		part.Since, part.Segments = since, nil
+		for _, i := range m.Segments {
+			if !has(old.Segments, i.ID) {
+				part.Segments = append(part.Segments, i)
+			}
+		}
+		for _, i := range old.Segments {
+			if !has(m.Segments, i.ID) {
+				part.Removed = append(part.Removed, i.ID)
+			}
+		}
+		if lie {
+			part.Segments = nil
+		}
+		return part, nil
+	})
+	defer f.Close()
+	want := []int{}
+	for n := range 20 { // with merges among them
+		appendRows(t, s, rows(narrow, n))
+		want = append(want, n)
+		flush(t, s)
+		lie = n == 15
+		follows(t, f, s, want...)
+	}
+	if wholes != 2 || parts != 19 {
+		t.Errorf("%d times the whole, %d times what had changed; want once at first and once after what was not true", wholes, parts)
 	}
 }

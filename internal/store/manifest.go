@@ -33,6 +33,11 @@ type Manifest struct {
 	Seq      uint64             // number of the last change
 	Floor    uint64             // journal numbers below it are in segments
 	MAC      []byte             // over all of it, as Change gave it
+
+	// Since, if it is not 0, says that Segments are those added since that change and
+	// Removed those that went: a Follower is told no more than that.
+	Since   uint64
+	Removed []schema.SegmentID
 }
 
 // present returns the segments that are there to be read.

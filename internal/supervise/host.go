@@ -24,8 +24,8 @@ func (s *Supervisor) hostFace(h Holding, objects http.Handler) http.Handler {
 		mux.HandleFunc("POST /account", answer(func(ctx context.Context, id schema.AccountID) (any, error) {
 			return s.cfg.Host.Account(ctx, h, id)
 		}))
-		mux.HandleFunc("POST /manifest", answer(func(ctx context.Context, id schema.AccountID) (any, error) {
-			return s.cfg.Host.Manifest(ctx, h, id)
+		mux.HandleFunc("POST /manifest", answer(func(ctx context.Context, of wire.ManifestOf) (any, error) {
+			return s.cfg.Host.Manifest(ctx, h, of)
 		}))
 	} else {
 		mux.HandleFunc("POST /commit", answer(func(ctx context.Context, c wire.Commit) (any, error) {

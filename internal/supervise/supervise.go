@@ -35,7 +35,7 @@ type Host interface {
 	// Account says what a reader must know to open one, as it is now.
 	Account(ctx context.Context, h Holding, id schema.AccountID) (wire.Account, error)
 	// Manifest is an account's manifest as it is now, for a reader.
-	Manifest(ctx context.Context, h Holding, id schema.AccountID) (wire.Manifest, error)
+	Manifest(ctx context.Context, h Holding, of wire.ManifestOf) (wire.Manifest, error)
 	// Token gives a token of an identity whose keys the process needs.
 	Token(ctx context.Context, clusters []schema.ClusterID, r wire.TokenRequest) (wire.Token, error)
 	// Commit makes a change of an account's manifest durable.

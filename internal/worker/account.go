@@ -136,7 +136,7 @@ func manifest(id schema.AccountID, m wire.Manifest) (store.Manifest, error) {
 			Rows: s.Rows, Bytes: s.Bytes, MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: schema.TicksOf(s.Created),
 		}
 	}
-	return store.Manifest{Seq: m.Seq, Floor: m.Floor, MAC: m.MAC, Segments: segments, Aside: m.Aside}, nil
+	return store.Manifest{Seq: m.Seq, Floor: m.Floor, MAC: m.MAC, Segments: segments, Aside: m.Aside, Since: m.Since, Removed: m.Removed}, nil
 }
 
 // adopt goes by the records that are stored now, and puts new generations to use.

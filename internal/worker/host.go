@@ -48,8 +48,8 @@ func (h *host) account(ctx context.Context, id schema.AccountID) (a wire.Account
 }
 
 // manifest asks for an account's manifest as it is now.
-func (h *host) manifest(ctx context.Context, id schema.AccountID) (m wire.Manifest, err error) {
-	return m, h.call(ctx, "/manifest", id, &m)
+func (h *host) manifest(ctx context.Context, of wire.ManifestOf) (m wire.Manifest, err error) {
+	return m, h.call(ctx, "/manifest", of, &m)
 }
 
 func (h *host) call(ctx context.Context, path string, in, out any) error {

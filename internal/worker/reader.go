@@ -129,8 +129,8 @@ func (r *Reader) open(ctx context.Context, a *followed) error {
 		cfg.FS = bucket.View(r.bucket, string(a.id))
 	}
 	cfg.Keys = func(generation uint32) (seal.Keys, error) { return r.keys(a, generation) }
-	a.store = store.Follow(cfg, func(ctx context.Context) (store.Manifest, error) {
-		m, err := r.host.manifest(ctx, a.id)
+	a.store = store.Follow(cfg, func(ctx context.Context, since uint64) (store.Manifest, error) {
+		m, err := r.host.manifest(ctx, wire.ManifestOf{Account: a.id, Since: since})
 		if err != nil {
 			return store.Manifest{}, err
 		}

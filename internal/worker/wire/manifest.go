@@ -30,7 +30,19 @@ type Manifest struct {
 	// of the manifest removes them.
 	Aside []schema.SegmentID `json:"aside,omitempty"`
 
+	// Since, if it is not 0, says that the segments are those added since that change,
+	// and Removed those that went.
+	Since   uint64             `json:"since,omitempty"`
+	Removed []schema.SegmentID `json:"removed,omitempty"`
+
 	known map[tableName][]int // where in Tables a table's sets of columns are
+}
+
+// ManifestOf asks for an account's manifest, or for its difference to the one that
+// the asker has, if Since is its number: the whole may be the answer all the same.
+type ManifestOf struct {
+	Account schema.AccountID `json:"account"`
+	Since   uint64           `json:"since,omitempty"`
 }
 
 // A ManifestTable is what many segments have in common.
