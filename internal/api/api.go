@@ -76,6 +76,7 @@ type Deps struct {
 // Caps tells how a workspace stands to its daily cap: dailycap.Meter.
 type Caps interface {
 	State(w control.Workspace) string
+	Used(w control.Workspace) int64 // bytes taken in since midnight
 }
 
 // Evidence tells what lies at rest and under which keys.
@@ -120,7 +121,7 @@ func (s *server) faces() []*face {
 // controlFaces are the faces of clusters, workspaces and vaults, and those
 // that take rows and answer queries.
 func (s *server) controlFaces() []*face {
-	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.tableRoutes(), s.purgeRoutes(), s.searchRoutes(), s.linkedStorageRoutes(), s.collectionRoutes())
+	arm := join(s.operationRoutes(), s.clusterRoutes(), s.workspaceRoutes(), s.workspaceAboutRoutes(), s.tableRoutes(), s.purgeRoutes(), s.searchRoutes(), s.linkedStorageRoutes(), s.collectionRoutes())
 	if s.Activity != nil {
 		arm = append(arm, s.activityRoutes()...)
 	}

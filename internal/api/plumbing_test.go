@@ -21,7 +21,7 @@ func TestEveryWriteRouteIsTold(t *testing.T) {
 	log := g.deps.Activity.(*story)
 	log.tell()
 	quiet := []string{ // questions that are asked with POST, and what is no resource
-		"/checkNameAvailability", "/directoryObjects/getByIds", "/search", "/query", "/$batch", "/servicePrincipals", "/metadata",
+		"/checkNameAvailability", "/directoryObjects/getByIds", "/search", "/schema", "/query", "/$batch", "/servicePrincipals", "/metadata",
 	}
 	routes := g.routes()
 	slices.SortStableFunc(routes, func(a, b *compiled) int { return boolInt(a.method == "DELETE") - boolInt(b.method == "DELETE") })

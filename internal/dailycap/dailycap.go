@@ -150,6 +150,18 @@ const (
 	Over        = "OverQuota"
 )
 
+// Used is how many bytes a workspace has taken since midnight; of one without a
+// cap, since the start of the program if that is later.
+func (m *Meter) Used(w control.Workspace) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turn()
+	if c := m.used[w.CustomerID]; c != nil {
+		return c.bytes
+	}
+	return 0
+}
+
 // State is how a workspace stands to its cap.
 func (m *Meter) State(w control.Workspace) string {
 	if w.DailyQuota < 0 {

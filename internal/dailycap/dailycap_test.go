@@ -94,6 +94,9 @@ func TestACapStopsRowsUntilMidnight(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if n := m.Used(free); n != 100e6 {
+			t.Errorf("a workspace without a cap has used %d bytes", n)
+		}
 		raised := capped
 		if raised.DailyQuota = 0.033; m.State(raised) != Approaching || send(raised) != nil {
 			t.Errorf("a cap that was raised: %s", m.State(raised))
