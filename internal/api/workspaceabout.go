@@ -152,7 +152,7 @@ func (s *server) serviceTiers(w http.ResponseWriter, r *http.Request) error {
 	}
 	linked := v.Link != nil && v.Link.State == resource.Succeeded
 	return writeJSON(w, http.StatusOK, []tierView{
-		{Tier: "PerGB2018", Enabled: !linked, Minimum: 7, Maximum: 730, Default: 30},
-		{Tier: "LACluster", Enabled: linked, Minimum: 7, Maximum: 730, Default: 30},
+		{Tier: "PerGB2018", Enabled: !linked, Minimum: 4, Maximum: 730, Default: 30},
+		{Tier: "LACluster", Enabled: linked, Minimum: 4, Maximum: 730, Default: 30},
 	})
 }
