@@ -32,6 +32,7 @@ type options struct {
 	unsealed string
 	rows     int
 	repeat   int
+	storage  string
 	settle   time.Duration
 	json     string
 	packages bool
@@ -53,6 +54,7 @@ func main() {
 	flag.StringVar(&o.unsealed, "unsealed", "", "the same program, built with the tag unsealed, to measure beside it")
 	flag.IntVar(&o.rows, "rows", 500_000, "rows to ingest; 5000000 are 2.4 GB of JSON")
 	flag.IntVar(&o.repeat, "repeat", 5, "measurements of each kind; their median is shown")
+	flag.StringVar(&o.storage, "storage", "", "an empty prefix of a bucket for the measured server's rows, as --storage of the server; the unsealed one is left out")
 	flag.DurationVar(&o.settle, "settle", 80*time.Second, "how long after the last row everything is in segments")
 	flag.StringVar(&o.json, "json", "", "also write all numbers to this file")
 	flag.BoolVar(&o.packages, "packages", true, "run the packages' own benchmarks as well")
@@ -125,13 +127,13 @@ func run(ctx context.Context, o options) (err error) {
 		o.unsealed = ""
 	}
 	progress("server, key, cluster and tables")
-	s, end, err := serve(ctx, o.server)
+	s, end, err := serve(ctx, o.server, o.flags()...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
 	var off *site
-	if o.unsealed != "" {
+	if o.unsealed != "" && o.storage == "" {
 		var end func() error
 		if off, end, err = serve(ctx, o.unsealed); err != nil {
 			return err
@@ -147,10 +149,18 @@ func run(ctx context.Context, o options) (err error) {
 	return r.print(os.Stdout)
 }
 
+// flags are what the measured server is told beside what every one is.
+func (o options) flags() []string {
+	if o.storage == "" {
+		return nil
+	}
+	return []string{"--storage", o.storage}
+}
+
 // serve starts a program as a server with a key, a cluster and tables. end
 // stops it and removes all of it.
-func serve(ctx context.Context, program string) (s *site, end func() error, err error) {
-	own, err := walk.Serve(ctx, program)
+func serve(ctx context.Context, program string, flags ...string) (s *site, end func() error, err error) {
+	own, err := walk.Serve(ctx, program, flags...)
 	if err != nil {
 		return nil, nil, err
 	}
