@@ -26,6 +26,8 @@ const (
 	keysFor = 10 * time.Minute
 	// keysAtMost bounds how often a token with an unknown key makes us ask.
 	keysAtMost = 5 * time.Second
+	// patience is how long an answer is waited for by who could do without.
+	patience = time.Second
 	// longest bounds what is parsed at all.
 	longest = 16 << 10
 )
@@ -188,8 +190,8 @@ func invalid(why string, cause error) error {
 
 // key finds a public key by its id. Keys are asked for again when they are old
 // and, at most once in a while, when a token names one that is not known. Who has
-// a key that is good for an outage does not wait for the answer: an issuer that
-// hangs holds up nobody whom it has served before.
+// a key that is good for an outage waits a moment for the answer, since the key may
+// have been withdrawn, and not at all for an issuer that was silent the last time.
 func (v *Verifier) key(id string) (jose.JSONWebKey, bool, error) {
 	v.mu.Lock()
 	found := v.find(id)
@@ -198,9 +200,19 @@ func (v *Verifier) key(id string) (jose.JSONWebKey, bool, error) {
 		v.tried, v.asking = time.Now(), make(chan struct{})
 		go v.fetch(v.asking)
 	}
-	if wait := v.asking; wait != nil && (len(found) == 0 || old && !v.outlasts()) {
+	if wait := v.asking; wait != nil && (len(found) == 0 || old) {
+		var enough <-chan time.Time
+		if len(found) > 0 && v.outlasts() {
+			enough = time.After(patience)
+			if v.silent != nil {
+				enough = time.After(0)
+			}
+		}
 		v.mu.Unlock()
-		<-wait
+		select {
+		case <-wait:
+		case <-enough:
+		}
 		v.mu.Lock()
 		found = v.find(id)
 	}
