@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,11 +41,12 @@ func AddApplication(ctx context.Context, book Book, tenant schema.TenantID, name
 }
 
 // AddSecret gives an application one more secret; a zero time means that it
-// does not expire.
+// does not expire. It has letters and digits only: one that began with "-" would
+// be an option to the programs that take it as an argument.
 func AddSecret(ctx context.Context, book Book, objectID string, expires time.Time) (string, error) {
 	var raw [32]byte
 	rand.Read(raw[:]) // never fails
-	text := base64.RawURLEncoding.EncodeToString(raw[:])
+	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:])
 	s := Secret{ID: uuid.NewString(), Salt: make([]byte, 16), Created: time.Now().UTC(), Expires: expires}
 	rand.Read(s.Salt)
 	s.Hash = hash(s.Salt, text)

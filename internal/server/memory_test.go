@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/big"
 	"os"
 	"slices"
@@ -27,6 +28,9 @@ import (
 func remains(t *testing.T, pid int, needles map[string][]byte) map[string]int {
 	t.Helper()
 	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it has ended since it was listed
+	}
 	must(t, err)
 	defer maps.Close()
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
