@@ -75,6 +75,7 @@ func measurePlane(ctx context.Context, server string, o planeOptions) (_ plane, 
 	many.MaxIdleConnsPerHost, many.MaxConnsPerHost = connections, connections
 	many.ForceAttemptHTTP2, many.Protocols = false, new(http.Protocols)
 	many.Protocols.SetHTTP1(true)
+	many.TLSClientConfig.NextProtos = nil // of the client that it was cloned from
 	defer many.CloseIdleConnections()
 	p := &visitors{url: own.URL, sub: c.SubscriptionID, header: http.Header{"Authorization": {"Bearer " + token.Token}, "Content-Type": {"application/json"}}, client: &http.Client{Transport: many, Timeout: time.Minute}}
 	out := plane{Resources: o.resources}
