@@ -20,11 +20,10 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
+	"logkeep/internal/dialer"
 	"logkeep/internal/fault"
-	"logkeep/internal/kek"
 )
 
 // A Host may be read from.
@@ -131,29 +130,12 @@ func (r *Reader) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	d := net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return err
-		}
-		if !h.permits(at.Addr().Unmap().WithZone("")) {
+	return dialer.Dial(ctx, network, addr, 10*time.Second, func(a netip.Addr) error {
+		if !dialer.Permits(h.Ranges, a) {
 			return refusal("the host '" + name + "' has an address where it may not be")
 		}
 		return nil
-	}}
-	return d.DialContext(ctx, network, addr)
-}
-
-func (h Host) permits(a netip.Addr) bool {
-	if len(h.Ranges) == 0 {
-		return kek.Public(a)
-	}
-	for _, p := range h.Ranges {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	})
 }
 
 // Fetch reads files into memory, by their addresses; have is what the query holds
