@@ -3,9 +3,7 @@ package batch
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"maps"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -391,34 +389,6 @@ func object(b []byte, f func(key, value []byte)) bool {
 		i = end // the comma, or the end of the object
 	}
 	return true
-}
-
-// stringEnd returns the place of the quote that ends the string whose text
-// begins at i, and whether there are escapes in it, of valid JSON. It returns -1
-// for what is none.
-func stringEnd(b []byte, i int) (end int, escaped bool) {
-	for {
-		for i+8 <= len(b) {
-			v := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := v^(ones*'"'), v^(ones*'\\')
-			if found := ((quote-ones)&^quote | (slash-ones)&^slash) & highs; found != 0 {
-				i += bits.TrailingZeros64(found) >> 3
-				break
-			}
-			i += 8
-		}
-		if i >= len(b) {
-			return -1, false
-		}
-		switch b[i] {
-		case '"':
-			return i, escaped
-		case '\\':
-			escaped = true
-			i++ // what follows stands for itself
-		}
-		i++
-	}
 }
 
 // valueEnd returns where the valid value at i ends, or -1.

@@ -24,6 +24,13 @@ func blanks(b []byte, i int) int {
 	return i
 }
 
+// stops marks the quotes and backslashes among eight bytes by their highest bits; only
+// the lowest mark is sure.
+func stops(v uint64) uint64 {
+	quote, slash := v^(ones*'"'), v^(ones*'\\')
+	return (quote-ones)&^quote | (slash-ones)&^slash
+}
+
 // text returns the place of the quote that ends the string whose text begins
 // at i, and whether there are escapes in it.
 func text(b []byte, i int) (end int, escaped bool) {
@@ -33,8 +40,7 @@ func text(b []byte, i int) (end int, escaped bool) {
 		// backslash, a control character or, until one was seen, not ASCII.
 		for i+8 <= len(b) {
 			v := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := v^(ones*'"'), v^(ones*'\\')
-			if found := ((quote-ones)&^quote | (slash-ones)&^slash | (v-ones*' ')&^v) & highs; found|v&ascii != 0 {
+			if found := (stops(v) | (v-ones*' ')&^v) & highs; found|v&ascii != 0 {
 				i += bits.TrailingZeros64(found|v&ascii) >> 3
 				break
 			}
@@ -59,6 +65,33 @@ func text(b []byte, i int) (end int, escaped bool) {
 			return -1, false
 		case c >= utf8.RuneSelf:
 			ascii = 0
+		}
+		i++
+	}
+}
+
+// stringEnd returns the place of the quote that ends the string whose text
+// begins at i, and whether there are escapes in it, of JSON that was
+// found valid before: it is text with less to look for. It returns -1 for what is none.
+func stringEnd(b []byte, i int) (end int, escaped bool) {
+	for {
+		for i+8 <= len(b) {
+			v := binary.LittleEndian.Uint64(b[i:])
+			if found := stops(v) & highs; found != 0 {
+				i += bits.TrailingZeros64(found) >> 3
+				break
+			}
+			i += 8
+		}
+		if i >= len(b) {
+			return -1, false
+		}
+		switch b[i] {
+		case '"':
+			return i, escaped
+		case '\\':
+			escaped = true
+			i++ // what follows stands for itself
 		}
 		i++
 	}

@@ -8,7 +8,7 @@ import "strings"
 // of a column's text costs more than all else that such a query does.
 func Finder(fold bool) func(term string) func(text string, left, right bool) bool {
 	return func(term string) func(string, bool, bool) bool {
-		if !fold || term == "" || beyondASCII(term) {
+		if !fold || term == "" || !isASCII(term) {
 			return func(text string, left, right bool) bool { return HasTerm(text, term, left, right, fold) }
 		}
 		low := strings.ToLower(term)
@@ -40,7 +40,7 @@ func (f finder) in(text string, left, right bool) bool {
 	if len(text) >= len(f.term) && f.scan(text, left && f.wordFirst, right && f.wordLast) {
 		return true
 	}
-	return f.beyond && beyondASCII(text) && HasTerm(text, f.term, left, right, true)
+	return f.beyond && !isASCII(text) && HasTerm(text, f.term, left, right, true)
 }
 
 // scan looks at each place where the rare byte stands, in either case.
@@ -92,21 +92,6 @@ func sameFolded(text, term string) bool {
 		}
 	}
 	return true
-}
-
-// beyondASCII reports whether a text has any character beyond ASCII.
-func beyondASCII(text string) bool {
-	for ; len(text) >= 8; text = text[8:] {
-		if (text[0]|text[1]|text[2]|text[3]|text[4]|text[5]|text[6]|text[7])&0x80 != 0 {
-			return true
-		}
-	}
-	for i := range len(text) {
-		if text[i] >= 0x80 {
-			return true
-		}
-	}
-	return false
 }
 
 // frequent is the characters of logs, the ones seen most often last.
