@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"logkeep/internal/control"
+	"logkeep/internal/resource"
 )
 
 // evidenceRoutes are extensions of clusters: what their keys are needed for.
@@ -22,16 +23,22 @@ func (s *server) evidenceRoutes() []route {
 
 // ofCluster answers with what f tells of the cluster that the path is below.
 func ofCluster[T any](s *server, f func(context.Context, control.Cluster) (T, error)) handler {
+	return ofHolder(s.Control.Cluster, f)
+}
+
+// ofHolder answers with what f tells of the resource that the path is below, which
+// find reads.
+func ofHolder[R, T any](find func(context.Context, resource.ID) (R, error), f func(context.Context, R) (T, error)) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := holderOf(r)
 		if err != nil {
 			return err
 		}
-		c, err := s.Control.Cluster(r.Context(), id)
+		of, err := find(r.Context(), id)
 		if err != nil {
 			return err
 		}
-		v, err := f(r.Context(), c)
+		v, err := f(r.Context(), of)
 		if err != nil {
 			return err
 		}

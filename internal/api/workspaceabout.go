@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
+	"logkeep/internal/control"
 	"logkeep/internal/dailycap"
 	"logkeep/internal/resource"
 )
@@ -23,9 +25,9 @@ func (s *server) workspaceAboutRoutes() []route {
 	)
 	return []route{
 		{method: "POST", pattern: one + "/schema", action: act + "/schema/read", handle: s.workspaceColumns},
-		{method: "GET", pattern: one + "/usages", action: act + "/usages/read", handle: s.workspaceUsages},
+		{method: "GET", pattern: one + "/usages", action: act + "/usages/read", handle: ofHolder(s.Control.Workspace, s.workspaceUsages)},
 		{method: "GET", pattern: one + "/managementGroups", action: act + "/managementgroups/read", handle: s.nothingOf(map[string]any{"value": []any{}})},
-		{method: "GET", pattern: one + "/availableServiceTiers", action: act + "/availableservicetiers/read", handle: s.serviceTiers},
+		{method: "GET", pattern: one + "/availableServiceTiers", action: act + "/availableservicetiers/read", handle: ofHolder(s.Control.Workspace, serviceTiers)},
 		{method: "GET", pattern: one + "/intelligencePacks", action: act + "/intelligencepacks/read", handle: s.nothingOf([]any{})},
 		{method: "GET", pattern: sub + ns + "/linkTargets", action: "Microsoft.OperationalInsights/linktargets/read", handle: func(w http.ResponseWriter, r *http.Request) error {
 			return writeJSON(w, http.StatusOK, []any{})
@@ -34,17 +36,8 @@ func (s *server) workspaceAboutRoutes() []route {
 }
 
 // nothingOf answers what a workspace, if there is one, has none of.
-func (s *server) nothingOf(empty any) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		id, err := holderOf(r)
-		if err != nil {
-			return err
-		}
-		if _, err := s.Control.Workspace(r.Context(), id); err != nil {
-			return err
-		}
-		return writeJSON(w, http.StatusOK, empty)
-	}
+func (s *server) nothingOf(empty any) handler {
+	return ofHolder(s.Control.Workspace, func(context.Context, control.Workspace) (any, error) { return empty, nil })
 }
 
 type schemaView struct {
@@ -110,15 +103,7 @@ type usageView struct {
 }
 
 // workspaceUsages tells what was taken in today, and the daily cap.
-func (s *server) workspaceUsages(w http.ResponseWriter, r *http.Request) error {
-	id, err := holderOf(r)
-	if err != nil {
-		return err
-	}
-	of, err := s.Control.Workspace(r.Context(), id)
-	if err != nil {
-		return err
-	}
+func (s *server) workspaceUsages(_ context.Context, of control.Workspace) (any, error) {
 	u := usageView{Unit: "Bytes", Limit: -1, Reset: stamp(dailycap.Resets()), Period: "P1D"}
 	u.Name.Value, u.Name.Localized = "DataAnalyzed", "Data Analyzed"
 	if of.DailyQuota >= 0 {
@@ -127,7 +112,7 @@ func (s *server) workspaceUsages(w http.ResponseWriter, r *http.Request) error {
 	if s.Caps != nil {
 		u.Current = float64(s.Caps.Used(of))
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"value": []usageView{u}})
+	return map[string]any{"value": []usageView{u}}, nil
 }
 
 type tierView struct {
@@ -141,18 +126,10 @@ type tierView struct {
 }
 
 // serviceTiers lists the skus that a workspace can have, with their retention in days.
-func (s *server) serviceTiers(w http.ResponseWriter, r *http.Request) error {
-	id, err := holderOf(r)
-	if err != nil {
-		return err
-	}
-	v, err := s.Control.Workspace(r.Context(), id)
-	if err != nil {
-		return err
-	}
+func serviceTiers(_ context.Context, v control.Workspace) (any, error) {
 	linked := v.Link != nil && v.Link.State == resource.Succeeded
-	return writeJSON(w, http.StatusOK, []tierView{
+	return []tierView{
 		{Tier: "PerGB2018", Enabled: !linked, Minimum: 4, Maximum: 730, Default: 30},
 		{Tier: "LACluster", Enabled: linked, Minimum: 4, Maximum: 730, Default: 30},
-	})
+	}, nil
 }

@@ -210,12 +210,17 @@ func (f *Forwarder) store(ctx context.Context, d control.Diagnostic, events []ad
 	for i, e := range events {
 		rows[i] = form.row(e, space)
 	}
-	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(rows); err != nil {
+	return f.append(ctx, space, t.Schema(), rows)
+}
+
+// append stores rows of which a table has the columns.
+func (f *Forwarder) append(ctx context.Context, space control.Workspace, t schema.Table, rows any) error {
+	body, err := json.Marshal(rows)
+	if err != nil {
 		return err
 	}
-	if _, err := f.holder.Append(ctx, space, wire.Append{Table: t.Schema(), MaxBytes: int64(body.Len())}, &body); err != nil {
-		return fmt.Errorf("store audit records: %w", err)
+	if _, err := f.holder.Append(ctx, space, wire.Append{Table: t, MaxBytes: int64(len(body)), Length: int64(len(body))}, bytes.NewReader(body)); err != nil {
+		return fmt.Errorf("store rows of %s: %w", t.Name, err)
 	}
 	return nil
 }
@@ -243,14 +248,7 @@ func (f *Forwarder) tell(ctx context.Context, d control.Diagnostic, lost int64) 
 	if _, err := f.plane.KeepTable(ctx, d.Workspace, form); err != nil {
 		return err
 	}
-	body, err := json.Marshal([]map[string]string{row})
-	if err != nil {
-		return err
-	}
-	if _, err := f.holder.Append(ctx, space, wire.Append{Table: form, MaxBytes: int64(len(body)), Length: int64(len(body))}, bytes.NewReader(body)); err != nil {
-		return fmt.Errorf("tell that audit records are lost: %w", err)
-	}
-	return nil
+	return f.append(ctx, space, form, []map[string]string{row})
 }
 
 // missing returns the events that are no rows yet.

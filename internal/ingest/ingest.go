@@ -81,12 +81,8 @@ func (s *Service) Ingest(ctx context.Context, r Request) error {
 }
 
 func (s *Service) append(ctx context.Context, q Request, route control.Route, stream []schema.Column, length int64, body io.Reader) error {
-	w := way{Route: route}
-	var err error
-	if w.workspace, err = s.plane.Workspace(ctx, route.Workspace); err != nil {
-		return err
-	}
-	if w.table, err = s.known(ctx, route.Workspace.Child("tables", string(route.Table))); err != nil {
+	w, err := s.end(ctx, route)
+	if err != nil {
 		return err
 	}
 	return s.store(ctx, q, w, stream, length, body)

@@ -85,13 +85,19 @@ func (s *Service) several(ctx context.Context, r Request, routes []control.Route
 	return nil
 }
 
-// way finds the end of a route and insists that it takes rows now.
-func (s *Service) way(ctx context.Context, route control.Route) (w way, err error) {
+// end finds the end of a route.
+func (s *Service) end(ctx context.Context, route control.Route) (w way, err error) {
 	w.Route = route
-	if w.workspace, err = s.plane.Workspace(ctx, route.Workspace); err != nil {
-		return w, err
+	if w.workspace, err = s.plane.Workspace(ctx, route.Workspace); err == nil {
+		w.table, err = s.known(ctx, route.Workspace.Child("tables", string(route.Table)))
 	}
-	if w.table, err = s.known(ctx, route.Workspace.Child("tables", string(route.Table))); err != nil {
+	return w, err
+}
+
+// way is end, and insists that it takes rows now.
+func (s *Service) way(ctx context.Context, route control.Route) (way, error) {
+	w, err := s.end(ctx, route)
+	if err != nil {
 		return w, err
 	}
 	if err = s.holder.Ready(ctx, w.workspace); err != nil && s.dropped(ctx, w.workspace, err) {
