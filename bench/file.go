@@ -105,11 +105,8 @@ func sendFile(ctx context.Context, o options, packed bool) (st stream, err error
 	if failed != nil {
 		return st, failed
 	}
-	progress("until all rows are in segments")
-	select {
-	case <-time.After(o.settle):
-	case <-ctx.Done():
-		return st, ctx.Err()
+	if err := settle(ctx, o.settle); err != nil {
+		return st, err
 	}
 	st.settled(before, s, time.Since(begin), idle[0])
 	if st.Written, err = s.written(ctx); err != nil {

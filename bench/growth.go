@@ -23,7 +23,7 @@ type step struct {
 const growStep = 1_000_000
 
 // grow sends millions of rows, of which nothing is kept here, and measures each.
-func (s *site) grow(ctx context.Context, millions, repeat int, settle time.Duration) (all []step, err error) {
+func (s *site) grow(ctx context.Context, millions, repeat int, wait time.Duration) (all []step, err error) {
 	n := millions * growStep
 	l := newLogs(5, n)
 	// The first hour is over after the first step, however many rows follow.
@@ -39,10 +39,8 @@ func (s *site) grow(ctx context.Context, millions, repeat int, settle time.Durat
 		// What the last step left in the journal is in this one's cost, and what
 		// this one leaves in the next one's: it is as much. The last one waits.
 		if i == millions-1 {
-			select {
-			case <-time.After(settle):
-			case <-ctx.Done():
-				return all, ctx.Err()
+			if err := settle(ctx, wait); err != nil {
+				return all, err
 			}
 		}
 		st.CPU = s.used().cpu() - before.cpu()

@@ -329,11 +329,8 @@ func ingestAll(ctx context.Context, s, off *site, o options, r *report) (err err
 		if way.into.Rows != way.rows {
 			return fmt.Errorf("%d rows acknowledged of %d", way.into.Rows, way.rows)
 		}
-		progress("until all rows are in segments")
-		select {
-		case <-time.After(o.settle):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := settle(ctx, o.settle); err != nil {
+			return err
 		}
 		way.into.settled(before[0], s, o.settle, idle[0])
 		if off != nil {

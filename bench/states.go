@@ -148,9 +148,14 @@ func (s *site) fill(ctx context.Context, o options) error {
 	if _, err := s.upload(ctx, s.large, newLogs(1, o.rows).rows(), false); err != nil {
 		return err
 	}
+	return settle(ctx, o.settle)
+}
+
+// settle waits until the rows that were sent are in segments.
+func settle(ctx context.Context, long time.Duration) error {
 	progress("until all rows are in segments")
 	select {
-	case <-time.After(o.settle):
+	case <-time.After(long):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"compress/gzip"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -41,12 +40,7 @@ func TestQueriesReadFilesOfAllowedHosts(t *testing.T) {
 	s.serve()
 	s.mustSend("a", 3)
 	ask := func(text string) (string, error) {
-		result, err := s.RunQuery(t.Context(), s.Workspace.CustomerID, strings.ReplaceAll(text, "WEB", web.URL), "")
-		if err != nil {
-			return "", err
-		}
-		out, err := json.Marshal(result.Rows)
-		return string(out), err
+		return s.ask(strings.ReplaceAll(text, "WEB", web.URL))
 	}
 	const marks = "externaldata(mark:string, weight:real, since:datetime, more:dynamic)['WEB/marks.csv'] with (ignoreFirstRecord=true)"
 	for query, want := range map[string]string{

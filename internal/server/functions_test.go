@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -30,14 +29,6 @@ func TestSavedSearchesAreFunctionsOfQueries(t *testing.T) {
 	save("above", "Above", "", "_Im_Marks(least=Double(1)) | project Mark")
 	save("broken", "Broken", "", "Events_CL | where Nothing == 1")
 	save("torn", "Torn", "x:long", "Events_CL | where (")
-	ask := func(text string) (string, error) {
-		result, err := s.RunQuery(t.Context(), s.Workspace.CustomerID, text, "")
-		if err != nil {
-			return "", err
-		}
-		out, err := json.Marshal(result.Rows)
-		return string(out), err
-	}
 	for query, want := range map[string]string{
 		"_Im_Marks() | count":                                     "[[3]]",
 		"_Im_Marks(2) | project Mark":                             `[["a-2"]]`,
@@ -48,7 +39,7 @@ func TestSavedSearchesAreFunctionsOfQueries(t *testing.T) {
 		"workspace('" + s.Workspace.Name + "').Events_CL | count": "[[3]]",
 		"resource('" + s.Workspace.ID + "').table('Events_CL') | where N > 1 | count": "[[1]]",
 	} {
-		if got, err := ask(query); err != nil || got != want {
+		if got, err := s.ask(query); err != nil || got != want {
 			t.Errorf("%s: %s (%v), want %s", query, got, err, want)
 		}
 	}
@@ -59,7 +50,7 @@ func TestSavedSearchesAreFunctionsOfQueries(t *testing.T) {
 		"workspace('other').Events_CL": "workspace('other') is not among the workspaces that this request may read",
 		"cluster('c').database('d').T": "Reading from another place is supported as workspace",
 	} {
-		if _, err := ask(query); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := s.ask(query); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want a message with %q", query, err, want)
 		}
 	}

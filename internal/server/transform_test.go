@@ -53,16 +53,24 @@ func flow(stream, output, transform string) map[string]any {
 	return map[string]any{"streams": []string{stream}, "destinations": []string{"d"}, "outputStream": output, "transformKql": transform}
 }
 
-// asked is the answer to a query as JSON.
+// ask returns the answer to a query as JSON.
+func (s *site) ask(query string) (string, error) {
+	result, err := s.RunQuery(s.t.Context(), s.Workspace.CustomerID, query, "")
+	if err != nil {
+		return "", err
+	}
+	out, err := json.Marshal(result.Rows)
+	return string(out), err
+}
+
+// asked is ask of what must be answered.
 func (s *site) asked(query string) string {
 	s.t.Helper()
-	result, err := s.RunQuery(s.t.Context(), s.Workspace.CustomerID, query, "")
+	out, err := s.ask(query)
 	if err != nil {
 		s.t.Fatalf("%s: %v", query, err)
 	}
-	out, err := json.Marshal(result.Rows)
-	must(s.t, err)
-	return string(out)
+	return out
 }
 
 // TestRulesChangeRows sends rows through transformations to custom and published
