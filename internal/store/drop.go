@@ -70,17 +70,32 @@ func (s *Store) forget(ids []schema.SegmentID) (unread []string) {
 	if len(ids) == 0 {
 		return nil
 	}
+	gone := make(map[schema.SegmentID]bool, len(ids))
+	for _, id := range ids {
+		gone[id] = true
+	}
+	for _, g := range s.drop(func(id schema.SegmentID) bool { return gone[id] }) {
+		if g.pins == 0 {
+			unread = append(unread, string(g.info.ID))
+		}
+	}
+	return unread
+}
+
+// drop shows segments no more; snapshots that have them keep them. It needs mu.
+func (s *Store) drop(gone func(schema.SegmentID) bool) (all []*stored) {
 	for _, t := range s.tables {
 		t.segments = slices.DeleteFunc(t.segments, func(g *stored) bool {
-			if !slices.Contains(ids, g.info.ID) {
+			if !gone(g.info.ID) {
 				return false
 			}
 			if g.gone = true; g.pins == 0 {
-				unread = append(unread, string(g.info.ID))
 				s.cfg.Cache.Forget(g.info.ID)
 			}
+			all = append(all, g)
 			return true
 		})
+		t.small = slices.DeleteFunc(t.small, func(g *stored) bool { return g.gone })
 	}
-	return unread
+	return all
 }

@@ -7,7 +7,11 @@ func Sign(cfg Config, c *Change) error {
 	if err != nil {
 		return err
 	}
-	h, err := head{floor: 1}.next(cfg, k, 1, c.Add)
+	all, err := list(c.Add)
+	if err != nil {
+		return err
+	}
+	h, err := head{floor: 1}.next(cfg, k, 1, all)
 	c.Seq, c.Floor, c.MAC = h.seq, h.floor, h.mac
 	return err
 }

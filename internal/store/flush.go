@@ -69,7 +69,7 @@ func (s *Store) flushTail(ctx context.Context) error {
 	if err := s.commit(ctx, f); err != nil {
 		return err
 	}
-	if err := s.merge(ctx); err != nil {
+	if _, err := s.merge(ctx); err != nil {
 		s.log.Warn("small segments not merged", "error", err)
 	}
 	return nil
@@ -175,23 +175,19 @@ func (s *Store) writeSegment(ctx context.Context, f *flush, key tableKey, genera
 // aside goes with it.
 func (s *Store) prepare(f *flush) error {
 	f.change.Remove = append(f.change.Remove, s.aside...)
-	segments := slices.Clone(f.change.Add)
 	s.mu.Lock()
 	generation := s.current
-	for _, t := range s.tables {
-		for _, g := range t.segments {
-			if !slices.Contains(f.change.Remove, g.info.ID) {
-				segments = append(segments, g.info)
-			}
-		}
-	}
 	h := s.manifest
 	s.mu.Unlock()
+	all, err := h.all.after(f.change.Remove, f.change.Add)
+	if err != nil {
+		return fmt.Errorf("internal error: change %d: %w", h.seq+1, err)
+	}
 	k, err := s.cfg.Keys(generation)
 	if err != nil {
 		return fmt.Errorf("keys of generation %d: %w", generation, err)
 	}
-	if f.head, err = h.next(s.cfg, k, f.floor, segments); err != nil {
+	if f.head, err = h.next(s.cfg, k, f.floor, all); err != nil {
 		return err
 	}
 	f.change.Seq, f.change.Floor, f.change.MAC = f.head.seq, f.head.floor, f.head.mac
@@ -244,8 +240,7 @@ func (s *Store) commit(ctx context.Context, f *flush) error {
 	s.manifest = f.head
 	unread := s.forget(f.change.Remove)
 	for _, info := range f.change.Add {
-		t := s.table(tableKey{info.Workspace, info.Table})
-		t.segments = append(t.segments, s.stored(info))
+		s.add(info)
 	}
 	for key, chunks := range f.rows {
 		s.table(key).leaving = nil

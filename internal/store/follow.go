@@ -41,11 +41,10 @@ type Follower struct {
 	store    *Store // that has no journal and owns no object: snapshots are taken of it
 	journal  *journal.Follower
 	manifest func(context.Context, uint64) (Manifest, error)
-	listed   []segment.Info // all of the manifest that was verified last, of change seq
-	seq      uint64
-	turn     chan struct{} // holds a token while the follower moves; guards rows and through
-	rows     []numbered    // in the journal from the manifest's floor on
-	at       uint64        // number of the last of the journal that was read
+	turn     chan struct{}                     // holds a token while the follower moves; guards what follows
+	rows     []numbered                        // in the journal from the manifest's floor on
+	at       uint64                            // number of the last of the journal that was read
+	aside    map[schema.SegmentID]segment.Info // of the manifest that is shown, but not there to be read
 }
 
 type numbered struct {
@@ -121,27 +120,26 @@ func (f *Follower) Renew(ctx context.Context, to Mark, cause error) error {
 var errNotNewer = errors.New("the catalog's manifest is older than the account's owner says")
 
 func (f *Follower) advance(ctx context.Context, to Mark) error {
-	head, segments := f.store.manifest, []segment.Info(nil)
-	newer := false
+	next := newer{head: f.store.manifest}
 	for {
-		if head.seq < to.Seq {
-			h, infos, err := f.ask(ctx)
+		if next.seq < to.Seq {
+			n, err := f.ask(ctx)
 			if err != nil {
 				return err
 			}
-			if h.seq < to.Seq || h.floor < head.floor {
+			if n.seq < to.Seq || n.floor < next.floor {
 				return errNotNewer
 			}
-			head, segments, newer = h, infos, true
+			next = n
 		}
-		entries, err := f.journal.Advance(head.floor, to.Journal)
+		entries, err := f.journal.Advance(next.floor, to.Journal)
 		if errors.Is(err, journal.ErrReleased) {
-			to.Seq = head.seq + 1
-			if h, infos, again := f.ask(ctx); again != nil || h.seq < to.Seq {
+			to.Seq = next.seq + 1
+			n, again := f.ask(ctx)
+			if again != nil || n.seq < to.Seq {
 				return errors.Join(err, again) // nothing newer: it is lost
-			} else {
-				head, segments, newer = h, infos, true
 			}
+			next = n
 			continue
 		}
 		if err != nil {
@@ -153,54 +151,45 @@ func (f *Follower) advance(ctx context.Context, to Mark) error {
 		}
 		f.rows = append(f.rows, rows...)
 		f.at = max(f.at, to.Journal.Last)
-		f.show(head, segments, newer, rows)
+		f.show(next, rows)
 		return nil
 	}
 }
 
-// ask gets the newest manifest and verifies it. Mostly it gets what has changed;
-// the MAC is over all of it, so a difference that is not the right one is found out,
-// and the whole is asked for.
-func (f *Follower) ask(ctx context.Context) (head, []segment.Info, error) {
-	m, err := f.manifest(ctx, f.seq)
-	if err != nil {
-		return head{}, nil, err
-	}
-	cfg := f.store.cfg
-	cfg.Manifest = f.whole(m)
-	h, err := verify(cfg)
-	if m.Since > 0 && errors.Is(err, ErrForged) {
-		if m, err = f.manifest(ctx, 0); err != nil {
-			return head{}, nil, err
-		}
-		cfg.Manifest = m
-		h, err = verify(cfg)
-	}
-	if err != nil {
-		return head{}, nil, err
-	}
-	f.listed, f.seq = cfg.Manifest.Segments, h.seq
-	return h, cfg.Manifest.present(), nil
+// A newer is the manifest that is to be shown. Its head is verified.
+type newer struct {
+	head
+	from *Manifest // nil: it is the one that is shown already
 }
 
-// whole returns the manifest that a difference leads to. The order stays, which
-// makes verifying faster.
-func (f *Follower) whole(m Manifest) Manifest {
-	if m.Since == 0 || m.Since != f.seq {
-		return m // another's difference verifies as nothing
+// ask gets the newest manifest and verifies it. Mostly it gets what has changed
+// since the one that is shown; the MAC is over all of it, so a difference that is
+// not the right one is found out, and the whole is asked for.
+func (f *Follower) ask(ctx context.Context) (newer, error) {
+	shown := f.store.manifest
+	m, err := f.manifest(ctx, shown.seq)
+	if err != nil {
+		return newer{}, err
 	}
-	gone := make(map[schema.SegmentID]bool, len(m.Removed))
-	for _, id := range m.Removed {
-		gone[id] = true
-	}
-	all := make([]segment.Info, 0, len(f.listed)+len(m.Segments))
-	for _, info := range f.listed {
-		if !gone[info.ID] {
-			all = append(all, info)
+	cfg := f.store.cfg
+	if cfg.Manifest = m; m.Since > 0 {
+		all, err := shown.all.after(m.Removed, m.Segments)
+		if err == nil && m.Since == shown.seq {
+			h, err := verifyListed(cfg, all)
+			if err == nil {
+				return newer{h, &m}, nil
+			}
+			if !errors.Is(err, ErrForged) {
+				return newer{}, err
+			}
 		}
+		if m, err = f.manifest(ctx, 0); err != nil {
+			return newer{}, err
+		}
+		cfg.Manifest = m
 	}
-	m.Segments = append(all, m.Segments...)
-	return m
+	h, err := verify(cfg)
+	return newer{h, &m}, err
 }
 
 // decode reads the journal's entries as rows.
@@ -225,14 +214,18 @@ func decode(entries []journal.Numbered) ([]numbered, error) {
 
 // show makes the manifest and the journal's rows from its floor on what
 // snapshots see, in one step.
-func (f *Follower) show(h head, segments []segment.Info, newer bool, fresh []numbered) {
+func (f *Follower) show(next newer, fresh []numbered) {
 	s := f.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.manifest = h
-	if newer {
-		s.exchange(segments)
-		f.rows = slices.DeleteFunc(f.rows, func(r numbered) bool { return r.seq < h.floor })
+	s.manifest = next.head
+	if next.from != nil {
+		if next.from.Since == 0 {
+			f.exchange(*next.from)
+		} else {
+			f.replace(*next.from)
+		}
+		f.rows = slices.DeleteFunc(f.rows, func(r numbered) bool { return r.seq < next.floor })
 		for _, t := range s.tables {
 			for _, c := range t.chunks {
 				c.current.unpin()
@@ -247,31 +240,75 @@ func (f *Follower) show(h head, segments []segment.Info, newer bool, fresh []num
 	}
 }
 
-// exchange puts the segments of a newer manifest in place of those at hand. What
-// is in both stays open. It needs mu.
-func (s *Store) exchange(segments []segment.Info) {
-	named := make(map[string]bool, len(segments))
-	for _, info := range segments {
-		named[string(info.ID)] = true
-	}
-	for _, t := range s.tables {
-		t.segments = slices.DeleteFunc(t.segments, func(g *stored) bool {
-			if named[string(g.info.ID)] {
-				delete(named, string(g.info.ID)) // it is there
-				return false
-			}
-			if g.gone = true; g.pins == 0 {
-				s.cfg.Cache.Forget(g.info.ID)
-			}
-			return true
-		})
-	}
-	for _, info := range segments {
-		if named[string(info.ID)] {
-			t := s.table(tableKey{info.Workspace, info.Table})
-			t.segments = append(t.segments, s.stored(info))
+// exchange puts the segments of a whole manifest in place of those at hand. What
+// is in both stays open. It needs the store's mutex.
+func (f *Follower) exchange(m Manifest) {
+	f.aside = idSet(m.Aside)
+	named := make(map[schema.SegmentID]bool, len(m.Segments))
+	for _, info := range m.Segments {
+		if _, aside := f.aside[info.ID]; aside {
+			f.aside[info.ID] = info
+		} else {
+			named[info.ID] = true
 		}
 	}
+	f.store.drop(func(id schema.SegmentID) bool {
+		there := named[id]
+		delete(named, id)
+		return !there
+	})
+	for _, info := range m.Segments {
+		if named[info.ID] {
+			f.store.add(info)
+		}
+	}
+}
+
+// replace takes a difference over: what went or was set aside, what came or is
+// there again. It needs the store's mutex.
+func (f *Follower) replace(m Manifest) {
+	was := f.aside
+	f.aside = idSet(m.Aside)
+	gone := idSet(m.Removed)
+	for id, info := range was {
+		_, went := gone[id]
+		switch _, aside := f.aside[id]; {
+		case went:
+		case aside:
+			f.aside[id] = info
+		case info.ID != "": // what the manifest does not name can't come back
+			f.store.add(info)
+		}
+	}
+	if len(gone)+len(f.aside) > 0 {
+		for _, t := range f.store.tables {
+			for _, g := range t.segments {
+				if _, aside := f.aside[g.info.ID]; aside {
+					f.aside[g.info.ID] = g.info
+				}
+			}
+		}
+		f.store.drop(func(id schema.SegmentID) bool {
+			_, went := gone[id]
+			_, aside := f.aside[id]
+			return went || aside
+		})
+	}
+	for _, info := range m.Segments {
+		if _, aside := f.aside[info.ID]; aside {
+			f.aside[info.ID] = info
+		} else {
+			f.store.add(info)
+		}
+	}
+}
+
+func idSet(ids []schema.SegmentID) map[schema.SegmentID]segment.Info {
+	set := make(map[schema.SegmentID]segment.Info, len(ids))
+	for _, id := range ids {
+		set[id] = segment.Info{}
+	}
+	return set
 }
 
 // Snapshot is like a Store's, of what the last Advance has moved to. If Files

@@ -259,3 +259,64 @@ func TestAFollowerIsToldWhatHasChanged(t *testing.T) {
 		t.Errorf("%d times the whole, %d times what had changed; want once at first and once after what was not true", wholes, parts)
 	}
 }
+
+// What is set aside, put to use again and removed is told in differences too.
+func TestAFollowerIsToldWhatIsSetAside(t *testing.T) {
+	d, c := disktest.New(), &catalog{}
+	cfg := config(t, d, c)
+	cfg.MergeAfter = 100
+	s := open(t, cfg)
+	var aside []schema.SegmentID
+	before := map[uint64]store.Manifest{}
+	parts := 0
+	f := store.Follow(config(t, d, &catalog{}), func(_ context.Context, since uint64) (store.Manifest, error) {
+		m := c.manifest()
+		before[m.Seq] = m
+		if old, known := before[since]; known && since > 0 { // nothing is removed here but by Drop
+			parts++
+			m.Since = since
+			for _, i := range old.Segments {
+				if !slices.ContainsFunc(m.Segments, func(j segment.Info) bool { return i.ID == j.ID }) {
+					m.Removed = append(m.Removed, i.ID)
+				}
+			}
+			m.Segments = slices.DeleteFunc(m.Segments, func(i segment.Info) bool {
+				return slices.ContainsFunc(old.Segments, func(j segment.Info) bool { return i.ID == j.ID })
+			})
+		}
+		m.Aside = aside
+		return m, nil
+	})
+	defer f.Close()
+	step := func(n int, want ...int) {
+		t.Helper()
+		appendRows(t, s, rows(narrow, n))
+		flush(t, s)
+		follows(t, f, s, want...)
+	}
+	other := rows(narrow, 100)
+	other.Table = "Other_CL"
+	appendRows(t, s, other)
+	step(0, 0)
+	step(1, 0, 1)
+	first := c.manifest().Segments[0]
+	if first.Table != "T_CL" {
+		first = c.manifest().Segments[1]
+	}
+	aside = []schema.SegmentID{first.ID, "which no manifest names"}
+	step(2, 1, 2)
+	step(3, 1, 2, 3)
+	aside = nil
+	step(4, 0, 1, 2, 3, 4)
+	aside = []schema.SegmentID{first.ID}
+	step(5, 1, 2, 3, 4, 5)
+	if err := s.Drop(t.Context(), "w", "T_CL"); err != nil {
+		t.Fatal(err)
+	}
+	step(6, 6)
+	aside = nil
+	step(7, 6, 7)
+	if parts != 7 {
+		t.Errorf("%d differences were told", parts)
+	}
+}

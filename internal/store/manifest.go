@@ -17,9 +17,10 @@ import (
 
 // These numbers and names are on disk.
 const (
-	manifestKind    = "manifest"
-	manifestVersion = 1
-	macSize         = 1 + 4 + sha256.Size + sha256.Size
+	manifestKind       = "manifest"
+	manifestVersion    = 2
+	oldManifestVersion = 1
+	macSize            = 1 + 4 + sha256.Size + sha256.Size
 )
 
 // ErrForged reports a manifest that the account's key did not make.
@@ -79,6 +80,7 @@ type head struct {
 	seq   uint64
 	floor uint64
 	mac   []byte
+	all   listing // of its segments
 }
 
 // verify checks the manifest in cfg.
@@ -88,19 +90,29 @@ type head struct {
 // version seq floor previous and the digest of the segments.
 func verify(cfg Config) (head, error) {
 	m := cfg.Manifest
-	if m.Seq == 0 {
-		if len(m.Segments) > 0 || m.Floor > 0 || len(m.MAC) > 0 {
-			return head{}, ErrForged
-		}
-		return head{floor: 1}, nil
-	}
-	if len(m.MAC) != macSize || m.MAC[0] != manifestVersion {
-		return head{}, fmt.Errorf("%w: it has no MAC that this build knows", ErrForged)
-	}
 	for _, info := range m.Segments {
 		if info.Account != cfg.Account {
 			return head{}, fmt.Errorf("%w: segment %s is of another account", ErrForged, info.ID)
 		}
+	}
+	all, err := list(m.Segments)
+	if err != nil {
+		return head{}, err
+	}
+	return verifyListed(cfg, all)
+}
+
+// verifyListed checks the manifest in cfg, whose segments are those listed.
+func verifyListed(cfg Config, all listing) (head, error) {
+	m := cfg.Manifest
+	if m.Seq == 0 {
+		if all.count > 0 || m.Floor > 0 || len(m.MAC) > 0 {
+			return head{}, ErrForged
+		}
+		return head{floor: 1}, nil
+	}
+	if len(m.MAC) != macSize || m.MAC[0] != manifestVersion && m.MAC[0] != oldManifestVersion {
+		return head{}, fmt.Errorf("%w: it has no MAC that this build knows", ErrForged)
 	}
 	generation := binary.BigEndian.Uint32(m.MAC[1:])
 	previous := m.MAC[5 : 5+sha256.Size]
@@ -108,9 +120,12 @@ func verify(cfg Config) (head, error) {
 	if err != nil {
 		return head{}, fmt.Errorf("keys of generation %d, for the manifest: %w", generation, err)
 	}
-	data, err := manifestData(m.Seq, m.Floor, previous, m.Segments)
-	if err != nil {
-		return head{}, err
+	data := manifestData(m.Seq, m.Floor, previous, all)
+	if m.MAC[0] == oldManifestVersion {
+		if len(m.Segments) != all.count {
+			return head{}, fmt.Errorf("%w: one of version %d comes whole", ErrForged, oldManifestVersion)
+		}
+		data = oldManifestData(m.Seq, m.Floor, previous, m.Segments)
 	}
 	if err := k.VerifyMAC(manifestPlace(cfg), data, m.MAC[5+sha256.Size:]); err != nil {
 		if errors.Is(err, seal.ErrTampered) {
@@ -118,19 +133,15 @@ func verify(cfg Config) (head, error) {
 		}
 		return head{}, err
 	}
-	return head{m.Seq, m.Floor, bytes.Clone(m.MAC)}, nil
+	return head{m.Seq, m.Floor, bytes.Clone(m.MAC), all}, nil
 }
 
 // next makes the change that follows h: the segments that will be there after
 // it, and the floor.
-func (h head) next(cfg Config, k seal.Keys, floor uint64, segments []segment.Info) (head, error) {
-	n := head{seq: h.seq + 1, floor: floor}
+func (h head) next(cfg Config, k seal.Keys, floor uint64, all listing) (head, error) {
+	n := head{seq: h.seq + 1, floor: floor, all: all}
 	previous := sha256.Sum256(h.mac)
-	data, err := manifestData(n.seq, floor, previous[:], segments)
-	if err != nil {
-		return head{}, err
-	}
-	mac, err := k.MAC(manifestPlace(cfg), data)
+	mac, err := k.MAC(manifestPlace(cfg), manifestData(n.seq, floor, previous[:], all))
 	if err != nil {
 		return head{}, err
 	}
@@ -147,45 +158,30 @@ func manifestPlace(cfg Config) seal.Place {
 	return p
 }
 
-func manifestData(seq, floor uint64, previous []byte, segments []segment.Info) ([]byte, error) {
-	b := []byte{manifestVersion}
+func manifestData(seq, floor uint64, previous []byte, all listing) []byte {
+	b := appendMoment(nil, manifestVersion, seq, floor, previous, all.count)
+	digest := all.digest()
+	return append(b, digest[:]...)
+}
+
+func appendMoment(b []byte, version byte, seq, floor uint64, previous []byte, count int) []byte {
+	b = append(b, version)
 	b = binary.BigEndian.AppendUint64(b, seq)
 	b = binary.BigEndian.AppendUint64(b, floor)
 	b = append(b, previous...)
+	return binary.BigEndian.AppendUint64(b, uint64(count))
+}
+
+// oldManifestData is what a MAC of version 1 is over: all segments, hashed anew
+// for each change. The next change has one of the present version.
+func oldManifestData(seq, floor uint64, previous []byte, segments []segment.Info) []byte {
 	sorted := slices.Clone(segments)
 	slices.SortFunc(sorted, func(x, y segment.Info) int { return strings.Compare(string(x.ID), string(y.ID)) })
 	digest := sha256.New()
 	var one []byte
-	for i, info := range sorted {
-		if i > 0 && info.ID == sorted[i-1].ID {
-			return nil, fmt.Errorf("%w: segment %s is there twice", ErrForged, info.ID)
-		}
-		one = appendInfo(one[:0], info)
+	for _, info := range sorted {
+		one = appendColumns(appendWhose(one[:0], info), info.Columns)
 		digest.Write(one)
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(len(sorted)))
-	return digest.Sum(b), nil
-}
-
-// appendInfo writes what the MAC covers of a segment: all that decides which
-// rows it has. When it was created is not covered; it only tells how old they
-// are, and the catalog has the last word on that by the tables' retention.
-func appendInfo(b []byte, info segment.Info) []byte {
-	for _, s := range [...]string{string(info.ID), string(info.Account), string(info.Workspace), string(info.Table)} {
-		b = appendText(b, s)
-	}
-	b = binary.BigEndian.AppendUint32(b, info.Generation)
-	for _, n := range [...]int64{info.Rows, info.Bytes, int64(info.MinTime), int64(info.MaxTime)} {
-		b = binary.BigEndian.AppendUint64(b, uint64(n))
-	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(info.Columns)))
-	for _, c := range info.Columns {
-		b = append(appendText(b, c.Name), byte(c.Type))
-	}
-	return b
-}
-
-func appendText(b []byte, s string) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
-	return append(b, s...)
+	return digest.Sum(appendMoment(nil, oldManifestVersion, seq, floor, previous, len(sorted)))
 }

@@ -7,12 +7,14 @@ import (
 )
 
 // A pace says when to flush: as soon as full is signalled, and when old says
-// so. A flush that fails is tried again after an age, not at once.
+// so. A flush that fails is tried again after an age, not at once. After a flush
+// segments are merged until there are none to merge or it is time to flush again.
 type pace struct {
 	age   time.Duration
 	full  <-chan struct{}
 	old   func() bool
 	flush func(context.Context) error
+	merge func(context.Context) (more bool, err error)
 	log   *slog.Logger
 }
 
@@ -36,6 +38,21 @@ func (p pace) run(ctx context.Context) {
 			case <-ctx.Done():
 			case <-time.After(p.age):
 			}
+			continue
+		}
+		p.tidy(ctx)
+	}
+}
+
+// tidy merges while nothing is more urgent.
+func (p pace) tidy(ctx context.Context) {
+	for len(p.full) == 0 && ctx.Err() == nil {
+		more, err := p.merge(ctx)
+		if err != nil && ctx.Err() == nil {
+			p.log.Warn("small segments not merged", "error", err)
+		}
+		if !more || err != nil || p.old() {
+			return
 		}
 	}
 }

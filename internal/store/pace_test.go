@@ -44,6 +44,7 @@ func TestPace(t *testing.T) {
 						waiting = false
 						return nil
 					},
+					merge: func(context.Context) (bool, error) { return false, nil },
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				go p.run(ctx)

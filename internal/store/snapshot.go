@@ -31,6 +31,18 @@ type stored struct {
 
 func (s *Store) stored(info segment.Info) *stored { return &stored{s: s, info: info} }
 
+// add shows a segment from now on. It needs mu.
+func (s *Store) add(info segment.Info) {
+	key := tableKey{info.Workspace, info.Table}
+	t := s.table(key)
+	g := s.stored(info)
+	t.segments = append(t.segments, g)
+	if info.Rows <= mergeRows/8 && !s.follows {
+		t.small = append(t.small, g)
+		s.unmerged[key] = true
+	}
+}
+
 // open returns the segment's reader. An error is not kept.
 func (g *stored) open(ctx context.Context) (*segment.Reader, error) {
 	g.mu.Lock()

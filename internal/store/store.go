@@ -121,8 +121,9 @@ type Store struct {
 	current  uint32
 	manifest head
 	tables   map[tableKey]*tableState
-	tail     size      // of all tables, rows being flushed included
-	oldest   time.Time // when the first row not being flushed came
+	unmerged map[tableKey]bool // tables that got segments since none was found to merge
+	tail     size              // of all tables, rows being flushed included
+	oldest   time.Time         // when the first row not being flushed came
 
 	full chan struct{} // wakes the background when much waits
 	stop context.CancelFunc
@@ -138,6 +139,7 @@ type tableKey struct {
 // tableState is where a table's rows are. A row is in exactly one of the three.
 type tableState struct {
 	segments []*stored
+	small    []*stored // those of segments that may be merged
 	leaving  []*chunk // being flushed
 	chunks   []*chunk // the last one may grow
 }
@@ -182,7 +184,7 @@ func open(ctx context.Context, cfg Config) (s *Store, err error) {
 	s = &Store{
 		cfg: cfg, log: cfg.Log.With("account", cfg.Account), current: cfg.Current,
 		flushing: make(chan struct{}, 1), full: make(chan struct{}, 1),
-		tables: make(map[tableKey]*tableState),
+		tables: make(map[tableKey]*tableState), unmerged: make(map[tableKey]bool),
 	}
 	s.waiting.Waiting = cfg.Waiting
 	cfg.Budget.join(s)
@@ -219,7 +221,7 @@ func open(ctx context.Context, cfg Config) (s *Store, err error) {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	p := pace{age: cfg.FlushAge, full: s.full, old: s.old, flush: s.Flush, log: s.log}
+	p := pace{age: cfg.FlushAge, full: s.full, old: s.old, flush: s.Flush, merge: s.tidy, log: s.log}
 	s.done.Go(func() {
 		s.look(background)
 		p.run(background)
@@ -233,8 +235,7 @@ func (s *Store) openObjects() (err error) {
 	}
 	present := s.cfg.Manifest.present()
 	for _, info := range present {
-		t := s.table(tableKey{info.Workspace, info.Table})
-		t.segments = append(t.segments, s.stored(info))
+		s.add(info)
 	}
 	if len(present) < len(s.cfg.Manifest.Segments) {
 		s.aside = s.cfg.Manifest.Aside
