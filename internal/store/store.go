@@ -140,8 +140,8 @@ type tableKey struct {
 type tableState struct {
 	segments []*stored
 	small    []*stored // those of segments that may be merged
-	leaving  []*chunk // being flushed
-	chunks   []*chunk // the last one may grow
+	leaving  []*chunk  // being flushed
+	chunks   []*chunk  // the last one may grow
 }
 
 // A size counts rows and about how many bytes they take.
