@@ -46,6 +46,7 @@ type options struct {
 	perf     string
 	queries  bool
 	data     string
+	count    bool
 }
 
 func main() {
@@ -66,6 +67,7 @@ func main() {
 	flag.BoolVar(&o.control, "control", false, "measure the control plane alone")
 	flag.BoolVar(&o.queries, "queries", false, "measure queries alone, asked of new, cold and warm workers")
 	flag.StringVar(&o.data, "data", "", "with -queries: the data directory of a server that runs already, which is filled the first time")
+	flag.BoolVar(&o.count, "instructions", false, "count the instructions of the hot loops alone, with valgrind, from the repository's root: times vary with the machine, these do not")
 	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
@@ -91,6 +93,12 @@ func run(ctx context.Context, o options) (err error) {
 		return errors.New("no arguments, at least 1000 rows and one repetition, please")
 	}
 	r := newReport(o.rows)
+	if o.count {
+		if r.Instructions, err = countInstructions(ctx); err != nil {
+			return err
+		}
+		return errors.Join(r.printInstructions(os.Stdout), r.save(o.json))
+	}
 	if o.plane.resources > 0 && !o.ingest && !o.queries && o.grow == 0 && o.file == "" {
 		if r.Plane, err = measurePlane(ctx, o.server, o.plane); err != nil {
 			return err

@@ -34,6 +34,7 @@ type report struct {
 	Growth                     []step
 	Packages                   []packageLine
 	Plane                      plane
+	Instructions               []counted `json:",omitempty"`
 }
 
 func newReport(rows int) *report {

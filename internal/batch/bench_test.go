@@ -50,6 +50,7 @@ func BenchmarkParse(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(rows), "rows/op")
 	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
@@ -66,6 +67,7 @@ func BenchmarkEncode(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(p.Record.NumRows()), "rows/op")
 	b.ReportMetric(float64(p.Record.NumRows())*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
@@ -91,5 +93,6 @@ func BenchmarkMembers(b *testing.B) {
 			b.Fatalf("%v %v", members, err)
 		}
 	}
+	b.ReportMetric(float64(p.Record.NumRows()), "rows/op")
 	b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/float64(p.Record.NumRows()), "cpu-ns/row")
 }

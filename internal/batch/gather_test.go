@@ -93,5 +93,6 @@ func BenchmarkByTime(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(64*2000, "rows/op")
 	b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/float64(64*2000), "cpu-ns/row")
 }

@@ -57,6 +57,7 @@ func BenchmarkGroup(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(most, "rows/op")
 	b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/most, "cpu-ns/row")
 }
 

@@ -106,6 +106,7 @@ func BenchmarkFlush(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(GroupRows, "rows/op")
 	b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/GroupRows, "cpu-ns/row")
 }
 
@@ -142,6 +143,7 @@ func BenchmarkTerms(b *testing.B) {
 				}
 				w.done()
 			}
+			b.ReportMetric(GroupRows, "rows/op")
 			b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/GroupRows, "cpu-ns/row")
 		})
 	}
