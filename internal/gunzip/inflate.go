@@ -10,7 +10,10 @@ import (
 //	bits 0–7    how many bits the code has, in a second table those behind the first
 //	bits 8–12   how many more bits follow a length or a distance; of a link, the second table's bits
 //	bits 13–15  what it is
-//	bits 16–31  the literal, the length or distance without its more bits, or where the second table is
+//	bits 16–31  the literals, the length or distance without its more bits, or where in the second table
+//
+// An entry of a first table may be two literals; then bits 0–7 count both
+// codes. Bits 8–12 say how many literals there are.
 type entry uint32
 
 const (
@@ -25,6 +28,7 @@ const (
 func (e entry) bits() uint         { return uint(e & 0xff) }
 func (e entry) more() uint         { return uint(e>>8) & 31 }
 func (e entry) value() int         { return int(e >> 16) }
+func (e entry) literals() int      { return int(e>>8) & 31 }
 func (e entry) kind() entry        { return e & kinds }
 func (e entry) sized(n uint) entry { return e | entry(n) }
 
@@ -32,14 +36,19 @@ const (
 	litBits  = 11 // of the first table
 	distBits = 9
 	maxBits  = 15
-	lastSize = 8 + 1 // what a word of eight may reach past what is wanted, and a literal before it
 	maxMatch = 258
+
+	piece   = 16        // bytes of a match that are copied together
+	pieces  = 2 * piece // and that are, however short it is
+	maxTurn = 4 + maxMatch + pieces
 )
 
 // An inflater has the tables of one block. The zero inflater is ready for use.
 type inflater struct {
-	lit, dist, lens []entry
-	codes           [320]uint8
+	lit   literalTable
+	dist  distanceTable
+	lens  [1 << lensBits]entry
+	codes [320]uint8
 }
 
 // A window is the packed bytes and where reading is.
@@ -138,22 +147,22 @@ func (w *window) stored(dst []byte, limit int) ([]byte, error) {
 
 // block unpacks a block of codes. Distances reach back to start at most.
 func (i *inflater) block(dst []byte, start int, w *window, limit int) ([]byte, error) {
-	lit, dist := i.lit[:1<<litBits], i.dist[:1<<distBits]
+	lit, dist := &i.lit, &i.dist
 	out := dst[:cap(dst)]
 	o := len(dst)
 	word, have, at, in := w.word, w.have, w.at, w.b
 	for {
-		// One turn takes at most 48 bits and makes at most 258 bytes, or one.
-		if o+maxMatch+lastSize > len(out) {
+		// One turn makes at most four literals and a match.
+		if o+maxTurn > len(out) {
 			if o > limit {
 				return dst, ErrTooLarge
 			}
-			grown := make([]byte, min(2*len(out), limit)+2*(maxMatch+lastSize))
+			grown := make([]byte, min(2*len(out), limit)+2*maxTurn)
 			copy(grown, out[:o])
 			out = grown
 		}
 		if at+8 <= len(in) {
-			word |= binary.LittleEndian.Uint64(in[at:]) << have
+			word |= binary.LittleEndian.Uint64(in[at:]) << (have & 63)
 			at += int(63-have) >> 3
 			have |= 56
 		} else {
@@ -163,30 +172,27 @@ func (i *inflater) block(dst []byte, start int, w *window, limit int) ([]byte, e
 			}
 			word, have, at = w.word, w.have, w.at
 		}
-		e := lit[word&(1<<litBits-1)]
+		e := lit.first[word&(1<<litBits-1)]
 		if e.kind() == isLiteral {
-			// Most come in rows: a second and a third one fit the same bits.
-			word >>= e.bits()
+			// Most come in rows: a second and a third entry fit the same bits.
+			word >>= e.bits() & 63
 			have -= e.bits()
-			out[o] = byte(e >> 16)
-			o++
-			if e = lit[word&(1<<litBits-1)]; e.kind() == isLiteral {
-				word >>= e.bits()
+			binary.LittleEndian.PutUint16(out[o:], uint16(e>>16))
+			o += e.literals()
+			if e = lit.first[word&(1<<litBits-1)]; e.kind() == isLiteral {
+				word >>= e.bits() & 63
 				have -= e.bits()
-				out[o] = byte(e >> 16)
-				o++
-				continue
-			}
-			if have < 48 {
+				binary.LittleEndian.PutUint16(out[o:], uint16(e>>16))
+				o += e.literals()
 				continue
 			}
 		}
 		if e.kind() == isLink {
 			word >>= litBits
 			have -= litBits
-			e = i.lit[e.value()+int(word&(1<<e.more()-1))]
+			e = lit.second[e.value()+int(word&(1<<(e.more()&63)-1))]
 		}
-		word >>= e.bits()
+		word >>= e.bits() & 63
 		have -= e.bits()
 		switch e.kind() {
 		case isLiteral:
@@ -206,18 +212,28 @@ func (i *inflater) block(dst []byte, start int, w *window, limit int) ([]byte, e
 			}
 			return dst, ErrCorrupt
 		}
-		length := e.value() + int(word&(1<<e.more()-1))
-		word >>= e.more()
+		length := e.value() + int(word&(1<<(e.more()&63)-1))
+		word >>= e.more() & 63
 		have -= e.more()
-		if e = dist[word&(1<<distBits-1)]; e.kind() == isLink {
+		// 30 bits of 56 may be gone, and a distance may take 28.
+		if at+8 <= len(in) {
+			word |= binary.LittleEndian.Uint64(in[at:]) << (have & 63)
+			at += int(63-have) >> 3
+			have |= 56
+		} else {
+			w.word, w.have, w.at = word, have, at
+			w.fill()
+			word, have, at = w.word, w.have, w.at
+		}
+		if e = dist.first[word&(1<<distBits-1)]; e.kind() == isLink {
 			word >>= distBits
 			have -= distBits
-			e = i.dist[e.value()+int(word&(1<<e.more()-1))]
+			e = dist.second[e.value()+int(word&(1<<(e.more()&63)-1))]
 		}
-		word >>= e.bits()
+		word >>= e.bits() & 63
 		have -= e.bits()
-		back := e.value() + int(word&(1<<e.more()-1))
-		word >>= e.more()
+		back := e.value() + int(word&(1<<(e.more()&63)-1))
+		word >>= e.more() & 63
 		have -= e.more()
 		if e.kind() == isNone || back > o-start {
 			w.word, w.have, w.at = word, have, at
@@ -226,16 +242,22 @@ func (i *inflater) block(dst []byte, start int, w *window, limit int) ([]byte, e
 			}
 			return dst, ErrCorrupt
 		}
-		if back >= 8 {
-			// Words of eight may reach past the match: what they leave there is
-			// written over or cut off.
-			from, to := out[o-back:], out[o:o+length+lastSize]
-			for n := 0; n < length; n += 8 {
-				binary.LittleEndian.PutUint64(to[n:], binary.LittleEndian.Uint64(from[n:]))
+		// Pieces may reach past the match: what they leave there is written over
+		// or cut off. Most matches are short, so the first pieces are not counted.
+		switch to := out[o-back : o+maxMatch+pieces]; {
+		case back >= piece:
+			*(*[piece]byte)(to[back:]) = *(*[piece]byte)(to)
+			*(*[piece]byte)(to[back+piece:]) = *(*[piece]byte)(to[piece:])
+			for n := pieces; n < length; n += piece {
+				*(*[piece]byte)(to[back+n:]) = *(*[piece]byte)(to[n:])
 			}
-		} else {
+		case back >= 8:
+			for n := 0; n < length; n += 8 {
+				binary.LittleEndian.PutUint64(to[back+n:], binary.LittleEndian.Uint64(to[n:]))
+			}
+		default:
 			for n := range length {
-				out[o+n] = out[o+n-back]
+				to[back+n] = to[n]
 			}
 		}
 		o += length

@@ -1,5 +1,7 @@
 package gunzip
 
+import "math/bits"
+
 // Lengths and distances by symbol: what they begin with and how many more bits follow.
 var (
 	lengths = func() (all [29]entry) {
@@ -28,7 +30,7 @@ var (
 func literalEntry(symbol int) entry {
 	switch {
 	case symbol < 256:
-		return isLiteral | entry(symbol)<<16
+		return isLiteral | 1<<8 | entry(symbol)<<16
 	case symbol == 256:
 		return isEnd
 	case symbol-257 < len(lengths):
@@ -46,22 +48,59 @@ func distanceEntry(symbol int) entry {
 
 func plainEntry(symbol int) entry { return isLiteral | entry(symbol)<<16 }
 
-// build makes a table of codes of the given lengths, whose first part is looked
-// up by so many bits. Like the standard library it takes complete sets of
-// codes, a single code of one bit, and none at all.
-func build(table []entry, codes []uint8, first uint, symbol func(int) entry) ([]entry, bool) {
+// A table is looked up by the next bits: by as many as first has room for, and
+// where codes are longer by those behind them in second.
+type (
+	literalTable struct {
+		first  [1 << litBits]entry
+		second []entry
+	}
+	distanceTable struct {
+		first  [1 << distBits]entry
+		second []entry
+	}
+)
+
+func (t *literalTable) build(codes []uint8) (ok bool) {
+	t.second, ok = build(t.first[:], t.second, codes, literalEntry)
+	t.pair()
+	return ok
+}
+
+func (t *distanceTable) build(codes []uint8) (ok bool) {
+	t.second, ok = build(t.first[:], t.second, codes, distanceEntry)
+	return ok
+}
+
+// pair makes one entry of two literals where the bits of both are looked up
+// anyway. The second one's bits are the higher ones, so its entry is further up.
+func (t *literalTable) pair() {
+	for at := len(t.first) - 1; at >= 0; at-- {
+		e := t.first[at]
+		if e.kind() != isLiteral {
+			continue
+		}
+		then := t.first[at>>(e.bits()&63)]
+		if both := e.bits() + then.bits(); then.kind() == isLiteral && both <= litBits {
+			t.first[at] = isLiteral | entry(both) | 2<<8 | e&0xff0000 | then&0xff0000<<8
+		}
+	}
+}
+
+// build makes a table of codes of the given lengths. Like the standard library
+// it takes complete sets of codes, a single code of one bit, and none at all.
+func build(table, more []entry, codes []uint8, symbol func(int) entry) (second []entry, ok bool) {
 	var count [maxBits + 1]int
 	longest := uint(0)
 	for _, n := range codes {
 		count[n]++
 		longest = max(longest, uint(n))
 	}
-	table = append(table[:0], make([]entry, 1<<first)...)
-	for i := range table {
-		table[i] = isNone.sized(1)
-	}
+	first := uint(bits.Len(uint(len(table) - 1)))
+	second = more[:0]
 	if longest == 0 {
-		return table, true
+		none(table)
+		return second, true
 	}
 	var next [maxBits + 1]uint32
 	code := uint32(0)
@@ -70,45 +109,55 @@ func build(table []entry, codes []uint8, first uint, symbol func(int) entry) ([]
 		next[n] = code
 		code += uint32(count[n])
 		if code > 1<<n {
-			return table, false
+			return second, false
 		}
-		if uint(n) == longest && code != 1<<n && !(code == 1 && n == 1) {
-			return table, false
+		if uint(n) == longest && code != 1<<n {
+			if code != 1 || n != 1 {
+				return second, false
+			}
+			none(table) // the other code of one bit
 		}
 	}
-	second := uint(0) // bits of a second table
+	rest := uint(0) // bits of a second table
 	if longest > first {
-		second = longest - first
+		rest = longest - first
+		none(table) // no link is there yet
 	}
 	for s, n := range codes {
 		if n == 0 {
 			continue
 		}
 		size := uint(n)
-		bits := reverse(next[n], size)
+		code := reverse(next[n], size)
 		next[n]++
 		e := symbol(s)
 		if size <= first {
-			for at := bits; at < 1<<first; at += 1 << size {
-				table[at] = e.sized(size)
+			e = e.sized(size)
+			for at := code; at < 1<<first; at += 1 << size {
+				table[at] = e
 			}
 			continue
 		}
-		low := bits & (1<<first - 1)
+		low := code & (1<<first - 1)
 		if table[low].kind() != isLink {
-			table[low] = isLink | entry(second)<<8 | entry(len(table))<<16
-			from := len(table)
-			table = append(table, make([]entry, 1<<second)...)
-			for i := from; i < len(table); i++ {
-				table[i] = isNone.sized(1)
-			}
+			table[low] = isLink | entry(rest)<<8 | entry(len(second))<<16
+			from := len(second)
+			second = append(second, make([]entry, 1<<rest)...)
+			none(second[from:])
 		}
 		at := table[low].value()
-		for high := bits >> first; high < 1<<second; high += 1 << (size - first) {
-			table[at+int(high)] = e.sized(size - first)
+		for high := code >> first; high < 1<<rest; high += 1 << (size - first) {
+			second[at+int(high)] = e.sized(size - first)
 		}
 	}
-	return table, true
+	return second, true
+}
+
+// none says of all codes that there are none.
+func none(table []entry) {
+	for i := range table {
+		table[i] = isNone.sized(1)
+	}
 }
 
 // fixed makes the tables that blocks of the second kind have.
@@ -126,12 +175,12 @@ func (i *inflater) fixed() {
 			c[s] = 8
 		}
 	}
-	i.lit, _ = build(i.lit, c, litBits, literalEntry)
+	i.lit.build(c)
 	c = i.codes[:32]
 	for s := range c {
 		c[s] = 5
 	}
-	i.dist, _ = build(i.dist, c, distBits, distanceEntry)
+	i.dist.build(c)
 }
 
 // order is the one in which the lengths of the codes of lengths stand.
@@ -154,8 +203,7 @@ func (i *inflater) dynamic(w *window) error {
 		}
 		lens[order[n]] = uint8(w.take(3))
 	}
-	var ok bool
-	if i.lens, ok = build(i.lens, lens[:], lensBits, plainEntry); !ok {
+	if _, ok := build(i.lens[:], nil, lens[:], plainEntry); !ok {
 		return ErrCorrupt
 	}
 	codes := i.codes[:nlit+ndist]
@@ -195,10 +243,7 @@ func (i *inflater) dynamic(w *window) error {
 	if codes[256] == 0 {
 		return ErrCorrupt // such a block never ends
 	}
-	var ok2 bool
-	i.lit, ok = build(i.lit, codes[:nlit], litBits, literalEntry)
-	i.dist, ok2 = build(i.dist, codes[nlit:], distBits, distanceEntry)
-	if !ok || !ok2 {
+	if !i.lit.build(codes[:nlit]) || !i.dist.build(codes[nlit:]) {
 		return ErrCorrupt
 	}
 	return nil
