@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"logkeep/internal/cli/client"
 )
 
 // maxLine bounds a row of a file.
@@ -57,7 +59,7 @@ type stream struct {
 
 // measureFile sends the rows of a file of JSON lines, whose fields are the
 // benchmark's columns: each way to a server of its own, so that memory and disk
-// are told apart.
+// are told apart. Bodies are packed before anything is measured.
 func measureFile(ctx context.Context, o options, r *report) error {
 	for _, packed := range []bool{false, true} {
 		st, err := sendFile(ctx, o, packed)
@@ -75,6 +77,20 @@ func measureFile(ctx context.Context, o options, r *report) error {
 }
 
 func sendFile(ctx context.Context, o options, packed bool) (st stream, err error) {
+	var failed error
+	all := bodies(lines(o.file, &failed))
+	if packed {
+		progress("packing %s", o.file)
+		parcel, err := pack(all)
+		if err != nil {
+			return st, err
+		}
+		defer parcel.close()
+		if failed != nil {
+			return st, failed
+		}
+		all = parcel.bodies(&failed)
+	}
 	progress("server, key, cluster and tables")
 	s, end, err := serve(ctx, o.server)
 	if err != nil {
@@ -98,8 +114,7 @@ func sendFile(ctx context.Context, o options, packed bool) (st stream, err error
 	progress("rows of %s, packed: %v", o.file, packed)
 	st.Packed = packed
 	before, begin := s.used(), time.Now()
-	var failed error
-	if err := s.ingest(ctx, &st.ingested, s.large, lines(o.file, &failed), packed); err != nil {
+	if err := s.count(&st.ingested, func() (client.Uploaded, error) { return s.post(ctx, s.large, all) }); err != nil {
 		return st, err
 	}
 	if failed != nil {

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"iter"
 	"os"
 	"time"
-
-	ingestion "github.com/Azure/azure-sdk-for-go/sdk/monitor/ingestion/azlogs"
-	"golang.org/x/sync/errgroup"
 
 	"logkeep/internal/cli/client"
 )
@@ -27,10 +23,14 @@ type ingested struct {
 	Memory  usage
 }
 
-// ingest adds an upload to in.
+// ingest adds an upload to in, count one of any kind.
 func (s *site) ingest(ctx context.Context, in *ingested, to client.Target, rows iter.Seq[[]byte], packed bool) error {
+	return s.count(in, func() (client.Uploaded, error) { return s.upload(ctx, to, rows, packed) })
+}
+
+func (s *site) count(in *ingested, upload func() (client.Uploaded, error)) error {
 	before, mine, begin := s.used(), ownCPU(), time.Now()
-	done, err := s.upload(ctx, to, rows, packed)
+	done, err := upload()
 	if err != nil {
 		return err
 	}
@@ -57,49 +57,7 @@ func (s *site) upload(ctx context.Context, to client.Target, rows iter.Seq[[]byt
 			}
 		}, nil)
 	}
-	return s.uploadPlain(ctx, to, rows)
-}
-
-// Bodies of plain uploads, and how many are on their way at a time.
-const (
-	bodySize = 950_000
-	inFlight = 4
-)
-
-func (s *site) uploadPlain(ctx context.Context, to client.Target, rows iter.Seq[[]byte]) (done client.Uploaded, err error) {
-	sender, err := s.Ingestion(to.Endpoint)
-	if err != nil {
-		return done, err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(inFlight)
-	body := bytes.NewBuffer(make([]byte, 0, bodySize))
-	send := func() {
-		if body.Len() == 0 || ctx.Err() != nil {
-			return
-		}
-		sent := append(body.Bytes(), ']')
-		body = bytes.NewBuffer(make([]byte, 0, bodySize))
-		done.Bytes += int64(len(sent))
-		group.Go(func() error {
-			_, err := sender.Upload(ctx, to.RuleID, to.Stream, sent, &ingestion.UploadOptions{})
-			return err
-		})
-	}
-	for row := range rows {
-		if body.Len()+len(row)+2 > bodySize {
-			send()
-		}
-		if body.Len() == 0 {
-			body.WriteByte('[')
-		} else {
-			body.WriteByte(',')
-		}
-		body.Write(row)
-		done.Rows++
-	}
-	send()
-	return done, group.Wait()
+	return s.post(ctx, to, bodies(rows))
 }
 
 // ownCPU is what this process has used.
