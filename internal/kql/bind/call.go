@@ -4,6 +4,7 @@ import (
 	"regexp"
 
 	"logkeep/internal/kql/builtin"
+	"logkeep/internal/kql/native"
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
 	"logkeep/internal/schema"
@@ -66,7 +67,7 @@ func (b *binder) scalarCall(x *syntax.Call, sc *scope) plan.Expr {
 }
 
 func (b *binder) checkRegex(expr string, at syntax.Span) bool {
-	if _, err := regexp.Compile(expr); err != nil {
+	if _, err := regexp.Compile(native.Pattern(expr)); err != nil {
 		b.fail(at, syntax.CodeCall, "The regular expression can't be read: %s.", err)
 		return false
 	}

@@ -264,7 +264,7 @@ func (e *emitter) matchOne(m *plan.Match, x, s string) string {
 	case plan.EndsWith:
 		return "ends_with(" + fold(e.end("right", x, low, m.Fold)) + ", " + e.text(low) + ")"
 	case plan.Regex:
-		p := native.Spaces(s)
+		p := native.Pattern(s)
 		_, isCol := m.X.(*plan.Col)
 		if known := longest(native.Literals(p)); isCol && len(known) >= worthLooking { // cheaper than to begin a match in every row
 			return "(contains(" + x + ", " + e.text(known) + ") AND regexp_matches(" + x + ", " + e.text(p) + "))"

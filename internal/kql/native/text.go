@@ -25,7 +25,7 @@ func compile(expr string) *regexp.Regexp {
 	if r, ok := compiled.m[expr]; ok {
 		return r
 	}
-	r, err := regexp.Compile(Spaces(expr))
+	r, err := regexp.Compile(Pattern(expr))
 	if err != nil {
 		r = nil
 	}
@@ -34,55 +34,6 @@ func compile(expr string) *regexp.Regexp {
 	}
 	compiled.m[expr] = r
 	return r
-}
-
-// spaces are what \s matches beyond ASCII.
-const spaces = `\s\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}`
-
-// Spaces returns a regular expression in which \s matches all of Unicode's
-// spaces, as it does in the engine of the language.
-func Spaces(expr string) string {
-	if !strings.Contains(expr, `\s`) {
-		return expr
-	}
-	var b strings.Builder
-	class, quoted := false, false
-	for i := 0; i < len(expr); i++ {
-		c := expr[i]
-		if c == '\\' && i+1 < len(expr) {
-			i++
-			switch {
-			case quoted && expr[i] != 'E', expr[i] != 's':
-				b.WriteByte(c)
-				b.WriteByte(expr[i])
-				quoted = (quoted || expr[i] == 'Q') && expr[i] != 'E'
-			case class:
-				b.WriteString(spaces)
-			default:
-				b.WriteString("[" + spaces + "]")
-			}
-			continue
-		}
-		switch {
-		case quoted:
-		case c == '[':
-			class = true
-			if strings.HasPrefix(expr[i+1:], "^") { // a bracket that stands first is meant as it is
-				b.WriteByte(c)
-				i++
-				c = '^'
-			}
-			if strings.HasPrefix(expr[i+1:], "]") {
-				b.WriteByte(c)
-				i++
-				c = ']'
-			}
-		case c == ']':
-			class = false
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
 }
 
 // optional returns argument i as a long, or the default if it was left out.

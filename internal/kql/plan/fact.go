@@ -144,7 +144,7 @@ func values(text Expr, constants []Expr, op MatchOp) (any [][]hint, ok bool) {
 		terms := wholeTerms(s, op)
 		if op == Regex {
 			terms = nil
-			for _, part := range native.Literals(native.Spaces(s)) {
+			for _, part := range native.Literals(native.Pattern(s)) {
 				terms = append(terms, wholeTerms(part, Contains)...)
 			}
 		}
