@@ -120,6 +120,8 @@ type binding struct {
 	share   *plan.Shared
 	fn      *syntax.Func
 	pattern *syntax.Pattern
+	group   []syntax.Expr // the places of an entity group
+	place   syntax.Expr   // one of them, where macro-expand gave it a name
 	fnEnv   *env
 	broken  bool // its definition has a mistake that was told
 }
@@ -260,6 +262,9 @@ func (b *binder) let(s *syntax.Let, e *env, sc *scope) {
 	switch x := s.X.(type) {
 	case *syntax.Func:
 		e.names[name] = &binding{fn: x, fnEnv: &env{up: e.up, names: copyNames(e.names)}}
+		return
+	case *syntax.EntityGroup:
+		e.names[name] = &binding{group: x.Places}
 		return
 	}
 	if b.isTable(s.X, e) {

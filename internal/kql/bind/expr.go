@@ -95,6 +95,9 @@ func (b *binder) member(x *syntax.Member, sc *scope) plan.Expr {
 			return nil
 		}
 	}
+	if isAboutPlace(x) && isPlace(x.X, sc.env) {
+		return b.aboutPlace(x, sc.env)
+	}
 	y := b.expr(x.X, sc)
 	if y == nil {
 		return nil

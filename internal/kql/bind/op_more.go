@@ -25,6 +25,12 @@ func (b *binder) operatorMore(op syntax.Operator, t *table, e *env) *table {
 		return b.partition(op, t, e)
 	case *syntax.Search:
 		return b.search(op, t, e)
+	case *syntax.MacroExpand:
+		return b.macroExpand(op, e)
+	case *syntax.AssertSchema:
+		return b.assertSchema(op, t)
+	case *syntax.ExecuteAndCache:
+		return b.use(b.share("cache", t, true))
 	case *syntax.Find:
 		return b.find(op, e)
 	case *syntax.TopHitters:

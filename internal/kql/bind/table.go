@@ -22,10 +22,10 @@ func (b *binder) isTable(x syntax.Expr, e *env) bool {
 		}
 		return x.Name != "true" && x.Name != "false"
 	case *syntax.Method:
-		return isPlace(x)
+		return isPlace(x, e)
 	case *syntax.Member, *syntax.Index:
 		f, _, _ := patternOf(x, e)
-		return f != nil || isPlace(x)
+		return f != nil || isPlace(x, e) && !isAboutPlace(x)
 	case *syntax.Call:
 		if f := e.find(x.Name.Name); f != nil && f.pattern != nil {
 			return true
@@ -42,12 +42,15 @@ func (b *binder) isTable(x syntax.Expr, e *env) bool {
 }
 
 // isPlace reports whether x begins with workspace("…") or the like.
-func isPlace(x syntax.Expr) bool {
+func isPlace(x syntax.Expr, e *env) bool {
 	switch x := x.(type) {
+	case *syntax.Name:
+		f := e.find(x.Name)
+		return f != nil && f.place != nil
 	case *syntax.Method:
-		return isPlace(x.X)
+		return isPlace(x.X, e)
 	case *syntax.Member:
-		return isPlace(x.X)
+		return isPlace(x.X, e)
 	case *syntax.Call:
 		return slices.Contains([]string{"workspace", "app", "resource", "database", "cluster", "adx", "arg"}, x.Name.Name)
 	}
@@ -110,11 +113,11 @@ func (b *binder) table(x syntax.Expr, e *env) *table {
 	case *syntax.Call:
 		return b.tableCall(x, e)
 	case *syntax.Method:
-		if isPlace(x.X) {
+		if isPlace(x.X, e) {
 			return b.place(x, e)
 		}
 	case *syntax.Member:
-		if isPlace(x.X) {
+		if isPlace(x.X, e) {
 			return b.place(x, e)
 		}
 	}
@@ -133,6 +136,9 @@ func (b *binder) place(x syntax.Expr, e *env) *table {
 		if x.Call.Name.Name == "table" && len(x.Call.Args) > 0 {
 			at, name = x.X, x.Call.Args[0]
 		}
+	}
+	if n, isName := at.(*syntax.Name); isName {
+		at = e.find(n.Name).place
 	}
 	call, isCall := at.(*syntax.Call)
 	if !isCall || !slices.Contains([]string{"workspace", "app", "resource"}, call.Name.Name) {

@@ -34,7 +34,7 @@ var hyphenated = [...]string{
 	"project-away", "project-keep", "project-rename", "project-reorder", "project-by-names", "mv-expand", "mv-apply", "make-series",
 	"make-graph", "parse-where", "parse-kv", "top-nested", "top-hitters", "sample-distinct", "graph-match", "graph-to-table",
 	"graph-merge", "graph-mark-components", "graph-shortest-paths", "graph-where-nodes", "graph-where-edges", "macro-expand",
-	"partition-by", "assert-schema", "execute-and-cache",
+	"assert-schema",
 }
 
 // typedWords are the type names that begin a typed literal.

@@ -9,6 +9,8 @@ type (
 		By     Expr
 		Sub    Expr
 		Legacy bool // { … }: the query begins with a source of its own
+		Word   bool // it is written as __partitionby
+		ID     Expr // of __partitionby; it says nothing about rows
 	}
 	// A Fork runs several queries on the same rows.
 	Fork struct {
@@ -53,10 +55,34 @@ func parsePartition(p *parser, start Span) Operator {
 	return o
 }
 
+func parsePartitionBy(p *parser, start Span) Operator {
+	o := &Partition{Params: p.params(), Word: true}
+	o.By = p.name()
+	if p.takeWord("id") {
+		o.ID = p.unary()
+	}
+	p.expect("(")
+	if !p.stuck {
+		o.Sub = p.subquery()
+	}
+	p.expect(")")
+	o.Span = Span{start.Start, p.prevEnd(start.End)}
+	return o
+}
+
 func (o *Partition) print(p *printer) {
-	p.s("partition")
-	p.params(o.Params)
-	p.s(" by ", o.By)
+	if o.Word {
+		p.s("__partitionby")
+		p.params(o.Params)
+		p.s(" ", o.By)
+		if o.ID != nil {
+			p.s(" id ", o.ID)
+		}
+	} else {
+		p.s("partition")
+		p.params(o.Params)
+		p.s(" by ", o.By)
+	}
 	if o.Legacy {
 		p.s(" {", o.Sub, "}")
 		return

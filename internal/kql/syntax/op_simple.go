@@ -9,6 +9,17 @@ type (
 		Params []Param
 		Name   *Name
 	}
+	// An AssertSchema ends the query if the columns are not the given ones.
+	AssertSchema struct {
+		Span
+		isOperator
+		Schema *RowSchema
+	}
+	// An ExecuteAndCache keeps the rows so far.
+	ExecuteAndCache struct {
+		Span
+		isOperator
+	}
 	// A Consume reads its input and answers nothing.
 	Consume struct {
 		Span
@@ -41,6 +52,17 @@ func parseAs(p *parser, start Span) Operator {
 }
 
 func (o *As) print(p *printer) { p.s("as"); p.params(o.Params); p.s(" ", o.Name) }
+
+func parseAssertSchema(p *parser, start Span) Operator {
+	o := &AssertSchema{Schema: p.rowSchema()}
+	o.Span = Span{start.Start, p.prevEnd(start.End)}
+	return o
+}
+
+func (o *AssertSchema) print(p *printer) { p.s("assert-schema ", o.Schema) }
+
+func parseExecuteAndCache(_ *parser, start Span) Operator { return &ExecuteAndCache{Span: start} }
+func (o *ExecuteAndCache) print(p *printer)               { p.s("__executeAndCache") }
 
 func parseConsume(p *parser, start Span) Operator {
 	p.params("decodeblocks")

@@ -13,7 +13,10 @@ type operatorRule struct {
 // operatorRules lists the operators of the language. Aliases have rows of their own.
 func operatorRules() []operatorRule {
 	return []operatorRule{
+		{"__executeAndCache", parseExecuteAndCache, false, "Keeps the rows so far, so that they are computed once."},
+		{"__partitionby", parsePartitionBy, false, "Runs a query for each value of a column."},
 		{"as", parseAs, false, "Names the rows so far."},
+		{"assert-schema", parseAssertSchema, false, "Ends the query if the columns are not the given ones."},
 		{"consume", parseConsume, false, "Reads its input and answers nothing."},
 		{"count", parseCount, false, "Counts rows."},
 		{"distinct", parseDistinct, false, "Every combination of values once."},
@@ -28,6 +31,7 @@ func operatorRules() []operatorRule {
 		{"join", parseJoin, false, "Pairs the rows of two tables."},
 		{"limit", parseTake, false, "Another word for take."},
 		{"lookup", parseLookup, false, "Adds columns of a small table."},
+		{"macro-expand", parseMacroExpand, true, "Runs a query for each place of a group."},
 		{"make-series", parseMakeSeries, false, "Arrays of aggregates over a regular axis."},
 		{"mv-apply", parseMvApply, false, "Runs a query over the elements of each row's arrays."},
 		{"mv-expand", parseMvExpand, false, "A row for each element of arrays."},
@@ -76,8 +80,7 @@ func ruleTable() map[string]operatorRule {
 // notHere are operators of the language that Logkeep does not have.
 var notHere = map[string]bool{
 	"make-graph": true, "graph-match": true, "graph-to-table": true, "graph-merge": true, "graph-mark-components": true,
-	"graph-shortest-paths": true, "graph-where-nodes": true, "graph-where-edges": true, "macro-expand": true, "partition-by": true,
-	"assert-schema": true, "execute-and-cache": true,
+	"graph-shortest-paths": true, "graph-where-nodes": true, "graph-where-edges": true,
 }
 
 // operator reads one operator; nil if there is none.

@@ -138,6 +138,11 @@ func (p *parser) member() *Name {
 	if p.tok().kind == kName {
 		return p.anyWord()
 	}
+	if n := p.peek(1); p.is("$") && n.kind == kName && n.Start == p.tok().End { // X.$current_database
+		at := p.advance().Span
+		p.advance()
+		return &Name{Span: at.To(n.Span), Name: "$" + n.text}
+	}
 	return p.name()
 }
 

@@ -102,6 +102,10 @@ func (p *parser) named(t token) Expr {
 		if open || next.text == "with" {
 			return p.external()
 		}
+	case "entity_group":
+		if next.kind == kPunct && next.text == "[" && p.peek(2).kind == kName {
+			return p.entityGroup()
+		}
 	case "typeof":
 		if open {
 			return p.typeOf()
