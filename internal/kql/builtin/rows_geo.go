@@ -11,7 +11,7 @@ func geoRows() []Function {
 	}
 	const two, three = "(longitude1:real, latitude1:real, longitude2:real, latitude2:real", "(longitude:real, latitude:real, "
 	return []Function{
-		g("geo_distance_2points", two+", spheroid:scalar?) real", native.GeoDistance, "The distance of two places."),
+		g("geo_distance_2points", two+", spheroid:bool?) real", native.GeoDistance, "The distance of two places."),
 		g("geo_azimuth", two+") real", native.GeoAzimuth, "The direction from one place to another, in radians clockwise from the north."),
 		g("geo_angle", two+", longitude3:real, latitude3:real) real", native.GeoAngle, "The angle at the second of three places, in radians clockwise."),
 		g("geo_point_in_circle", "(longitude:real, latitude:real, center_longitude:real, center_latitude:real, radius:real) bool", native.GeoInCircle, "Whether a place is in a circle."),
@@ -23,7 +23,7 @@ func geoRows() []Function {
 		g("geo_line_length", "(line:dynamic) real", native.GeoLineLength, "The length of a line."),
 		g("geo_line_centroid", "(line:dynamic) dynamic", native.GeoLineCentroid, "The middle of a line."),
 		g("geo_line_interpolate_point", "(line:dynamic, fraction:real) dynamic", native.GeoLineInterpolate, "The point at a fraction of a line."),
-		g("geo_line_locate_point", "(line:dynamic, longitude:real, latitude:real, spheroid:scalar?) real", native.GeoLineLocate, "The fraction of a line at which it is nearest to a place."),
+		g("geo_line_locate_point", "(line:dynamic, longitude:real, latitude:real, spheroid:bool?) real", native.GeoLineLocate, "The fraction of a line at which it is nearest to a place."),
 		g("geo_line_simplify", "(line:dynamic, tolerance:real?) dynamic", native.GeoLineSimplify, "A line with fewer points."),
 		g("geo_line_densify", "(line:dynamic, tolerance:real?, preserve_crossing:bool?) dynamic", native.GeoLineDensify, "A line with more points, so that it is straight in degrees."),
 		g("geo_line_to_s2cells", "(line:dynamic, level:real?, radius:real?) dynamic", native.LineS2Cells, "The S2 cells that a line goes through."),

@@ -174,13 +174,16 @@ func crossesItself(l *s2.Loop) bool {
 	return false
 }
 
-// GeoDistance is geo_distance_2points, on the sphere.
+// GeoDistance is geo_distance_2points, on the sphere unless the fifth argument asks for the spheroid.
 func GeoDistance(a []any) (any, error) {
 	p, ok := points(a[:4])
 	if !ok {
 		return nil, nil
 	}
 	p0, p1 := s2.LatLngFromPoint(p[0]), s2.LatLngFromPoint(p[1])
+	if spheroid, _ := a[4].(bool); spheroid {
+		return spheroidDistance(p0, p1), nil
+	}
 	dlat, dlng := libm.Sin((p1.Lat-p0.Lat).Radians()/2), libm.Sin((p1.Lng-p0.Lng).Radians()/2)
 	h := dlat*dlat + libm.Cos(p0.Lat.Radians())*libm.Cos(p1.Lat.Radians())*dlng*dlng
 	return 2 * earth * libm.Asin(math.Sqrt(min(1, h))), nil

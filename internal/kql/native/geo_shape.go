@@ -47,18 +47,22 @@ func GeoLineInterpolate(a []any) (any, error) {
 	return pointGeometry(p)
 }
 
-// GeoLineLocate is geo_line_locate_point(line, longitude, latitude): a fraction.
+// GeoLineLocate is geo_line_locate_point(line, longitude, latitude, spheroid): a fraction.
 func GeoLineLocate(a []any) (any, error) {
 	lines, ok := readLines(a[0])
 	p, ok2 := points(a[1:3])
 	if !ok || !ok2 || len(lines) != 1 {
 		return nil, nil
 	}
+	if spheroid, _ := a[3].(bool); spheroid {
+		return spheroidLocate(lines[0], s2.LatLngFromPoint(p[0]))
+	}
 	q, next := lines[0].Project(p[0])
 	return lines[0].Uninterpolate(q, next), nil
 }
 
-// GeoLineSimplify is geo_line_simplify(line, tolerance).
+// GeoLineSimplify is geo_line_simplify(line, tolerance). A line that is shorter
+// than the tolerance disappears.
 func GeoLineSimplify(a []any) (any, error) {
 	lines, ok := readLines(a[0])
 	tolerance := realOr(a[1], 10)
@@ -71,7 +75,12 @@ func GeoLineSimplify(a []any) (any, error) {
 		for _, i := range l.SubsampleVertices(s1.Angle(tolerance / earth)) {
 			kept = append(kept, l[i])
 		}
-		out = append(out, kept)
+		if len(kept) > 2 || len(kept) == 2 && float64(kept[0].Distance(kept[1]))*earth >= tolerance {
+			out = append(out, kept)
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil
 	}
 	return linesGeometry(out).out()
 }
