@@ -1,11 +1,16 @@
 package builtin
 
-// wrapped is a sum of longs as a long: what does not fit wraps around. Only
-// sums that overflow pay for it.
-func wrapped(sum string) string {
-	const half, all = "9223372036854775808::HUGEINT", "18446744073709551616::HUGEINT"
-	return "coalesce(TRY_CAST(" + sum + " AS BIGINT), CAST((((" + sum + " + " + half + ") % " + all + ") + " + all + ") % " + all + " - " + half + " AS BIGINT))"
+// Wrapped is a sum of integers as an integer of 64 or 32 bits: what does not
+// fit wraps around. Only sums that overflow pay for it.
+func Wrapped(sum string, bits int) string {
+	half, all, to := "9223372036854775808::HUGEINT", "18446744073709551616::HUGEINT", "BIGINT"
+	if bits == 32 {
+		half, all, to = "2147483648::HUGEINT", "4294967296::HUGEINT", "INTEGER"
+	}
+	return "coalesce(TRY_CAST(" + sum + " AS " + to + "), CAST((((" + sum + " + " + half + ") % " + all + ") + " + all + ") % " + all + " - " + half + " AS " + to + "))"
 }
+
+func wrapped(sum string) string { return Wrapped(sum, 64) }
 
 // aggregateRows are the aggregates. Their SQL may use {f} for a condition on
 // rows, which is empty or FILTER (…). Name is what a column without a name is
@@ -17,18 +22,18 @@ func aggregateRows() []Function {
 	sum := func(name, sig string) []Function {
 		return []Function{
 			{Names: []string{name}, Sig: "(integer" + sig + ") long", SQL: wrapped("coalesce(sum({0}) {f}, 0)"), Named: ByNameAnd, Doc: "The sum."},
-			{Names: []string{name}, Sig: "(timespan" + sig + ") timespan", SQL: "CAST(coalesce(sum({0}) {f}, 0) AS BIGINT)", Named: ByNameAnd, Doc: "The sum."},
+			{Names: []string{name}, Sig: "(timespan" + sig + ") timespan", SQL: wrapped("coalesce(sum({0}) {f}, 0)"), Named: ByNameAnd, Doc: "The sum."},
 			{Names: []string{name}, Sig: "(real" + sig + ") real", SQL: "coalesce(sum({0}) {f}, 0.0)", Named: ByNameAnd, Doc: "The sum."},
-			{Names: []string{name}, Sig: "(decimal" + sig + ") decimal", SQL: "CAST(coalesce(sum(CAST({0} AS DECIMAL(38,10))) {f}, 0) AS VARCHAR)", Named: ByNameAnd, Doc: "The sum."},
+			{Names: []string{name}, Sig: "(decimal" + sig + ") decimal", SQL: "kql___decimal_sum_0('[' || coalesce(string_agg({0}, ',') {f}, '') || ']')", Named: ByNameAnd, Doc: "The sum."},
 			{Names: []string{name}, Sig: "(dynamic" + sig + ") real", Rule: "viareal", Named: ByNameAnd, Doc: "The sum."},
 		}
 	}
 	avg := func(name, sig string) []Function {
 		return []Function{
 			{Names: []string{name}, Sig: "(integer" + sig + ") real", SQL: "coalesce(CAST(" + wrapped("sum({0}) {f}") + " AS DOUBLE) / count({0}) {f}, CAST('nan' AS DOUBLE))", Named: ByNameAnd, Doc: "The mean."},
-			{Names: []string{name}, Sig: "(decimal" + sig + ") decimal", SQL: "CAST(avg(CAST({0} AS DECIMAL(38,10))) {f} AS VARCHAR)", Named: ByNameAnd, Doc: "The mean."},
+			{Names: []string{name}, Sig: "(decimal" + sig + ") decimal", SQL: "kql___decimal_mean_0('[' || coalesce(string_agg({0}, ',') {f}, '') || ']')", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(number" + sig + ") real", SQL: "coalesce(avg(CAST({0} AS DOUBLE)) {f}, CAST('nan' AS DOUBLE))", Named: ByNameAnd, Doc: "The mean."},
-			{Names: []string{name}, Sig: "(timespan" + sig + ") timespan", SQL: "CAST(trunc(avg({0}) {f}) AS BIGINT)", Named: ByNameAnd, Doc: "The mean."},
+			{Names: []string{name}, Sig: "(timespan" + sig + ") timespan", SQL: "TRY_CAST(trunc(avg({0}) {f}) AS BIGINT)", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(datetime" + sig + ") datetime", SQL: "CAST(trunc(avg({0} - 600000000000000000) {f}) AS BIGINT) + 600000000000000000", Named: ByNameAnd, Doc: "The mean."},
 			{Names: []string{name}, Sig: "(dynamic" + sig + ") real", Rule: "viareal", Named: ByNameAnd, Doc: "The mean."},
 		}
@@ -75,6 +80,7 @@ func aggregateRows() []Function {
 	for _, n := range []string{"avg", "avgif"} {
 		rows = append(rows, avg(n, map[bool]string{true: ", condition:bool"}[n == "avgif"])...)
 	}
+	const square = "1e150" // the engine ends the query where the square of a number is none
 	for name, sql := range map[string]string{"stdev": "stddev_samp", "stdevp": "stddev_pop", "variance": "var_samp", "variancep": "var_pop"} {
 		doc := map[string]string{"stdev": "Standard deviation of a sample.", "stdevp": "Standard deviation of all.", "variance": "Variance of a sample.", "variancep": "Variance of all."}[name]
 		for _, cond := range []bool{false, true} {
@@ -86,13 +92,14 @@ func aggregateRows() []Function {
 			if n == "stdevpif" {
 				continue
 			}
-			rows = append(rows, row(n, "(number"+sig+") real", "(CASE WHEN coalesce(bool_or(NOT isfinite(CAST({0} AS DOUBLE))) {f}, false) THEN 'nan'::DOUBLE ELSE coalesce("+sql+"(CASE WHEN isfinite(CAST({0} AS DOUBLE)) THEN CAST({0} AS DOUBLE) END) {f}, 0.0) END)", doc))
+			rows = append(rows, row(n, "(summable"+sig+") real", "(CASE WHEN coalesce(bool_or(NOT abs(CAST({0} AS DOUBLE)) < "+square+") {f}, false) THEN 'nan'::DOUBLE ELSE coalesce("+sql+"(CASE WHEN abs(CAST({0} AS DOUBLE)) < "+square+" THEN CAST({0} AS DOUBLE) END) {f}, 0.0) END)", doc))
+			rows = append(rows, Function{Names: []string{n}, Sig: "(dynamic" + sig + ") real", Rule: "viareal", Named: ByNameAnd, Doc: doc})
 		}
 	}
 	for name, sql := range map[string]string{"covariance": "covar_samp", "covariancep": "covar_pop"} {
 		rows = append(rows,
-			row(name, "(number, number) real", sql+"(CAST({1} AS DOUBLE), CAST({0} AS DOUBLE)) {f}", "Covariance."),
-			row(name+"if", "(number, number, condition:bool) real", sql+"(CAST({1} AS DOUBLE), CAST({0} AS DOUBLE)) {f}", "Covariance of some rows."))
+			row(name, "(summable, summable) real", sql+"(CAST({1} AS DOUBLE), CAST({0} AS DOUBLE)) {f}", "Covariance."),
+			row(name+"if", "(summable, summable, condition:bool) real", sql+"(CAST({1} AS DOUBLE), CAST({0} AS DOUBLE)) {f}", "Covariance of some rows."))
 	}
 	return append(rows, sketchAggregates()...)
 }

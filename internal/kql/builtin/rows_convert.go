@@ -65,9 +65,9 @@ func convertRows() []Function {
 		{Names: toBool, Sig: "(dynamic) bool", Go: native.DynamicBool, Doc: "A value as a bool."},
 
 		{Names: toTime, Sig: "(datetime) datetime", SQL: "{0}", Doc: "A value as a datetime."},
-		{Names: toTime, Sig: "(integer) datetime", SQL: "CAST({0} AS BIGINT)", Doc: "A value as a datetime; a number counts ticks."},
+		{Names: toTime, Sig: "(integer) datetime", SQL: "(CASE WHEN {0} BETWEEN 0 AND 3155378975999999999 THEN CAST({0} AS BIGINT) END)", Doc: "A value as a datetime; a number counts ticks."},
 		{Names: toTime, Sig: "(decimal/timespan/bool/guid) datetime", SQL: wrong, Doc: "A value as a datetime."},
-		{Names: toTime, Sig: "(real) datetime", SQL: "TRY_CAST(trunc({0}) AS BIGINT)", Doc: "A value as a datetime; a number counts ticks."},
+		{Names: toTime, Sig: "(real) datetime", SQL: "(CASE WHEN {0} >= 0 AND {0} < 3155378976000000000 THEN TRY_CAST(trunc({0}) AS BIGINT) END)", Doc: "A value as a datetime; a number counts ticks."},
 		{Names: toTime, Sig: "(string) datetime", Go: native.ParseTime, Doc: "A value as a datetime."},
 		{Names: toTime, Sig: "(dynamic) datetime", Go: native.DynamicTime, Doc: "A value as a datetime."},
 

@@ -33,6 +33,8 @@ func internalRows() []Function {
 		g("__flatten", "(value:dynamic) dynamic", 0, native.Flatten),
 		g("__merge_bags", "(bags:dynamic) dynamic", 0, native.MergeBags),
 		g("__schema", "(values:dynamic) dynamic", 0, native.BuildSchema),
+		g("__decimal_sum", "(values:dynamic) decimal", 0, native.DecimalSum(false)),
+		g("__decimal_mean", "(values:dynamic) decimal", 0, native.DecimalSum(true)),
 		g("__weighted", "(pairs:dynamic, q:real) real", 0, native.WeightedPercentile),
 		g("__bag_items", "(value:dynamic) dynamic", 0, native.BagItems),
 		g("__bag_pairs", "(value:dynamic) dynamic", 0, native.BagPairs),

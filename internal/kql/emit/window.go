@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"logkeep/internal/kql/builtin"
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/schema"
 )
@@ -49,10 +50,20 @@ func (e *emitter) window(r *plan.Window) string {
 		sql = "(row_number()" + over + " - 1 + " + args[0] + ")"
 	case "row_cumsum":
 		if w.T == schema.Decimal {
-			sql = "coalesce(sum(CAST(" + args[0] + " AS DECIMAL(38,10)))" + rows + ", 0)::VARCHAR"
+			sql = "kqlop___decimal_add_0('0', coalesce(sum(CAST(" + args[0] + " AS DECIMAL(38,10)))" + rows + ", 0)::VARCHAR)"
 			break
 		}
-		sql = "coalesce(sum(" + args[0] + ")" + rows + ", 0)::" + sqlType(w.T)
+		sql = "coalesce(sum(" + args[0] + ")" + rows + ", 0)"
+		if w.T == schema.Real {
+			break
+		}
+		bits := 64
+		if w.T == schema.Int {
+			bits = 32
+		}
+		x := e.fresh("h")
+		h.list = append(h.list, sql+" AS "+x)
+		sql = builtin.Wrapped(x, bits)
 	case "row_rank_dense", "row_rank_min":
 		x := e.fresh("h")
 		h.list = append(h.list, "CASE WHEN lag("+args[0]+")"+over+" IS DISTINCT FROM "+args[0]+" OR row_number()"+over+" = 1 THEN 1 ELSE 0 END AS "+x)

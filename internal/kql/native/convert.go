@@ -300,6 +300,28 @@ func Decimal(op string) func([]any) (any, error) {
 	}
 }
 
+// DecimalSum is the sum or the mean of the decimals of a list [1,2.5]. The mean
+// of none is null.
+func DecimalSum(mean bool) func([]any) (any, error) {
+	return func(a []any) (any, error) {
+		list := strings.Trim(a[0].(string), "[]")
+		if list == "" && mean {
+			return nil, nil
+		}
+		sum, n := new(big.Rat), int64(0)
+		for text := range strings.SplitSeq(list, ",") {
+			if x, ok := new(big.Rat).SetString(text); ok {
+				sum.Add(sum, x)
+				n++
+			}
+		}
+		if mean {
+			sum.Quo(sum, new(big.Rat).SetInt64(max(n, 1)))
+		}
+		return syntax.FormatDecimal(sum), nil
+	}
+}
+
 // BinDecimal is bin on decimals.
 func BinDecimal(a []any) (any, error) {
 	x, ok1 := new(big.Rat).SetString(a[0].(string))

@@ -67,7 +67,7 @@ func ShiftRight(a []any) (any, error) {
 // ToHex is tohex(number, length).
 func ToHex(a []any) (any, error) {
 	s := strconv.FormatUint(uint64(a[0].(int64)), 16)
-	return strings.Repeat("0", max(0, int(min(optional(a, 1, 0), 1024))-len(s))) + s, nil
+	return strings.Repeat("0", max(0, int(max(0, min(optional(a, 1, 0), 1024)))-len(s))) + s, nil
 }
 
 var byteUnits = []string{"Bytes", "KB", "MB", "GB", "TB", "PB", "EB"}

@@ -108,6 +108,9 @@ func DateTimeAdd(a []any) (any, error) {
 		return valid(at + n/100)
 	default:
 		if size, ok := periods[p]; ok {
+			if most := int64(schema.MaxTicks) / size; n > most || n < -most {
+				return nil, nil
+			}
 			return valid(at + n*size)
 		}
 	}
