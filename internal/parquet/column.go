@@ -14,14 +14,22 @@ import (
 	"logkeep/internal/batch"
 )
 
-// pageSize is about how many bytes of values a page has.
-const pageSize = 1 << 20
+// Bounds of pages. A page of text is as many stripes as have leastPage bytes of
+// values, and no more than mostPage. Numbers, also of dictionaries' texts, are so
+// small that a page has several stripes of them.
+const (
+	leastPage  = 128 << 10
+	mostPage   = 1 << 20
+	numberRows = 8 * Stripe
+)
 
 // A chunk is one column of a row group while it is written.
 type chunk struct {
 	info   metadata.ChunkMetaInfo
 	stats  metadata.EncodedStatistics
 	counts metadata.EncodingStats
+	pages  Pages
+	rows   int // in pages
 }
 
 // column writes a chunk: from has the array of column i in each record.
@@ -58,6 +66,7 @@ func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from [
 	if err != nil {
 		return err
 	}
+	p.chunks = append(p.chunks, k.pages)
 	if !k.stats.HasMin {
 		k.stats.Min, k.stats.Max = nil, nil
 	}
@@ -108,11 +117,31 @@ func numbers[T int32 | int64 | float64](p *Writer, k *chunk, c *cells, from []ar
 			return err
 		}
 	}
-	p.page = p.levels(p.page[:0], c, n)
-	for _, v := range values {
-		p.page = put(p.page, v)
+	return p.pages(k, c, parquetgo.Encodings.Plain, func(b []byte, from, to int) []byte {
+		for _, v := range values[from:to] {
+			b = put(b, v)
+		}
+		return b
+	})
+}
+
+// pages writes pages of numberRows rows each. put appends the column's values
+// from number from on to before number to, as a page has them.
+func (p *Writer) pages(k *chunk, c *cells, e parquetgo.Encoding, put func(b []byte, from, to int) []byte) error {
+	part := cells{holes: c.holes, nullable: c.nullable, nulls: c.nulls}
+	done := 0
+	for left, skip := c.runs, int32(0); ; {
+		p.cut, left, skip = part.take(p.cut[:0], left, skip, numberRows)
+		n := part.values()
+		p.page = put(p.levels(p.page[:0], &part, n), done, done+n)
+		done += n
+		if err := p.dataPage(k, part.rows, e); err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			return nil
+		}
 	}
-	return p.dataPage(k, c.rows, parquetgo.Encodings.Plain)
 }
 
 // gather appends the values of all cells that have one.
@@ -244,6 +273,17 @@ func (p *Writer) bools(k *chunk, c *cells, from []arrow.Array) error {
 		}
 	}
 	k.stats.NullCount = int64(c.rows - n)
-	p.page = append(p.levels(p.page[:0], c, n), bits...)
-	return p.dataPage(k, c.rows, parquetgo.Encodings.Plain)
+	return p.pages(k, c, parquetgo.Encodings.Plain, func(b []byte, from, to int) []byte {
+		for at := from; at < to; at += 8 {
+			octet := bits[at>>3] >> (at & 7)
+			if at&7 > 0 && at>>3+1 < len(bits) {
+				octet |= bits[at>>3+1] << (8 - at&7)
+			}
+			if left := to - at; left < 8 {
+				octet &= 1<<left - 1
+			}
+			b = append(b, octet)
+		}
+		return b
+	})
 }

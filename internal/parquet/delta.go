@@ -23,8 +23,7 @@ func (p *Writer) deltas(k *chunk, c *cells, from []arrow.Array) error {
 		k.stats.Signed, k.stats.HasMin, k.stats.HasMax = true, true, true
 		k.stats.Min, k.stats.Max = plain64(nil, values[0]), plain64(nil, values[len(values)-1])
 	}
-	p.page = appendDeltas(p.levels(p.page[:0], c, len(values)), values)
-	return p.dataPage(k, c.rows, parquetgo.Encodings.DeltaBinaryPacked)
+	return p.pages(k, c, parquetgo.Encodings.DeltaBinaryPacked, func(b []byte, from, to int) []byte { return appendDeltas(b, values[from:to]) })
 }
 
 func appendDeltas(b []byte, values []int64) []byte {

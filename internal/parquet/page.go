@@ -59,13 +59,23 @@ func (p *Writer) dataPage(k *chunk, rows int, encoding parquetgo.Encoding) error
 		k.info.DataPageOffset = p.at
 	}
 	k.counts.DataEncodingStats[encoding]++
-	return p.put(k, typeData, p.page, rows, encoding)
+	begin := p.at
+	if err := p.put(k, typeData, p.page, rows, encoding); err != nil {
+		return err
+	}
+	k.pages = append(k.pages, Page{begin, p.at - begin, k.rows, rows})
+	k.rows += rows
+	return nil
 }
 
 func (p *Writer) dictionaryPage(k *chunk, plain []byte, values int) error {
 	k.info.DictPageOffset = p.at
 	k.counts.DictEncodingStats[parquetgo.Encodings.Plain]++
-	return p.put(k, typeDictionary, plain, values, parquetgo.Encodings.Plain)
+	if err := p.put(k, typeDictionary, plain, values, parquetgo.Encodings.Plain); err != nil {
+		return err
+	}
+	k.pages = append(k.pages, Page{Offset: k.info.DictPageOffset, Size: p.at - k.info.DictPageOffset})
+	return nil
 }
 
 func (p *Writer) put(k *chunk, kind int, body []byte, values int, encoding parquetgo.Encoding) error {
@@ -93,9 +103,9 @@ func (p *Writer) indexes(k *chunk, c *cells, n int) error {
 		return err
 	}
 	width := max(1, bits.Len(uint(n-1))) // some readers don't know of width 0
-	p.page = append(p.levels(p.page[:0], c, len(p.index)), byte(width))
-	p.page = appendHybrid(p.page, p.index, width)
-	return p.dataPage(k, c.rows, parquetgo.Encodings.RLEDict)
+	return p.pages(k, c, parquetgo.Encodings.RLEDict, func(b []byte, from, to int) []byte {
+		return appendHybrid(append(b, byte(width)), p.index[from:to], width)
+	})
 }
 
 // longRun is from how many equal values on a run of them is told as such.

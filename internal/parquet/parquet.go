@@ -7,8 +7,9 @@
 //	chunk  = [dictionary page] data page…
 //	page   = header body                 body: [levels] values, compressed as a whole
 //
-// Pages are data pages of version 1. Levels, for columns that may have nulls,
-// tell for each row whether it has a value. Values are
+// Pages are data pages of version 1. Those of one column begin with the same rows
+// as those of another, or with some of them: see Stripe. Levels, for columns that
+// may have nulls, tell for each row whether it has a value. Values are
 //
 //	RLE_DICTIONARY       where a sample says that they repeat, and the dictionary stays small
 //	DELTA_BINARY_PACKED  the column that rows are sorted by
@@ -41,13 +42,17 @@ type Options struct {
 	Dictionary bool              // values that repeat are written once
 	Sorted     string            // name of a long or datetime column without nulls by which rows are sorted; "" none
 	Pairs      map[string]string // keys and values in the footer
+	Pages      bool              // the footer tells where pages lie
 
-	// Texts is told of every column of text of every group, in their order, and
-	// how many bytes its texts have at most. What it returns is given the texts
-	// that are in the column, each at least once, as they are written; they are
-	// valid until the column is. Either may be nil.
-	Texts func(column, size int) func(text []byte)
+	// Texts is told of every column of text of every group, in their order. What
+	// it returns is given the texts that are in the column, as they are written,
+	// and in which stripe of the group: by stripes, or with the stripe AnyStripe,
+	// each at least once. They are valid until the column is. Either may be nil.
+	Texts func(column int) func(text []byte, stripe int)
 }
+
+// AnyStripe is the stripe of texts that may be in any row of a group.
+const AnyStripe = -1
 
 // A Writer writes one file. It is not safe for concurrent use.
 type Writer struct {
@@ -58,6 +63,7 @@ type Writer struct {
 	columns []schema.Column
 	meta    *metadata.FileMetaDataBuilder
 	groups  int16
+	chunks  []Pages // of all groups and columns
 
 	runs []run // of the group being written
 
@@ -69,7 +75,7 @@ type Writer struct {
 	wide                 []int64
 	narrow               []int32
 	real                 []float64
-	cut                  []run // of a page of text
+	cut                  []run // of a page
 }
 
 // NewWriter begins a file of rows with the columns of sc, which package batch
@@ -168,6 +174,11 @@ func (p *Writer) Pair(key, value string) error { return p.meta.AppendKeyValueMet
 
 // Close writes the footer. What the file is written to stays open.
 func (p *Writer) Close() error {
+	if p.o.Pages {
+		if err := p.Pair(PagesKey, encodePages(p.chunks)); err != nil {
+			return err
+		}
+	}
 	footer, err := p.meta.Finish()
 	if err != nil {
 		return err

@@ -17,11 +17,9 @@ const maxStat = 4096
 // texts writes a column of text: as a dictionary where a sample says that it
 // repeats, else as it is.
 func (p *Writer) texts(k *chunk, c *cells, records []arrow.Array, column int) error {
-	watch := func(size int) func([]byte) {
-		if p.o.Texts == nil {
-			return nil
-		}
-		return p.o.Texts(column, size)
+	var tell func(text []byte, stripe int)
+	if p.o.Texts != nil {
+		tell = p.o.Texts(column)
 	}
 	from := make([]textArray, len(records))
 	for i, a := range records {
@@ -33,12 +31,12 @@ func (p *Writer) texts(k *chunk, c *cells, records []arrow.Array, column int) er
 		d.reset()
 		c.sample(func(record, row int32) { d.add(from[record].at(row)); looked++ })
 		if repeats(len(d.begin), looked) {
-			if done, err := p.dictionaryTexts(k, c, from, watch); done || err != nil {
+			if done, err := p.dictionaryTexts(k, c, from, tell); done || err != nil {
 				return err
 			}
 		}
 	}
-	return p.plainTexts(k, c, from, watch)
+	return p.plainTexts(k, c, from, tell)
 }
 
 // A textArray is the text of one record.
@@ -97,18 +95,15 @@ func (s *bound) tell(k *chunk) {
 }
 
 // plainTexts writes each text with its length before it.
-func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, watch func(int) func([]byte)) error {
-	size := 0
-	for i := range from {
-		size += len(from[i].text)
-	}
-	tell := watch(size)
+func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, tell func(text []byte, stripe int)) error {
 	var s bound
+	page := cells{holes: c.holes, nullable: c.nullable, nulls: c.nulls}
 	for left, skip := c.runs, int32(0); ; {
-		page := cells{holes: c.holes, nullable: c.nullable, nulls: c.nulls}
-		size, left, skip = p.pageOf(&page, left, skip, from)
+		size := 0
+		size, left, skip = p.pageOf(&page, k.rows, left, skip, from)
 		n := page.values()
 		b := slices.Grow(p.levels(p.page[:0], &page, n), size)
+		row := k.rows
 		for _, r := range page.runs {
 			t, h := &from[r.record], &c.holes[r.record]
 			ends := t.ends[r.from : r.end+1]
@@ -119,10 +114,11 @@ func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, watch func(int
 				v := t.text[at:ends[i+1]]
 				s.add(v)
 				if tell != nil {
-					tell(v)
+					tell(v, (row+i)/Stripe)
 				}
 				b = append(put32(b, uint32(len(v))), v...)
 			}
+			row += int(r.end - r.from)
 		}
 		p.page = b
 		if err := p.dataPage(k, page.rows, parquetgo.Encodings.Plain); err != nil {
@@ -136,41 +132,45 @@ func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, watch func(int
 	return nil
 }
 
-// pageOf fills a page with the runs of left, of the first of which skip rows are
-// in pages already, until it has pageSize. size is how many bytes the texts take
-// at most.
-func (p *Writer) pageOf(page *cells, left []run, skip int32, from []textArray) (size int, rest []run, skipped int32) {
+// pageOf fills a page, that begins with the group's row of this number, with the
+// runs of left, of the first of which skip rows are in pages already: until a stripe
+// ends and it has leastPage, or it has mostPage. size is how many bytes the texts
+// take at most.
+func (p *Writer) pageOf(page *cells, first int, left []run, skip int32, from []textArray) (size int, rest []run, skipped int32) {
 	cut := p.cut[:0]
-	for len(left) > 0 && size < pageSize {
+	rows := 0
+	for len(left) > 0 {
 		r := left[0]
 		r.from += skip
+		r.end = min(r.end, r.from+int32(Stripe-(first+rows)%Stripe))
 		ends := from[r.record].ends
-		for row, end := r.from, r.end; ; row++ {
-			if all := int(ends[end]-ends[row]) + 4*int(end-row); size+all <= pageSize {
-				size += all
-				break
-			}
-			size += int(ends[row+1]-ends[row]) + 4
-			if size >= pageSize {
-				r.end = row + 1
-				break
+		if all := int(ends[r.end]-ends[r.from]) + 4*int(r.end-r.from); size+all <= mostPage {
+			size += all
+		} else {
+			for row := r.from; row < r.end; row++ {
+				if size += int(ends[row+1]-ends[row]) + 4; size >= mostPage {
+					r.end = row + 1
+				}
 			}
 		}
 		cut = append(cut, r)
-		page.rows += int(r.end - r.from)
+		rows += int(r.end - r.from)
 		if skip = 0; r.end < left[0].end {
 			skip = r.end - left[0].from
+		} else {
+			left = left[1:]
+		}
+		if size >= mostPage || (first+rows)%Stripe == 0 && size >= leastPage {
 			break
 		}
-		left = left[1:]
 	}
-	p.cut, page.runs = cut, cut
+	p.cut, page.runs, page.rows = cut, cut, rows
 	return size, left, skip
 }
 
 // dictionaryTexts writes every text once and indexes of them, unless the
 // dictionary would outgrow a page.
-func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray, watch func(int) func([]byte)) (done bool, err error) {
+func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray, tell func(text []byte, stripe int)) (done bool, err error) {
 	d := &p.dictionary
 	d.reset()
 	p.index = slices.Grow(p.index[:0], c.rows)
@@ -181,18 +181,17 @@ func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray, watch fun
 				continue
 			}
 			p.index = append(p.index, d.add(t.at(row)))
-			if len(d.plain) > pageSize {
+			if len(d.plain) > mostPage {
 				return false, nil
 			}
 		}
 	}
 	var s bound
-	tell := watch(len(d.plain))
 	for at := 0; at < len(d.plain); {
 		n := int(binary.LittleEndian.Uint32(d.plain[at:]))
 		s.add(d.plain[at+4 : at+4+n])
 		if tell != nil {
-			tell(d.plain[at+4 : at+4+n])
+			tell(d.plain[at+4:at+4+n], AnyStripe)
 		}
 		at += 4 + n
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"logkeep/internal/batch"
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 )
@@ -101,12 +102,15 @@ func BenchmarkFlush(b *testing.B) {
 	recs := requests(b)
 	b.ReportAllocs()
 	begin := used()
+	var in Info
 	for b.Loop() {
-		if _, err := Write(b.Context(), nowhere{}, keys(b), account, info, recs); err != nil {
+		var err error
+		if in, err = Write(b.Context(), nowhere{}, keys(b), account, info, recs); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(GroupRows, "rows/op")
+	b.ReportMetric(float64(in.Bytes)/GroupRows, "B/row-on-disk")
 	b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/GroupRows, "cpu-ns/row")
 }
 
@@ -133,12 +137,14 @@ func BenchmarkTerms(b *testing.B) {
 			begin := used()
 			for b.Loop() {
 				w := newTermWriter(columns)
-				tell := w.column(i, size)
+				tell := w.column(i)
+				row := 0
 				for _, rec := range recs {
 					a := rec.Column(i).(*array.String)
 					ends, text := a.ValueOffsets(), a.ValueBytes()
-					for row := range a.Len() {
-						tell(text[ends[row]:ends[row+1]])
+					for i := range a.Len() {
+						tell(text[ends[i]:ends[i+1]], row/parquet.Stripe)
+						row++
 					}
 				}
 				w.done()

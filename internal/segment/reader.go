@@ -16,6 +16,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"logkeep/internal/batch"
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 )
@@ -40,8 +41,10 @@ type Reader struct {
 	members []batch.Member
 	index   map[string]int
 	groups  []Group
-	chunks  [][]span // by group and column
-	terms   termIndex
+	chunks  [][]span        // by group and column
+	sets    termSets        // of earlier releases
+	tables  [][]termTable   // by group and column
+	pages   []parquet.Pages // by group and column; nil if it is not known where they lie
 }
 
 // A span is a range of the Parquet file.
@@ -64,7 +67,7 @@ func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 		return nil, err
 	}
 	s := &Reader{id: info.ID, table: info.Table, data: data}
-	for _, read := range []func() error{s.readFooter, s.readGroups, s.readTerms} {
+	for _, read := range []func() error{s.readFooter, s.readGroups, s.readTerms, s.readPages} {
 		if err := read(); err != nil {
 			return nil, err
 		}
@@ -166,6 +169,47 @@ func (s *Reader) readGroups() error {
 		}
 	}
 	return nil
+}
+
+// readTerms reads where the terms of texts are, if they are somewhere.
+func (s *Reader) readTerms() error {
+	pairs := s.footer.KeyValueMetadata()
+	if text := pairs.FindValue(tablesKey); text != nil {
+		return s.readTables(*text)
+	}
+	if text := pairs.FindValue(setsKey); text != nil {
+		return s.readSets(*text)
+	}
+	return nil
+}
+
+func (s *Reader) readPages() error {
+	text := s.footer.KeyValueMetadata().FindValue(parquet.PagesKey)
+	if text == nil {
+		return nil
+	}
+	var chunks []parquet.Chunk
+	for g, of := range s.chunks {
+		for _, c := range of {
+			chunks = append(chunks, parquet.Chunk{Offset: c.off, Size: c.size, Rows: int(s.groups[g].Rows)})
+		}
+	}
+	var err error
+	if s.pages, err = parquet.DecodePages(*text, chunks); err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return nil
+}
+
+// Pages returns where the pages of a column of a group lie in the Parquet file,
+// or nil if that is not known or there is no such column. The caller must not
+// change them.
+func (s *Reader) Pages(group int, column string) parquet.Pages {
+	i, ok := s.index[column]
+	if !ok || s.pages == nil {
+		return nil
+	}
+	return s.pages[group*len(s.columns)+i]
 }
 
 // Columns returns the segment's columns. The caller must not change them.

@@ -10,84 +10,12 @@ import (
 // operator has sees it; case does not matter. What is here is on disk:
 // docs/format/segment.md.
 
-// A termSet is a set of terms that may also claim to hold others: a Bloom filter
-// in blocks of 512 bits. The first of two halves of it, each bit set that is set
-// in either, is the same set in half the room.
-type termSet []uint64
-
-const (
-	blockWords = 8
-	termBits   = 5 // of a block, that a term sets
-	maxBlocks  = 1 << 13
-)
-
-func newTermSet(blocks int) termSet { return make(termSet, blocks*blockWords) }
-
-func (t termSet) blocks() int { return len(t) / blockWords }
-
-// add adds a term to the column's set.
+// add adds a term to the column's table.
 func (w *termWriter) add(h uint64) {
 	if seen := &w.recent[h%recentTerms]; *seen != h {
 		*seen = h
-		w.set.add(h)
+		w.items = append(w.items, uint32(h>>(64-hashBits))<<placeBits|w.low)
 	}
-}
-
-func (t termSet) add(h uint64) {
-	block := t[blockOf(h, t.blocks())*blockWords:][:blockWords]
-	for range termBits {
-		block[h>>6&7] |= 1 << (h & 63)
-		h >>= 9
-	}
-}
-
-// blockOf is the block of a term in a set of that many blocks, a power of two.
-func blockOf(h uint64, blocks int) int { return int(h>>51) & (blocks - 1) }
-
-// inBlock reports whether the term may be in the set that this is its block of.
-func inBlock(block []uint64, h uint64) bool {
-	for range termBits {
-		if block[h>>6&7]&(1<<(h&63)) == 0 {
-			return false
-		}
-		h >>= 9
-	}
-	return true
-}
-
-// fold halves the set as long as at most two of five bits are set; then one in
-// a hundred terms that it does not hold is claimed. It is nil if it is too full
-// to be of use.
-func (t termSet) fold() termSet {
-	for t.blocks() > 1 {
-		half := len(t) / 2
-		set := 0
-		for i := range half {
-			set += bits.OnesCount64(t[i] | t[half+i])
-		}
-		if set*5 > half*64*2 {
-			break
-		}
-		for i := range half {
-			t[i] |= t[half+i]
-		}
-		t = t[:half]
-	}
-	set := 0
-	for _, w := range t {
-		set += bits.OnesCount64(w)
-	}
-	if set*4 > len(t)*64*3 {
-		return nil
-	}
-	return t
-}
-
-func (t termSet) encode(b []byte) []byte {
-	for _, w := range t {
-		b = binary.LittleEndian.AppendUint64(b, w)
-	}
-	return b
 }
 
 // hashTerm is the hash of a term. Setting bit 5 of an ASCII letter makes it

@@ -12,8 +12,8 @@ import (
 	"logkeep/internal/schema"
 )
 
-// termsKey is the pair of the footer that tells of the term sets.
-const termsKey = "logkeep.terms"
+// tablesKey is the pair of the footer that tells of the term tables.
+const tablesKey = "logkeep.stripes"
 
 // A Need is a condition of which rows are wanted: one of its alternatives, all
 // of whose clues hold.
@@ -30,13 +30,20 @@ type Clue struct {
 // the columns are written.
 type termWriter struct {
 	columns []schema.Column
-	scratch termSet
-	set     termSet // of the column being written; nil if there is none
-	odd     bool
-	last    []byte              // text, valid until the next
-	recent  [recentTerms]uint64 // terms that are in the set: most come up again and again
-	sets    []byte
-	index   []byte // see termIndex
+	open    bool // a column is being written
+	odd     bool // nothing is to be said of it
+	dynamic bool
+
+	stripe   int
+	low      uint32 // the stripe, of an item
+	anywhere bool   // stripes are not known
+	last     []byte // text, valid until the next
+	items    []uint32
+	spare    []uint32
+	recent   [recentTerms]uint64 // terms that are in the stripe's items: most come up again and again
+
+	tables []byte
+	index  []byte // see readTables
 }
 
 // recentTerms is of how many terms it is known that they need not be added.
@@ -46,175 +53,242 @@ func newTermWriter(columns []schema.Column) *termWriter { return &termWriter{col
 
 func hasTerms(t schema.Type) bool { return t == schema.String || t == schema.Dynamic }
 
-// column begins a column of a row group, which has at most size bytes of text.
-// It returns what takes each of its texts, or nil if they are of no interest.
-func (w *termWriter) column(column, size int) func(text []byte) {
+// column begins a column of a row group. It returns what takes each of its texts,
+// or nil if they are of no interest.
+func (w *termWriter) column(column int) func(text []byte, stripe int) {
 	w.done()
 	if column >= len(w.columns) || !hasTerms(w.columns[column].Type) { // members are behind the table's columns
 		return nil
 	}
-	w.set, w.odd, w.last = w.empty(size), false, nil
+	w.open, w.odd, w.dynamic = true, false, w.columns[column].Type == schema.Dynamic
+	w.stripe, w.anywhere, w.items = -2, false, w.items[:0]
+	return w.text
+}
+
+func (w *termWriter) text(text []byte, stripe int) {
+	if w.odd {
+		return
+	}
+	if stripe != w.stripe {
+		w.next(stripe)
+	} else if bytes.Equal(text, w.last) {
+		return
+	}
+	w.last = text
+	if w.dynamic {
+		w.odd = w.addJSON(text)
+	} else {
+		w.odd = w.addText(text)
+	}
+	if len(w.items) > mostItems {
+		w.compact(hashBits)
+		w.odd = w.odd || len(w.items) > mostItems/2
+	}
+}
+
+// next begins a stripe.
+func (w *termWriter) next(stripe int) {
+	w.stripe, w.low = stripe, uint32(stripe)
+	if stripe == parquet.AnyStripe {
+		w.low, w.anywhere = everywhere, true
+	}
 	clear(w.recent[:])
 	w.recent[0] = 1 // has its place elsewhere, so nothing is taken for it
-	add := w.addText
-	if w.columns[column].Type == schema.Dynamic {
-		add = w.addJSON
-	}
-	return func(text []byte) {
-		if !bytes.Equal(text, w.last) {
-			w.odd = add(text) || w.odd
-			w.last = text
-		}
-	}
 }
 
 // done ends the column being written.
 func (w *termWriter) done() {
-	if w.set == nil {
+	if !w.open {
 		return
 	}
-	set := w.set.fold()
-	if w.odd {
-		set = nil
+	w.open = false
+	if w.odd || !w.table() {
+		w.index = append(w.index, 0)
 	}
-	w.index = binary.LittleEndian.AppendUint16(w.index, uint16(set.blocks()))
-	w.sets = set.encode(w.sets)
-	w.set = nil
 }
 
-// empty is an empty set with room for the terms of size bytes of text.
-func (w *termWriter) empty(size int) termSet {
-	blocks := 1
-	for blocks < maxBlocks && blocks*64 < size { // a term and a blank: two bytes, and two bytes of a set
-		blocks *= 2
-	}
-	if w.scratch == nil || w.scratch.blocks() < blocks {
-		w.scratch = newTermSet(blocks)
-	}
-	set := w.scratch[:blocks*blockWords]
-	clear(set)
-	return set
-}
-
-// end writes the sets of all groups to the file.
+// end writes the tables of all groups to the file.
 func (w *termWriter) end(f *parquet.Writer) error {
 	w.done()
-	at, err := f.Append(w.sets)
+	at, err := f.Append(w.tables)
 	if err != nil {
 		return err
 	}
-	head := binary.LittleEndian.AppendUint64(nil, uint64(at))
-	return f.Pair(termsKey, base64.StdEncoding.EncodeToString(append(head, w.index...)))
+	head := binary.AppendUvarint(nil, uint64(at))
+	return f.Pair(tablesKey, base64.StdEncoding.EncodeToString(append(head, w.index...)))
 }
 
-// A termIndex tells where the term sets of a segment are: by group and column.
-// A span of size 0 is that nothing is known. A segment of an early version has
-// no index.
-type termIndex [][]span
+// A termTable is where the term table of a column of a group lies.
+type termTable struct {
+	known    bool
+	anywhere bool // stripes are not told
+	blocks   int  // the logarithm of their number
+	leaves   []int64
+}
 
-// readTerms reads the index: where the first set begins (8 bytes), then for each
-// group and each of its text columns the number of blocks (2 bytes).
-func (s *Reader) readTerms() error {
-	text := s.footer.KeyValueMetadata().FindValue(termsKey)
-	if text == nil {
-		return nil
-	}
-	b, err := base64.StdEncoding.DecodeString(*text)
-	columns := 0
+// textColumns counts the columns that have terms.
+func (s *Reader) textColumns() (n int) {
 	for _, c := range s.Columns() {
 		if hasTerms(c.Type) {
-			columns++
+			n++
 		}
 	}
-	if err != nil || len(b) != 8+2*columns*len(s.groups) {
+	return n
+}
+
+// readTables reads where the tables are: where the first begins, then for each
+// group and each of its text columns what it is like and the sizes of its leaves.
+func (s *Reader) readTables(text string) error {
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
 		return errDamaged
 	}
-	at := int64(binary.LittleEndian.Uint64(b))
-	b = b[8:]
-	if at < 0 || at > s.end {
+	next := func() (v uint64) {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			err = errDamaged
+			return 0
+		}
+		b = b[n:]
+		return v
+	}
+	begin := next()
+	if err != nil || begin > uint64(s.end) {
 		return errDamaged
 	}
-	s.terms = make(termIndex, len(s.groups))
+	at := int64(begin)
+	s.tables = make([][]termTable, len(s.groups))
 	for g := range s.groups {
-		s.terms[g] = make([]span, len(s.columns))
+		if s.groups[g].Rows > GroupRows {
+			return errDamaged
+		}
+		s.tables[g] = make([]termTable, len(s.columns))
 		for i, c := range s.Columns() {
 			if !hasTerms(c.Type) {
 				continue
 			}
-			blocks := int64(binary.LittleEndian.Uint16(b))
-			b = b[2:]
-			size := blocks * blockWords * 8
-			if blocks&(blocks-1) != 0 || size > s.end-at {
+			kind := next()
+			if err != nil || kind == 0 {
+				continue
+			}
+			t := termTable{known: true, anywhere: kind&2 != 0, blocks: int(kind >> 2)}
+			if kind&1 == 0 || kind>>2 > hashBits-valueBits {
 				return errDamaged
 			}
-			s.terms[g][i] = span{at, size}
-			at += size
+			leaves := (1<<t.blocks + perLeaf - 1) / perLeaf
+			if leaves > len(b) { // a size has a byte at least
+				return errDamaged
+			}
+			t.leaves = append(make([]int64, 0, leaves+1), at)
+			for range leaves {
+				size := next()
+				if err != nil || size > uint64(s.end-at) || size > maxLeaf {
+					return errDamaged
+				}
+				at += int64(size)
+				t.leaves = append(t.leaves, at)
+			}
+			s.tables[g][i] = t
 		}
+	}
+	if err != nil || len(b) > 0 {
+		return errDamaged
 	}
 	return nil
 }
 
-// Excludes reports whether no row of the group can be wanted.
-func (s *Reader) Excludes(ctx context.Context, group int, needs []Need) (bool, error) {
-	if s.terms == nil {
-		return false, nil
+// maxLeaf bounds the bytes of a leaf.
+const maxLeaf = perLeaf * (2 + 0xffff)
+
+// lookUp tells in which stripes a term may be.
+func (s *Reader) lookUp(t termTable, h uint64) (Stripes, error) {
+	hash := uint32(h >> (64 - hashBits))
+	block := int(hash >> (hashBits - t.blocks))
+	from := t.leaves[block/perLeaf]
+	leaf := make([]byte, t.leaves[block/perLeaf+1]-from)
+	if _, err := s.data.ReadAt(leaf, from); err != nil {
+		return 0, err
+	}
+	n := min(perLeaf, 1<<t.blocks)
+	if len(leaf) < 2*n {
+		return 0, errDamaged
+	}
+	at := 2 * n
+	for i := range block % perLeaf {
+		at += int(binary.LittleEndian.Uint16(leaf[2*i:]))
+	}
+	size := int(binary.LittleEndian.Uint16(leaf[2*(block%perLeaf):]))
+	if size > len(leaf)-at {
+		return 0, errDamaged
+	}
+	value := hash >> (hashBits - valueBits - t.blocks) & (1<<valueBits - 1)
+	return stripesIn(leaf[at:at+size], t.anywhere, value), nil
+}
+
+// Candidates tells which stripes of a group may have rows that are wanted. It may
+// tell of some that have none; all others have none.
+func (s *Reader) Candidates(ctx context.Context, group int, needs []Need) (Stripes, error) {
+	left := stripesOf(s.groups[group].Rows)
+	if s.sets == nil && s.tables == nil {
+		return left, nil
 	}
 	for _, n := range needs {
-		possible := false
+		possible := Stripes(0)
 		for _, all := range n {
-			may, err := s.may(group, all)
+			may, err := s.may(group, all, left)
 			if err != nil {
-				return false, damage(s.id, s.table, fmt.Errorf("read segment %s: %w", s.id, err))
+				return 0, damage(s.id, s.table, fmt.Errorf("read segment %s: %w", s.id, err))
 			}
-			if possible = may; may {
+			if possible |= may; possible == left {
 				break
 			}
 		}
-		if !possible {
-			return true, nil
+		if left = possible; left == 0 {
+			return 0, nil
 		}
 		if err := ctx.Err(); err != nil {
-			return false, err
+			return 0, err
 		}
 	}
-	return false, nil
+	return left, nil
 }
 
-// may reports whether a row of the group may have all that the clues say.
-func (s *Reader) may(group int, all []Clue) (bool, error) {
+// Excludes reports whether no row of the group can be wanted.
+func (s *Reader) Excludes(ctx context.Context, group int, needs []Need) (bool, error) {
+	left, err := s.Candidates(ctx, group, needs)
+	return left == 0, err
+}
+
+// may tells which of the stripes may have rows of which all clues are true.
+func (s *Reader) may(group int, all []Clue, left Stripes) (Stripes, error) {
 	for _, c := range all {
 		i, ok := s.index[c.Column]
 		if !ok {
-			return len(c.Terms) == 0, nil // the column reads as empty texts
-		}
-		set := s.terms[group][i]
-		if set.size == 0 {
+			if len(c.Terms) > 0 {
+				return 0, nil // the column reads as empty texts
+			}
 			continue
 		}
 		for _, term := range c.Terms {
 			h := hashTerm(term)
-			block, err := s.block(set, blockOf(h, int(set.size/(blockWords*8))))
-			if err != nil {
-				return false, err
+			if s.sets != nil {
+				may, err := s.inSet(s.sets[group][i], h)
+				if !may || err != nil {
+					return 0, err
+				}
+				continue
 			}
-			if !inBlock(block, h) {
-				return false, nil
+			t := s.tables[group][i]
+			if !t.known {
+				continue
+			}
+			may, err := s.lookUp(t, h)
+			if left &= may; left == 0 || err != nil {
+				return 0, err
 			}
 		}
 	}
-	return true, nil
-}
-
-func (s *Reader) block(set span, n int) ([]uint64, error) {
-	var b [blockWords * 8]byte
-	if _, err := s.data.ReadAt(b[:], set.off+int64(n)*int64(len(b))); err != nil {
-		return nil, err
-	}
-	block := make([]uint64, blockWords)
-	for i := range block {
-		block[i] = binary.LittleEndian.Uint64(b[i*8:])
-	}
-	return block, nil
+	return left, nil
 }
 
 // Wanted lists the row groups that may have rows in the range of time that the

@@ -61,7 +61,7 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	}
 	terms := newTermWriter(info.Columns)
 	file, err := parquet.NewWriter(sealed, recs[0].Schema(), parquet.Options{
-		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: pairs, Texts: terms.column,
+		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: pairs, Pages: true, Texts: terms.column,
 	})
 	if err != nil {
 		return info, err
