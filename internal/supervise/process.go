@@ -159,7 +159,11 @@ func (s *Supervisor) spawn(w *Worker, d *seat) error {
 	w.http = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var dialer net.Dialer
-			return dialer.DialContext(ctx, "unix", w.socket)
+			c, err := dialer.DialContext(ctx, "unix", w.socket)
+			if err != nil {
+				return nil, err
+			}
+			return wideConn{c}, nil
 		},
 		DisableCompression: true, MaxIdleConnsPerHost: 64,
 	}}
