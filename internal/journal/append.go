@@ -84,7 +84,7 @@ func (j *Journal) commit() {
 		j.w.leave() // all it holds is synced
 	}
 	first := j.w.next
-	begun, err := j.w.write(group, size)
+	begun, err := j.w.write(group)
 	if err != nil {
 		err = fmt.Errorf("journal %s: append: %w", j.cfg.Dir, err)
 	} else {

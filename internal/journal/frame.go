@@ -76,16 +76,14 @@ func parseFileHeader(b []byte) (h fileHeader, ok bool, err error) {
 	return h, h.first > 0, nil
 }
 
-func appendFrame(b []byte, first uint64, sealed seal.Sealed) []byte {
-	from := len(b)
-	b = append(b, make([]byte, frameHeaderSize)...)
-	b = sealed.AppendTo(b)
-	head, body := b[from:from:from+frameHeaderSize], b[from+frameHeaderSize:]
+// putFrameHeader writes the header of a frame before its body, for which frame
+// has room.
+func putFrameHeader(frame []byte, first uint64) {
+	head, body := frame[:0:frameHeaderSize], frame[frameHeaderSize:]
 	head = binary.BigEndian.AppendUint32(head, uint32(len(body)))
 	head = binary.BigEndian.AppendUint64(head, first)
 	head = binary.BigEndian.AppendUint32(head, checksum(body))
 	appendSum(head, 0)
-	return b
 }
 
 // A frameHeader is the clear part of a frame.

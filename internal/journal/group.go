@@ -28,7 +28,19 @@ func unitSize(entries []Entry) int {
 	return n
 }
 
-func appendGroup(b []byte, group []*request) []byte {
+// headSize returns how many of these bytes are not of payloads.
+func headSize(entries []Entry) int {
+	n := unitSize(entries)
+	for _, e := range entries {
+		n -= len(e.Payload)
+	}
+	return n
+}
+
+// groupParts returns a group as parts that lie one behind the other: payloads
+// where they are, and what is between them in b, which has room for it.
+func groupParts(parts [][]byte, b []byte, group []*request) [][]byte {
+	from := len(b)
 	b = append(b, groupVersion)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(group)))
 	for _, r := range group {
@@ -37,10 +49,12 @@ func appendGroup(b []byte, group []*request) []byte {
 			b = appendField(b, string(e.Workspace))
 			b = appendField(b, string(e.Table))
 			b = append(b, e.Batch[:]...)
-			b = appendField(b, e.Payload)
+			b = binary.BigEndian.AppendUint32(b, uint32(len(e.Payload)))
+			parts = append(parts, b[from:], e.Payload)
+			from = len(b)
 		}
 	}
-	return b
+	return append(parts, b[from:])
 }
 
 func appendField[T string | []byte](b []byte, field T) []byte {

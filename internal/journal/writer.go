@@ -20,33 +20,40 @@ type writer struct {
 	file  disk.File // nil: the next write begins a file
 	name  string    // of file
 	size  int64     // durable bytes of file
-	plain []byte    // buffers, kept
-	out   []byte
+	heads []byte    // of a group, without its payloads; kept, as parts is
+	parts [][]byte
 	seal  seal.Messenger
 }
 
 // write seals group and makes it durable. If it began a file it returns its
 // name. If it fails nothing has changed but that the file may have been left.
-func (w *writer) write(group []*request, size int) (begun string, err error) {
-	w.plain = appendGroup(sized(w.plain, groupOverhead+size), group)
-	defer func() { clear(w.plain) }()
-	sealed, commitment, err := w.seal.Seal(w.keys, framePlace(w.cfg.Place, w.next, w.previous), w.plain)
+func (w *writer) write(group []*request) (begun string, err error) {
+	heads := groupOverhead
+	for _, r := range group {
+		heads += headSize(r.entries)
+	}
+	w.heads = sized(w.heads, heads)
+	w.parts = groupParts(w.parts[:0], w.heads, group)
+	w.seal.Room = fileHeaderSize + frameHeaderSize
+	_, commitment, err := w.seal.Seal(w.keys, framePlace(w.cfg.Place, w.next, w.previous), w.parts...)
+	clear(w.parts) // the rows are their senders'
 	if err != nil {
 		return "", err
 	}
 
-	w.out = sized(w.out, fileHeaderSize+frameHeaderSize+sealed.Len())
+	out := w.seal.Framed(frameHeaderSize)
+	putFrameHeader(out, w.next)
 	if w.file == nil {
 		if err := w.begin(); err != nil {
 			return "", err
 		}
 		begun = w.name
-		w.out = appendFileHeader(w.out, fileHeader{w.keys.Generation, w.next, w.previous})
+		out = w.seal.Framed(fileHeaderSize + frameHeaderSize)
+		appendFileHeader(out[:0], fileHeader{w.keys.Generation, w.next, w.previous})
 	}
-	w.out = appendFrame(w.out, w.next, sealed)
 
-	n, err := w.file.Write(w.out)
-	if err == nil && n != len(w.out) {
+	n, err := w.file.Write(out)
+	if err == nil && n != len(out) {
 		err = errors.New("short write")
 	}
 	if err != nil {
@@ -60,7 +67,7 @@ func (w *writer) write(group []*request, size int) (begun string, err error) {
 			return "", w.undo(err, true)
 		}
 	}
-	w.size += int64(len(w.out))
+	w.size += int64(len(out))
 	w.next += uint64(len(group))
 	w.previous = commitment
 	return begun, nil

@@ -18,28 +18,72 @@ func SealMessage(k Keys, p Place, plaintext []byte) (Sealed, Commitment, error) 
 
 // A Messenger seals one message after another into the same memory. The zero
 // Messenger is ready for use. It is not safe for concurrent use.
-type Messenger struct{ out []byte }
+type Messenger struct {
+	// Room is how many bytes of memory are before each message, for Framed.
+	Room int
+
+	out   []byte
+	chunk []byte // plaintext that lies in several parts
+}
 
 // keep is the most memory that a Messenger holds on to between messages.
 const keep = 16 << 20
 
-// Seal is SealMessage; what it returns is valid until the next call.
-func (m *Messenger) Seal(k Keys, p Place, plaintext []byte) (Sealed, Commitment, error) {
-	size := int(prefixSize + layoutOf(k.layers()).sealed(int64(len(plaintext))))
-	if cap(m.out) < size || cap(m.out) > keep {
-		m.out = make([]byte, 0, size)
+// Seal is SealMessage of all parts, one behind the other; none is copied but
+// where a chunk has more than one. What it returns is valid until the next call.
+func (m *Messenger) Seal(k Keys, p Place, parts ...[]byte) (Sealed, Commitment, error) {
+	var length int64
+	for _, part := range parts {
+		length += int64(len(part))
 	}
-	s, out, err := begin(m.out[:0], k, p)
-	for done := false; err == nil && !done; {
-		n := min(len(plaintext), chunkSize)
-		out, err = s.seal(out, plaintext[:n])
-		plaintext, done = plaintext[n:], n < chunkSize
+	size := m.Room + int(prefixSize+layoutOf(k.layers()).sealed(length))
+	if cap(m.out) < size || cap(m.out) > keep {
+		m.out = make([]byte, m.Room, size)
+	}
+	s, out, err := begin(m.out[:m.Room], k, p)
+	if err == nil {
+		out, err = m.seal(s, out, parts)
 	}
 	if err != nil {
 		return Sealed{}, Commitment{}, fmt.Errorf("seal %s %s: %w", p.Kind, p.Object, err)
 	}
-	return Sealed{out}, s.commitment, nil
+	m.out = out
+	return Sealed{out[m.Room:]}, s.commitment, nil
 }
+
+// seal appends the records of all chunks. The last one is shorter than all others.
+func (m *Messenger) seal(s *sealer, out []byte, parts [][]byte) (_ []byte, err error) {
+	most := 0 // bytes of plaintext that were in chunk
+	defer func() { clear(m.chunk[:most]) }()
+	m.chunk = m.chunk[:0]
+	for _, part := range parts {
+		for len(part) > 0 {
+			if len(m.chunk) == 0 && len(part) >= chunkSize {
+				if out, err = s.seal(out, part[:chunkSize]); err != nil {
+					return nil, err
+				}
+				part = part[chunkSize:]
+				continue
+			}
+			if m.chunk == nil {
+				m.chunk = make([]byte, 0, chunkSize)
+			}
+			n := min(len(part), chunkSize-len(m.chunk))
+			m.chunk, part = append(m.chunk, part[:n]...), part[n:]
+			if most = max(most, len(m.chunk)); len(m.chunk) == chunkSize {
+				if out, err = s.seal(out, m.chunk); err != nil {
+					return nil, err
+				}
+				m.chunk = m.chunk[:0]
+			}
+		}
+	}
+	return s.seal(out, m.chunk)
+}
+
+// Framed returns the last message and so many bytes before it, at most Room, for
+// the caller to write there.
+func (m *Messenger) Framed(head int) []byte { return m.out[m.Room-head:] }
 
 // OpenMessage opens what SealMessage or a Writer made, if it was sealed with k
 // at p. b is left as it was; the plaintext is the caller's.

@@ -116,6 +116,35 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// A message of several parts is that of all of them, whatever lies in one
+// record, and a Messenger's memory has room before each.
+func TestPartsAreOneMessage(t *testing.T) {
+	for name, k := range layerings(t) {
+		t.Run(name, func(t *testing.T) {
+			m := seal.Messenger{Room: 7}
+			rapid.Check(t, func(t *rapid.T) {
+				sizes := rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 7, 100, 16383, 16384, 16385, 40000}), 0, 6).Draw(t, "sizes")
+				var parts [][]byte
+				for _, n := range sizes {
+					parts = append(parts, noise(n))
+				}
+				plain := bytes.Join(parts, nil)
+				message, c, err := m.Seal(k, place, parts...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out, d, err := seal.OpenMessage(k, place, message.AppendTo(nil))
+				if err != nil || c != d || !bytes.Equal(out, plain) {
+					t.Fatalf("parts of %v open as %d bytes, %v", sizes, len(out), err)
+				}
+				if f := m.Framed(5); len(f) != 5+message.Len() || !bytes.Equal(f[5:], message.AppendTo(nil)) {
+					t.Fatalf("framed: %d bytes of %d", len(f), message.Len())
+				}
+			})
+		})
+	}
+}
+
 // TestSealTwice: nothing repeats, because the salt is new each time.
 func TestSealTwice(t *testing.T) {
 	for name, k := range layerings(t) {
