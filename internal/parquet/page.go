@@ -17,9 +17,6 @@ const (
 	typeData       = 0
 	typeDictionary = 2
 	levelsRLE      = 3
-
-	thriftI32    = 5
-	thriftStruct = 12
 )
 
 // appendField appends the head of field number of a struct whose field before

@@ -44,16 +44,16 @@ func encodePages(chunks []Pages) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// A Chunk is where the pages of a column of a group must lie, and how many rows
+// An Extent is where the pages of a column of a group must lie, and how many rows
 // they have.
-type Chunk struct {
+type Extent struct {
 	Offset, Size int64
 	Rows         int
 }
 
 // DecodePages reads the text of PagesKey, of a file with these chunks. Pages of a
 // chunk fill it and have all its rows.
-func DecodePages(text string, chunks []Chunk) ([]Pages, error) {
+func DecodePages(text string, chunks []Extent) ([]Pages, error) {
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, errPages

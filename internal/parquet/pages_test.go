@@ -83,7 +83,7 @@ func TestListedPages(t *testing.T) {
 	}
 }
 
-func chunksOf(t testing.TB, f *file.Reader) (chunks []Chunk) {
+func chunksOf(t testing.TB, f *file.Reader) (chunks []Extent) {
 	for g := range f.NumRowGroups() {
 		for i := range columns {
 			meta, err := f.MetaData().RowGroup(g).ColumnChunk(i)
@@ -94,7 +94,7 @@ func chunksOf(t testing.TB, f *file.Reader) (chunks []Chunk) {
 			if meta.HasDictionaryPage() {
 				off = meta.DictionaryPageOffset()
 			}
-			chunks = append(chunks, Chunk{off, meta.TotalCompressedSize(), int(f.MetaData().RowGroup(g).NumRows())})
+			chunks = append(chunks, Extent{off, meta.TotalCompressedSize(), int(f.MetaData().RowGroup(g).NumRows())})
 		}
 	}
 	return chunks
@@ -129,7 +129,7 @@ func FuzzDecodePages(f *testing.F) {
 	f.Add([]byte{1, 10, 5, 2, 3, 0, 7, 5}, int64(10), 5)
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, int64(1), 1)
 	f.Fuzz(func(t *testing.T, b []byte, size int64, rows int) {
-		chunks := []Chunk{{4, size, rows}, {4 + size, size, rows}}
+		chunks := []Extent{{4, size, rows}, {4 + size, size, rows}}
 		all, err := DecodePages(base64.StdEncoding.EncodeToString(b), chunks)
 		if err != nil {
 			return

@@ -154,3 +154,37 @@ func BenchmarkTerms(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkOpen is what it costs to open a segment that nobody has read, and to
+// show the engine a column of a row group of it.
+func BenchmarkOpen(b *testing.B) {
+	recs := requests(b)
+	o, in := written(b, recs...)
+	k := keys(b)
+	measure := func(b *testing.B, do func()) {
+		begin := used()
+		for b.Loop() {
+			do()
+		}
+		b.ReportMetric(float64((used()-begin).Microseconds())/float64(b.N), "cpu-us/op")
+	}
+	b.Run("segment", func(b *testing.B) {
+		measure(b, func() {
+			if _, err := Open(bytes.NewReader(o.Bytes()), int64(o.Len()), k, account, in); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+	b.Run("image", func(b *testing.B) {
+		s := opened(b, o, in)
+		measure(b, func() {
+			c := NewCache(1 << 30)
+			images, err := c.Acquire(b.Context(), []Want{{Segment: s, Group: 0, Columns: []string{"Level"}}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			c.Release(images)
+			c.Close()
+		})
+	})
+}

@@ -35,8 +35,8 @@ type imageKey struct {
 }
 
 // A Want names a row group and the columns that must be readable in its image.
-// Columns that the segment does not have are left out; TimeGenerated always
-// comes along, so that an image is never without columns.
+// Columns that the segment does not have are left out; if it has none of them,
+// TimeGenerated is in their place, so that an image is never without columns.
 type Want struct {
 	Segment *Reader
 	Group   int
@@ -172,7 +172,7 @@ func (c *Cache) image(w Want) (*Image, error) {
 }
 
 func (w Want) indexes() []int {
-	cols := []int{w.Segment.index[schema.TimeGenerated]}
+	var cols []int
 	add := func(i int, ok bool) {
 		if ok && !slices.Contains(cols, i) {
 			cols = append(cols, i)
@@ -188,6 +188,9 @@ func (w Want) indexes() []int {
 			i, ok = w.Segment.index[m.Column]
 		}
 		add(i, ok)
+	}
+	if len(cols) == 0 {
+		cols = []int{w.Segment.index[schema.TimeGenerated]}
 	}
 	return cols
 }

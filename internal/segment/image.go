@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"bytes"
 	"cmp"
 	"container/list"
 	"context"
@@ -89,11 +88,7 @@ func newImage(s *Reader, group int) (*Image, error) {
 	for i := range all {
 		all[i] = true
 	}
-	longest, err := s.footerOf(group, all)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
+	longest := s.footer.Of(group, all)
 	m.tail = s.end + int64(len(s.columns))*int64(len(longest))
 	m.footer = m.tail
 	if err = m.write([]byte(magic), 0); err == nil {
@@ -181,10 +176,7 @@ func (m *Image) decrypt(s span) error {
 // publish writes the footer of the columns in present, then makes it the one
 // that readers find.
 func (m *Image) publish(present []bool) error {
-	footer, err := m.segment.footerOf(m.group, present)
-	if err != nil {
-		return err
-	}
+	footer := m.segment.footer.Of(m.group, present)
 	at := m.footer - int64(len(footer))
 	if at < m.segment.end {
 		return fmt.Errorf("internal error: no room for the footer of an image of segment %s", m.segment.id)
@@ -199,40 +191,4 @@ func (m *Image) publish(present []bool) error {
 	}
 	m.present, m.footer = present, at
 	return nil
-}
-
-// footerOf makes a Parquet footer that lists one row group and the columns in
-// present, where they stand in the segment. Key-value pairs are left out: they
-// tell of all columns.
-func (s *Reader) footerOf(group int, present []bool) ([]byte, error) {
-	subset, err := s.footer.Subset([]int{group})
-	if err != nil {
-		return nil, err
-	}
-	file, row, root := *subset.FileMetaData, *subset.RowGroups[0], *subset.FileMetaData.Schema[0]
-	columns, elements, orders := row.Columns, file.Schema[1:], file.ColumnOrders
-	file.Schema, row.Columns, file.ColumnOrders = append(file.Schema[:0:0], &root), nil, nil
-	row.TotalByteSize = 0
-	var compressed int64
-	for c, here := range present {
-		if !here {
-			continue
-		}
-		file.Schema = append(file.Schema, elements[c])
-		row.Columns = append(row.Columns, columns[c])
-		if len(orders) > 0 {
-			file.ColumnOrders = append(file.ColumnOrders, orders[c])
-		}
-		row.TotalByteSize += columns[c].MetaData.TotalUncompressedSize
-		compressed += columns[c].MetaData.TotalCompressedSize
-	}
-	children := int32(len(row.Columns))
-	root.NumChildren = &children
-	row.TotalCompressedSize = &compressed
-	row.SortingColumns, row.Ordinal, row.FileOffset = nil, nil, nil
-	file.RowGroups, file.KeyValueMetadata = append(file.RowGroups[:0:0], &row), nil
-	subset.FileMetaData = &file
-	var b bytes.Buffer
-	_, err = subset.WriteTo(&b, nil)
-	return b.Bytes(), err
 }

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"logkeep/internal/batch"
@@ -35,16 +35,16 @@ type Reader struct {
 	id      schema.SegmentID
 	table   schema.TableName
 	data    *seal.Reader
-	footer  *metadata.FileMetaData
+	footer  *parquet.Footer
 	end     int64           // where the chunks end and the footer begins
 	columns []schema.Column // the table's, then those of members
 	members []batch.Member
 	index   map[string]int
 	groups  []Group
-	chunks  [][]span        // by group and column
-	sets    termSets        // of earlier releases
-	tables  [][]termTable   // by group and column
-	pages   []parquet.Pages // by group and column; nil if it is not known where they lie
+	chunks  [][]span                        // by group and column
+	sets    termSets                        // of earlier releases
+	tables  [][]termTable                   // by group and column
+	pages   func() ([]parquet.Pages, error) // by group and column; nil if it is not known where they lie
 }
 
 // A span is a range of the Parquet file.
@@ -67,11 +67,12 @@ func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 		return nil, err
 	}
 	s := &Reader{id: info.ID, table: info.Table, data: data}
-	for _, read := range []func() error{s.readFooter, s.readGroups, s.readTerms, s.readPages} {
+	for _, read := range []func() error{s.readFooter, s.readGroups, s.readTerms} {
 		if err := read(); err != nil {
 			return nil, err
 		}
 	}
+	s.pages = sync.OnceValues(s.readPages)
 	return s, nil
 }
 
@@ -93,30 +94,30 @@ func (s *Reader) readFooter() error {
 		return err
 	}
 	var err error
-	if s.footer, err = metadata.NewFileMetaData(b, nil); err != nil {
+	if s.footer, err = parquet.ParseFooter(b); err != nil {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	text := s.footer.KeyValueMetadata().FindValue(columnsKey)
-	if text == nil {
+	text, ok := s.footer.Pairs[columnsKey]
+	if !ok {
 		return errDamaged
 	}
-	if s.columns, err = decodeColumns(*text); err != nil {
+	if s.columns, err = decodeColumns(text); err != nil {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	if text := s.footer.KeyValueMetadata().FindValue(membersKey); text != nil {
-		if err := json.Unmarshal([]byte(*text), &s.members); err != nil {
+	if text, ok := s.footer.Pairs[membersKey]; ok {
+		if err := json.Unmarshal([]byte(text), &s.members); err != nil {
 			return fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		for _, m := range s.members {
 			s.columns = append(s.columns, m.Carrier())
 		}
 	}
-	if len(s.columns) != s.footer.Schema.NumColumns() {
+	if len(s.columns) != len(s.footer.Columns) {
 		return errDamaged
 	}
 	s.index = make(map[string]int, len(s.columns))
 	for i, c := range s.columns {
-		if s.footer.Schema.Column(i).Name() != c.Name {
+		if s.footer.Columns[i].Name != c.Name {
 			return errDamaged
 		}
 		if i < len(s.Columns()) {
@@ -131,85 +132,70 @@ func (s *Reader) readGroups() error {
 	if !ok {
 		return errDamaged
 	}
-	s.groups = make([]Group, s.footer.NumRowGroups())
+	s.groups = make([]Group, len(s.footer.Groups))
 	s.chunks = make([][]span, len(s.groups))
-	for g := range s.groups {
-		meta := s.footer.RowGroup(g)
-		if meta.NumColumns() != len(s.columns) {
-			return errDamaged
-		}
+	for g, meta := range s.footer.Groups {
 		s.chunks[g] = make([]span, len(s.columns))
 		for c := range s.columns {
-			chunk, err := meta.ColumnChunk(c)
-			if err != nil {
-				return fmt.Errorf("%w: %w", errDamaged, err)
-			}
-			// A chunk begins with its dictionary, if it has one.
-			off := chunk.DataPageOffset()
-			if chunk.HasDictionaryPage() && chunk.DictionaryPageOffset() > 0 {
-				off = min(off, chunk.DictionaryPageOffset())
-			}
-			size := chunk.TotalCompressedSize()
-			if off < int64(len(magic)) || size < 0 || off > s.end-size {
+			at := span{meta.Chunks[c].Offset, meta.Chunks[c].Size}
+			if at.off < int64(len(magic)) || at.size < 0 || at.off > s.end-at.size {
 				return errDamaged
 			}
-			s.chunks[g][c] = span{off, size}
-			if c != time {
-				continue
-			}
-			stats, err := chunk.Statistics()
-			if err != nil || stats == nil {
-				return errDamaged
-			}
-			times, ok := stats.(*metadata.Int64Statistics)
-			if !ok || !times.HasMinMax() {
-				return errDamaged
-			}
-			s.groups[g] = Group{Rows: meta.NumRows(), MinTime: schema.Ticks(times.Min()), MaxTime: schema.Ticks(times.Max())}
+			s.chunks[g][c] = at
 		}
+		first, last := meta.Chunks[time].Min, meta.Chunks[time].Max
+		if len(first) != 8 || len(last) != 8 {
+			return errDamaged
+		}
+		s.groups[g] = Group{Rows: meta.Rows, MinTime: schema.Ticks(binary.LittleEndian.Uint64(first)), MaxTime: schema.Ticks(binary.LittleEndian.Uint64(last))}
 	}
 	return nil
 }
 
 // readTerms reads where the terms of texts are, if they are somewhere.
 func (s *Reader) readTerms() error {
-	pairs := s.footer.KeyValueMetadata()
-	if text := pairs.FindValue(tablesKey); text != nil {
-		return s.readTables(*text)
+	if text, ok := s.footer.Pairs[tablesKey]; ok {
+		return s.readTables(text)
 	}
-	if text := pairs.FindValue(setsKey); text != nil {
-		return s.readSets(*text)
+	if text, ok := s.footer.Pairs[setsKey]; ok {
+		return s.readSets(text)
 	}
 	return nil
 }
 
-func (s *Reader) readPages() error {
-	text := s.footer.KeyValueMetadata().FindValue(parquet.PagesKey)
-	if text == nil {
-		return nil
+// readPages reads where pages lie, when it is first asked for: who reads columns
+// as a whole does without.
+func (s *Reader) readPages() ([]parquet.Pages, error) {
+	text, ok := s.footer.Pairs[parquet.PagesKey]
+	if !ok {
+		return nil, nil
 	}
-	var chunks []parquet.Chunk
+	var chunks []parquet.Extent
 	for g, of := range s.chunks {
 		for _, c := range of {
-			chunks = append(chunks, parquet.Chunk{Offset: c.off, Size: c.size, Rows: int(s.groups[g].Rows)})
+			chunks = append(chunks, parquet.Extent{Offset: c.off, Size: c.size, Rows: int(s.groups[g].Rows)})
 		}
 	}
-	var err error
-	if s.pages, err = parquet.DecodePages(*text, chunks); err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+	pages, err := parquet.DecodePages(text, chunks)
+	if err != nil {
+		return nil, damage(s.id, s.table, fmt.Errorf("read segment %s: %w: %w", s.id, errDamaged, err))
 	}
-	return nil
+	return pages, nil
 }
 
 // Pages returns where the pages of a column of a group lie in the Parquet file,
 // or nil if that is not known or there is no such column. The caller must not
 // change them.
-func (s *Reader) Pages(group int, column string) parquet.Pages {
+func (s *Reader) Pages(group int, column string) (parquet.Pages, error) {
 	i, ok := s.index[column]
-	if !ok || s.pages == nil {
-		return nil
+	if !ok {
+		return nil, nil
 	}
-	return s.pages[group*len(s.columns)+i]
+	pages, err := s.pages()
+	if pages == nil || err != nil {
+		return nil, err
+	}
+	return pages[group*len(s.columns)+i], nil
 }
 
 // Columns returns the segment's columns. The caller must not change them.
@@ -247,7 +233,7 @@ func (s *Reader) records(ctx context.Context) ([]arrow.RecordBatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := file.NewParquetReader(io.NewSectionReader(s.data, 0, s.data.Size()), file.WithMetadata(s.footer))
+	f, err := file.NewParquetReader(io.NewSectionReader(s.data, 0, s.data.Size()))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -184,8 +185,8 @@ func (p *Snapshot) Extents() []Extent {
 func (p *Snapshot) Use() Use { return p.use }
 
 // Files returns the snapshot's rows that are not before since as files for the
-// engine, with at least the named columns, as far as the rows have them, and
-// TimeGenerated. Rows written before a table got a column lie in files that
+// engine, with at least the named columns, as far as the rows have them. Those
+// that must not be shown before a time, since or the file's, have TimeGenerated. Rows written before a table got a column lie in files that
 // lack it. Of members, a file has the column of their own or the whole column that
 // they are in. Files may be called more than once, not concurrently.
 func (p *Snapshot) Files(ctx context.Context, columns []string, members []segment.Member, since schema.Ticks) ([]File, error) {
@@ -193,6 +194,9 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 		return nil, ErrClosed
 	}
 	p.use = Use{}
+	if since > 0 {
+		columns = withTime(columns)
+	}
 	wants, edges, err := p.wants(ctx, columns, members, max(p.from, since))
 	if err != nil {
 		return nil, err
@@ -222,6 +226,9 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 	}
 	return files, nil
 }
+
+// withTime is the columns and TimeGenerated.
+func withTime(columns []string) []string { return append(slices.Clip(columns), schema.TimeGenerated) }
 
 // wants lists the row groups to read, and the times before which rows of them
 // are not to be shown. Segments are opened, and their terms looked at, as many at a
@@ -266,14 +273,14 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, members []segmen
 		p.use.Read += len(f.groups)
 		p.use.Bytes += p.segments[i].info.Bytes
 		for _, group := range f.groups {
-			w := segment.Want{Segment: f.reader, Group: group, Columns: columns, Members: members}
-			p.use.Opened += w.Size()
-			wants = append(wants, w)
-			if f.reader.Groups()[group].MinTime >= f.edge {
-				edges = append(edges, 0)
+			w, edge := segment.Want{Segment: f.reader, Group: group, Columns: columns, Members: members}, f.edge
+			if f.reader.Groups()[group].MinTime >= edge {
+				edge = 0
 			} else {
-				edges = append(edges, f.edge)
+				w.Columns = withTime(columns)
 			}
+			p.use.Opened += w.Size()
+			wants, edges = append(wants, w), append(edges, edge)
 		}
 	}
 	return wants, edges, nil
