@@ -2,6 +2,8 @@ package batch
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unicode/utf8"
 
@@ -83,10 +85,14 @@ func (p *parser) quickRow(b []byte, i int) int {
 			}
 			i = end + 1
 		}
-		if i = blanks(b, i); i >= len(b) || b[i] != ':' {
-			return -1
+		if i+1 < len(b) && b[i] == ':' && b[i+1] > ' ' {
+			i++
+		} else {
+			if i = blanks(b, i); i >= len(b) || b[i] != ':' {
+				return -1
+			}
+			i = blanks(b, i+1)
 		}
-		i = blanks(b, i+1)
 		if at < 0 {
 			p.unknown++
 			i, _ = value(b, i)
@@ -121,7 +127,12 @@ func (p *parser) quickCell(c *column, b []byte, i int) int {
 		return end
 	}
 	c.last = p.row
-	p.catchUp(c, p.row-1)
+	if c.n+1 < int(p.row) {
+		p.catchUp(c, p.row-1)
+	}
+	if end := c.putPlain(b, i); end >= 0 {
+		return end
+	}
 	if c.Type == schema.String && b[i] == '"' {
 		end, escaped := text(b, i+1)
 		if end < 0 {
@@ -154,6 +165,94 @@ func (p *parser) quickCell(c *column, b []byte, i int) int {
 		return -1
 	}
 	return end
+}
+
+// putPlain puts the value at i into the column and returns where it ends, if the
+// value is of the plainest form that its type has. Else it returns -1, and nothing
+// has changed.
+func (c *column) putPlain(b []byte, i int) int {
+	switch c.Type {
+	case schema.String:
+		if b[i] != '"' {
+			return -1
+		}
+		end := c.copyPlain(b, i+1)
+		if end < 0 || c.endText() != nil {
+			return -1
+		}
+		return end + 1
+	case schema.Int, schema.Long:
+		n, end := wholeAt(b, i)
+		switch {
+		case end < 0:
+			return -1
+		case c.Type == schema.Long:
+			c.putLong(n)
+		case n != int64(int32(n)):
+			return -1
+		default:
+			c.putInt(int32(n))
+		}
+		return end
+	case schema.DateTime:
+		if b[i] != '"' {
+			return -1
+		}
+		end := plainText(b, i+1)
+		if end <= i+1 {
+			return -1
+		}
+		t, err := schema.ParseTicks(borrow(b[i+1 : end]))
+		if err != nil {
+			return -1
+		}
+		c.putLong(int64(t))
+		return end + 1
+	}
+	return -1
+}
+
+// copyPlain appends the text of a string, as plainText takes it, while it looks
+// for its end. It returns -1 as well if the text is too long for a cell, or there
+// is no room for it yet.
+func (c *column) copyPlain(b []byte, i int) int {
+	at := len(c.text)
+	to := c.text[at:cap(c.text)]
+	from := b[i:]
+	for n := 0; n+8 <= len(from) && n+8 <= len(to); n += 8 {
+		v := binary.LittleEndian.Uint64(from[n:])
+		binary.LittleEndian.PutUint64(to[n:], v)
+		if found := plainStops(v); found != 0 {
+			if n += bits.TrailingZeros64(found) >> 3; from[n] != '"' || n > maxText {
+				return -1
+			}
+			c.text = c.text[:at+n]
+			return i + n
+		}
+	}
+	return -1
+}
+
+// wholeAt reads a whole number of at most 18 digits, without a fraction or an
+// exponent, that a comma or the end of the row follows at once.
+func wholeAt(b []byte, i int) (n int64, end int) {
+	negative := b[i] == '-'
+	if negative {
+		i++
+	}
+	from := i
+	for i < len(b) && b[i]-'0' <= 9 && i-from < 19 {
+		n = n*10 + int64(b[i]-'0')
+		i++
+	}
+	switch digits := i - from; {
+	case digits == 0, digits > 18, digits > 1 && b[from] == '0', i >= len(b), b[i] != ',' && b[i] != '}':
+		return 0, -1
+	}
+	if negative {
+		n = -n
+	}
+	return n, i
 }
 
 // catchUp gives a column its absent value in the rows up to row that left it

@@ -77,7 +77,7 @@ func TestQuickLeavesTheRest(t *testing.T) {
 	for _, text := range []string{
 		"", " ", "[", "[{}", "[{},]", "[{}] {}", "[{}]]", "{}]", "{},{}", "null", "[1]", "\ufeff[]",
 		`{"Level":"a"`, `{"Level":"a",}`, `{"Level" "a"}`, `{"Level":}`, `{Level:1}`, `{"Level":"a" "b"}`, `{"Level":"a"]`,
-		`{"Level":"a","Level":"b"}`, `{"Lev\u0065l":"a"}`,
+		`{"Level":"a","Level":"b"}`, `[{"":"\"},{"":""}]`, `{"Lev\u0065l":"a"}`,
 		"{\"Level\":\"a\nb\"}", "{\"Level\":\"\xff\"}", "{\"Level\":\"\xed\xa0\x80\"}", "{\"Le\xffvel\":1}",
 		`{"Level":"\ud800"}`, `{"Level":"\udc00"}`, `{"Level":"\ud800\u0041"}`, `{"Level":"\x"}`, `{"Level":"\u12g4"}`, `{"Level":"\u12`, `{"Level":"\`,
 		`{"EventID":01}`, `{"EventID":1.}`, `{"EventID":.5}`, `{"EventID":+1}`, `{"EventID":-}`, `{"EventID":1e}`, `{"EventID":"x"}`, `{"EventID":nul}`, `{"EventID":0x1}`,

@@ -70,6 +70,29 @@ func text(b []byte, i int) (end int, escaped bool) {
 	}
 }
 
+// plainText is text for strings of ASCII characters that stand for themselves, which
+// nearly all are. It returns -1 for all others, and for what ends with b.
+func plainText(b []byte, i int) int {
+	for i+8 <= len(b) {
+		v := binary.LittleEndian.Uint64(b[i:])
+		if found := plainStops(v); found != 0 {
+			if i += bits.TrailingZeros64(found) >> 3; b[i] == '"' {
+				return i
+			}
+			return -1
+		}
+		i += 8
+	}
+	return -1
+}
+
+// plainStops marks quotes, backslashes, control characters and what is not ASCII
+// by their highest bits; only the lowest mark is sure.
+func plainStops(v uint64) uint64 {
+	quote, slash := (v^ones*'"')-ones, (v^ones*'\\')-ones
+	return (quote | slash | (v - ones*' ') | v) & highs
+}
+
 // stringEnd returns the place of the quote that ends the string whose text
 // begins at i, and whether there are escapes in it, of JSON that was
 // found valid before: it is text with less to look for. It returns -1 for what is none.
@@ -189,8 +212,11 @@ func value(b []byte, i int) (end int, spaced bool) {
 			}
 			continue
 		case '"':
-			i, _ = text(b, i+1)
-			i++ // 0 for what was refused
+			end := plainText(b, i+1)
+			if end < 0 {
+				end, _ = text(b, i+1)
+			}
+			i = end + 1 // 0 for what was refused
 		case 't':
 			i = word(b, i, "true")
 		case 'f':
@@ -241,9 +267,14 @@ func name(b []byte, i int, spaced *bool) int {
 	if i >= len(b) || b[i] != '"' {
 		return -1
 	}
-	end, _ := text(b, i+1)
+	end := plainText(b, i+1)
 	if end < 0 {
-		return -1
+		if end, _ = text(b, i+1); end < 0 {
+			return -1
+		}
+	}
+	if end+2 < len(b) && b[end+1] == ':' && b[end+2] > ' ' {
+		return end + 2
 	}
 	i = blanks(b, end+1)
 	if i >= len(b) || b[i] != ':' {
