@@ -32,6 +32,16 @@ func (s *site) token(scope string) string {
 // post sends p and returns the status and the error's code and message.
 func (s *site) post(p post) (status int, code, message string, header http.Header) {
 	s.t.Helper()
+	if p.token == "" {
+		p.token = s.token("https://monitor.azure.com/.default")
+	}
+	status, code, message, header, err := s.tried(p)
+	must(s.t, err)
+	return status, code, message, header
+}
+
+// tried is post for goroutines; p has a token.
+func (s *site) tried(p post) (status int, code, message string, header http.Header, err error) {
 	or := func(v, def string) string {
 		if v == "" {
 			return def
@@ -43,28 +53,31 @@ func (s *site) post(p post) (status int, code, message string, header http.Heade
 		url += "?api-version=" + or(p.version, "2023-01-01")
 	}
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, url, p.body)
-	must(s.t, err)
+	if err != nil {
+		return 0, "", "", nil, err
+	}
 	r.Header.Set("Content-Type", "application/json")
 	for name, values := range p.header {
 		r.Header[name] = values
 	}
 	if p.token != "none" {
-		r.Header.Set("Authorization", "Bearer "+or(p.token, s.token("https://monitor.azure.com/.default")))
+		r.Header.Set("Authorization", "Bearer "+p.token)
 	}
 	answer, err := s.ARM().Transport.Do(r)
-	must(s.t, err)
+	if err != nil {
+		return 0, "", "", nil, err
+	}
 	defer answer.Body.Close()
 	var body struct {
 		Error struct{ Code, Message string } `json:"error"`
 	}
 	text, err := io.ReadAll(answer.Body)
-	must(s.t, err)
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &body); err != nil {
-			s.t.Fatalf("%d with a body that is no JSON: %q", answer.StatusCode, text)
+	if err == nil && len(text) > 0 {
+		if json.Unmarshal(text, &body) != nil {
+			err = fmt.Errorf("%d with a body that is no JSON: %q", answer.StatusCode, text)
 		}
 	}
-	return answer.StatusCode, body.Error.Code, body.Error.Message, answer.Header
+	return answer.StatusCode, body.Error.Code, body.Error.Message, answer.Header, err
 }
 
 func zipped(b []byte) []byte {
