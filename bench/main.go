@@ -47,6 +47,7 @@ type options struct {
 	queries  bool
 	data     string
 	count    bool
+	segments int
 }
 
 func main() {
@@ -68,6 +69,7 @@ func main() {
 	flag.BoolVar(&o.queries, "queries", false, "measure queries alone, asked of new, cold and warm workers")
 	flag.StringVar(&o.data, "data", "", "with -queries: the data directory of a server that runs already, which is filled the first time")
 	flag.BoolVar(&o.count, "instructions", false, "count the instructions of the hot loops alone, with valgrind, from the repository's root: times vary with the machine, these do not")
+	flag.IntVar(&o.segments, "segments", 0, "measure the start of a server with so many segments in one table (100000; 10 GB of disk for a while), and queries over one hour of them; nothing else is measured then")
 	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
@@ -98,6 +100,12 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		return errors.Join(r.printInstructions(os.Stdout), r.save(o.json))
+	}
+	if o.segments > 0 {
+		if err := measureSegments(ctx, o, r); err != nil {
+			return err
+		}
+		return errors.Join(r.printHeights(os.Stdout), r.save(o.json))
 	}
 	if o.plane.resources > 0 && !o.ingest && !o.queries && o.grow == 0 && o.file == "" {
 		if r.Plane, err = measurePlane(ctx, o.server, o.plane); err != nil {
@@ -172,7 +180,7 @@ func serve(ctx context.Context, program string, flags ...string) (s *site, end f
 	if err != nil {
 		return nil, nil, err
 	}
-	if s, err = open(ctx, client.Where{URL: own.URL, DataDir: own.DataDir}); err != nil {
+	if s, err = open(ctx, client.Where{URL: own.URL, DataDir: own.DataDir}, nil); err != nil {
 		own.Kill()
 		return nil, nil, errors.Join(err, own.Remove())
 	}

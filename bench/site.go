@@ -40,8 +40,9 @@ type site struct {
 	revoked, restored []time.Duration
 }
 
-// open makes everything, as a person would.
-func open(ctx context.Context, where client.Where) (_ *site, err error) {
+// open makes everything, as a person would. twice says how the cluster seals; nil is
+// as clusters do.
+func open(ctx context.Context, where client.Where, twice *bool) (_ *site, err error) {
 	s := &site{folder: client.Folder{Group: name, Location: "westeurope"}}
 	if s.Server, err = client.Open(ctx, where, client.Options{Patient: true}); err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func open(ctx context.Context, where client.Where) (_ *site, err error) {
 		return nil, err
 	}
 	s.version = key.Key.KID.Version()
-	if s.cluster, err = s.CreateCluster(ctx, s.folder, name); err != nil {
+	if s.cluster, err = s.CreateClusterSealed(ctx, s.folder, name, twice); err != nil {
 		return nil, err
 	}
 	c, err := s.Cluster(ctx, s.cluster)

@@ -120,7 +120,7 @@ func attach(ctx context.Context, o options) (s *site, err error) {
 		return nil, err
 	}
 	if s.workspace, err = s.FindWorkspace(ctx, name); errors.Is(err, client.ErrNotFound) {
-		if s, err = open(ctx, client.Where{DataDir: o.data}); err != nil {
+		if s, err = open(ctx, client.Where{DataDir: o.data}, nil); err != nil {
 			return nil, err
 		}
 		return s, s.fill(ctx, o)

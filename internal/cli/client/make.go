@@ -50,6 +50,12 @@ func (s *Server) CreateVault(ctx context.Context, f Folder, name string) (id, ur
 // CreateCluster makes a cluster with an identity of its own and returns its
 // resource id.
 func (s *Server) CreateCluster(ctx context.Context, f Folder, name string) (id string, err error) {
+	return s.CreateClusterSealed(ctx, f, name, nil)
+}
+
+// CreateClusterSealed is CreateCluster of one whose data are sealed twice, or once;
+// nil is as the server does it.
+func (s *Server) CreateClusterSealed(ctx context.Context, f Folder, name string, twice *bool) (id string, err error) {
 	clusters, err := armoperationalinsights.NewClustersClient(s.SubscriptionID, s.credential, s.ARM())
 	if err != nil {
 		return "", err
@@ -58,6 +64,8 @@ func (s *Server) CreateCluster(ctx context.Context, f Folder, name string) (id s
 		Location: &f.Location,
 		Identity: &armoperationalinsights.ManagedServiceIdentity{Type: to.Ptr(armoperationalinsights.ManagedServiceIdentityTypeSystemAssigned)},
 		SKU:      &armoperationalinsights.ClusterSKU{Name: to.Ptr(armoperationalinsights.ClusterSKUNameEnumCapacityReservation), Capacity: to.Ptr(int64(100))},
+
+		Properties: &armoperationalinsights.ClusterProperties{IsDoubleEncryptionEnabled: twice},
 	}, nil)
 	cluster, err := Wait(ctx, poller, err)
 	if err != nil {

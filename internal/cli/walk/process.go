@@ -73,6 +73,7 @@ type OwnServer struct {
 	Folder  string // everything: data, root key, output
 	DataDir string
 	URL     string // as it said when it was ready
+	address string
 	command *exec.Cmd
 	ended   chan error
 }
@@ -95,17 +96,39 @@ func Serve(ctx context.Context, executable string, flags ...string) (*OwnServer,
 	return s, nil
 }
 
-func (s *OwnServer) start(ctx context.Context, executable string, flags []string) error {
-	address, err := freeAddress()
-	if err != nil {
-		return err
+// Restart starts the server again on what is in its folder, after Stop or Kill,
+// and returns when it is ready.
+func (s *OwnServer) Restart(ctx context.Context, executable string, flags ...string) error {
+	s.ended = make(chan error, 1)
+	if err := s.start(ctx, executable, flags); err != nil {
+		s.Kill()
+		return fmt.Errorf("start the server again: %w%s", err, s.lastWords())
 	}
-	log, err := os.OpenFile(filepath.Join(s.Folder, "server.log"), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	return nil
+}
+
+// Stop tells the server to stop and returns when it has.
+func (s *OwnServer) Stop() {
+	if s.command != nil {
+		s.command.Process.Signal(syscall.SIGTERM)
+		<-s.ended
+		s.command = nil
+	}
+}
+
+func (s *OwnServer) start(ctx context.Context, executable string, flags []string) error {
+	if s.address == "" { // it stays: keys are named by it
+		var err error
+		if s.address, err = freeAddress(); err != nil {
+			return err
+		}
+	}
+	log, err := os.OpenFile(filepath.Join(s.Folder, "server.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.command = exec.Command(executable, append([]string{"serve", "--data-dir", s.DataDir, "--listen", address, "--root-key", filepath.Join(s.Folder, "root.key"), "--imds", "off", "--swap", "warn"}, flags...)...)
+	s.command = exec.Command(executable, append([]string{"serve", "--data-dir", s.DataDir, "--listen", s.address, "--root-key", filepath.Join(s.Folder, "root.key"), "--imds", "off", "--swap", "warn"}, flags...)...)
 	s.command.Env = plainEnvironment(os.Environ())
 	s.command.Stderr = log
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to handle
