@@ -167,6 +167,9 @@ func (g *grown) Truncate(int64) error {
 
 // ReadAt implements disk.File.
 func (g *grown) ReadAt(p []byte, off int64) (n int, err error) {
+	if g.f.holes {
+		return g.readHoles(p, off)
+	}
 	for n < len(p) {
 		at := off + int64(n)
 		i := sort.Search(len(g.parts), func(i int) bool { return g.parts[i].at+g.parts[i].size > at })
@@ -178,6 +181,38 @@ func (g *grown) ReadAt(p []byte, off int64) (n int, err error) {
 			return n, err
 		}
 		n += copy(p[n:], body[at-g.parts[i].at:])
+	}
+	return n, nil
+}
+
+// readHoles is ReadAt of a file that may lack parts.
+func (g *grown) readHoles(p []byte, off int64) (n int, err error) {
+	size, _ := g.Size()
+	for n < len(p) {
+		at := off + int64(n)
+		if at >= size {
+			return n, io.EOF
+		}
+		next := sort.Search(len(g.parts), func(i int) bool { return g.parts[i].at > at })
+		end := size // of what is read now
+		if next < len(g.parts) {
+			end = g.parts[next].at
+		}
+		var body []byte
+		if next > 0 {
+			body, err = g.f.body(g.parts[next-1 : next])
+			if err != nil && !errors.Is(err, ErrDamaged) && !Gone(err) {
+				return n, err
+			}
+			body = body[min(int64(len(body)), at-g.parts[next-1].at):]
+		}
+		if len(body) > 0 {
+			n += copy(p[n:], body[:min(int64(len(body)), end-at)])
+			continue
+		}
+		hole := p[n:min(int64(len(p)), int64(n)+end-at)]
+		clear(hole)
+		n += len(hole)
 	}
 	return n, nil
 }

@@ -49,7 +49,13 @@ type Folder struct {
 	sizes map[string]int64  // of objects that were seen
 	kept  window            // of parts that were read
 	lost  error
+	holes bool
 }
+
+// Salvage has the Folder show of a file in journal/ what there is: zeros for parts
+// that are missing or damaged. It is for who looks for what can still be read, and is
+// called before anything is read.
+func (f *Folder) Salvage() { f.holes = true }
 
 type doubtful struct {
 	name string
@@ -299,7 +305,7 @@ func (f *Folder) List(dir string) ([]disk.Info, error) {
 		}
 		return out, nil
 	}
-	files, err := partsOf(f.name(dir), list)
+	files, err := partsOf(f.name(dir), list, f.holes)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,9 @@ func partName(file string, at int64) string { return fmt.Sprintf("%s/%016x", fil
 // Where one is missing in the newest file, that is an error. An older file ends
 // there: a part of a file that was removed may have been put late, and if it was
 // not removed, the journal finds that entries are missing before its next file.
-func partsOf(dir string, list []Info) (map[string][]part, error) {
+//
+// With holes, files have whatever parts there are.
+func partsOf(dir string, list []Info, holes bool) (map[string][]part, error) {
 	files := map[string][]part{}
 	newest, hole := "", ""
 	for _, o := range list {
@@ -95,7 +97,7 @@ func partsOf(dir string, list []Info) (map[string][]part, error) {
 		}
 		switch {
 		case hole != "":
-		case at != end:
+		case at != end && !holes:
 			hole = partName(dir+"/"+file, end)
 		default:
 			files[file] = append(files[file], part{o.Name, at, max(0, o.Size-partHeader)})

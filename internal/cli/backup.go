@@ -105,7 +105,8 @@ func storageCommand(commands Commands, t terminal) *cobra.Command {
 		Long: "Compare what lies on disk, or in the bucket, with what the catalog says: each segment's object is there, whole, and of the length that\n" +
 			"it must have; journals have no holes. With a running server, every record is opened whose key can be used; without\n" +
 			"one only what needs no key is checked.\n\n" +
-			"--repair takes segments that can't be read out of use, so that queries over their time work again, without their rows.\n" +
+			"--repair takes segments that can't be read out of use, so that queries over their time work again, without their rows;\n" +
+			"of a journal that can't be read it saves what can be, and tells what is lost. What is taken out of use is kept beside.\n" +
 			"Nothing is deleted: what is left of an object is kept in the account's folder aside, and one that is whole again\n" +
 			"(restored from a backup) is taken back. It needs the server to run.",
 		Args: noArgs,

@@ -174,7 +174,7 @@ const JournalHead = 8
 
 // GenerationOf reads the first bytes of a journal file.
 func GenerationOf(name string, head [JournalHead]byte) (uint32, error) {
-	if string(head[:4]) != "LKJ\x01" {
+	if s := string(head[:4]); s != "LKJ\x01" && s != "LKJ\x02" {
 		return 0, fmt.Errorf("%s is no journal file that this version knows", name)
 	}
 	return binary.BigEndian.Uint32(head[4:]), nil

@@ -118,7 +118,7 @@ func TestEveryLength(t *testing.T) {
 func frames(b []byte) [][]byte {
 	out := [][]byte{b[:52]}
 	for b = b[52:]; len(b) > 0; {
-		n := 20 + int(b[0])<<24 + int(b[1])<<16 + int(b[2])<<8 + int(b[3])
+		n := 52 + int(b[0])<<24 + int(b[1])<<16 + int(b[2])<<8 + int(b[3])
 		out = append(out, b[:n])
 		b = b[n:]
 	}
@@ -182,9 +182,15 @@ func TestOtherJournal(t *testing.T) {
 
 var makeGolden = flag.Bool("golden", false, "make the fixture if it is missing; one that exists is never touched")
 
-// TestGolden: a file of version 1 stays readable for ever.
+// TestGolden: a file of each version stays readable for ever.
 func TestGolden(t *testing.T) {
-	const fixture, name = "testdata/v1.journal", dir + "/0000000000000001.journal"
+	for _, fixture := range []string{"testdata/v1.journal", "testdata/v2.journal"} {
+		t.Run(fixture, func(t *testing.T) { golden(t, fixture) })
+	}
+}
+
+func golden(t *testing.T, fixture string) {
+	const name = dir + "/0000000000000001.journal"
 	r := newRing(t, 1)
 	if _, err := os.Stat(fixture); *makeGolden && os.IsNotExist(err) {
 		m := disktest.New()
@@ -214,14 +220,14 @@ func TestGolden(t *testing.T) {
 	}
 
 	newer := bytes.Clone(b)
-	copy(newer, fileHeaderOfVersion(2, b))
+	copy(newer, fileHeaderOfVersion(3, b))
 	m.Damage("n/"+name, newer)
 	cfg := config(m, r, &tape{})
 	cfg.Dir = "n/" + dir
 	if _, err := journal.Open(cfg); err == nil || !strings.Contains(err.Error(), "newer version") {
-		t.Errorf("a file of version 2: %v", err)
+		t.Errorf("a file of version 3: %v", err)
 	}
 	if !bytes.Equal(m.Bytes("n/"+name), newer) {
-		t.Error("a file of version 2 was changed")
+		t.Error("a file of version 3 was changed")
 	}
 }

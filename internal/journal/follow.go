@@ -124,7 +124,7 @@ func (f *Follower) listOnce() (files []found, err error) {
 		if !ok {
 			continue // being begun: nothing in it is durable
 		}
-		files = append(files, found{info.Name, info.Size, h})
+		files = append(files, found{info.Name, info.Size, fileHeaderSize, h})
 	}
 	return files, nil
 }

@@ -14,11 +14,21 @@ import (
 
 // Numbers of the format. They are on disk: never change one.
 const (
-	fileVersion     = 1
-	fileHeaderSize  = 4 + 4 + 8 + 32 + 4
-	frameHeaderSize = 4 + 8 + 4 + 4
-	suffix          = ".journal"
+	fileVersion        = 2
+	oldFileVersion     = 1
+	fileHeaderSize     = 4 + 4 + 8 + 32 + 4
+	frameHeaderSize    = 4 + 8 + 32 + 4 + 4
+	oldFrameHeaderSize = 4 + 8 + 4 + 4
+	suffix             = ".journal"
 )
+
+// frameHead is how long frames' headers are in files of a version.
+func frameHead(version byte) int64 {
+	if version == oldFileVersion {
+		return oldFrameHeaderSize
+	}
+	return frameHeaderSize
+}
 
 var errVersion = errors.New("the file is of a newer version; use the release that wrote it, or a later one")
 
@@ -47,6 +57,7 @@ func fileNumber(name string) (uint64, bool) {
 // A fileHeader says what all frames of a file have in common and where the
 // chain stood when it began.
 type fileHeader struct {
+	version    byte
 	generation uint32
 	first      uint64
 	previous   seal.Commitment
@@ -67,7 +78,7 @@ func parseFileHeader(b []byte) (h fileHeader, ok bool, err error) {
 	if len(b) < fileHeaderSize || string(b[:3]) != "LKJ" || !checkSum(b[:fileHeaderSize]) {
 		return h, false, nil
 	}
-	if b[3] != fileVersion {
+	if h.version = b[3]; h.version != fileVersion && h.version != oldFileVersion {
 		return h, false, errVersion
 	}
 	h.generation = binary.BigEndian.Uint32(b[4:])
@@ -78,31 +89,36 @@ func parseFileHeader(b []byte) (h fileHeader, ok bool, err error) {
 
 // putFrameHeader writes the header of a frame before its body, for which frame
 // has room.
-func putFrameHeader(frame []byte, first uint64) {
+func putFrameHeader(frame []byte, first uint64, previous seal.Commitment) {
 	head, body := frame[:0:frameHeaderSize], frame[frameHeaderSize:]
 	head = binary.BigEndian.AppendUint32(head, uint32(len(body)))
 	head = binary.BigEndian.AppendUint64(head, first)
+	head = append(head, previous[:]...)
 	head = binary.BigEndian.AppendUint32(head, checksum(body))
 	appendSum(head, 0)
 }
 
-// A frameHeader is the clear part of a frame.
+// A frameHeader is the clear part of a frame. What it says of the chain only helps to
+// go on behind a frame that is lost: the body opens after the right one alone.
 type frameHeader struct {
-	length  uint32
-	first   uint64
-	bodySum uint32
+	length   uint32
+	first    uint64
+	previous seal.Commitment // not in files of version 1
+	bodySum  uint32
 }
 
-// parseFrameHeader reads the first frameHeaderSize bytes of b, if they are a header.
-func parseFrameHeader(b []byte) (frameHeader, bool) {
-	if len(b) < frameHeaderSize || !checkSum(b[:frameHeaderSize]) {
+// parseFrameHeader reads the first bytes of b, if they are a frame's header in a
+// file of a version.
+func parseFrameHeader(b []byte, version byte) (h frameHeader, ok bool) {
+	n := int(frameHead(version))
+	if len(b) < n || !checkSum(b[:n]) {
 		return frameHeader{}, false
 	}
-	return frameHeader{
-		length:  binary.BigEndian.Uint32(b),
-		first:   binary.BigEndian.Uint64(b[4:]),
-		bodySum: binary.BigEndian.Uint32(b[12:]),
-	}, true
+	h.length, h.first, h.bodySum = binary.BigEndian.Uint32(b), binary.BigEndian.Uint64(b[4:]), binary.BigEndian.Uint32(b[n-8:])
+	if version != oldFileVersion {
+		copy(h.previous[:], b[12:])
+	}
+	return h, true
 }
 
 // framePlace binds a frame to its journal, its number and all frames before it.

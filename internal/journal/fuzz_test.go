@@ -29,7 +29,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add(first, second[:60])
 	f.Add(first[:len(first)/2], second)
 	f.Add(second, first)
-	f.Add(first, fileHeaderOfVersion(2, second))
+	f.Add(first, fileHeaderOfVersion(3, second))
 	f.Add([]byte{}, []byte("LKJ\x01"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		m := disktest.New()

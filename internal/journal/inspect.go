@@ -78,30 +78,31 @@ func whole(f io.ReaderAt, name string, size int64) (at int64, frames int, err er
 	if ok {
 		at = fileHeaderSize
 	}
-	var b [frameHeaderSize]byte
-	for ok && at+frameHeaderSize <= size {
-		if _, err := f.ReadAt(b[:], at); err != nil {
+	n := frameHead(h.version)
+	b := make([]byte, n)
+	for ok && at+n <= size {
+		if _, err := f.ReadAt(b, at); err != nil {
 			return at, frames, err
 		}
-		frame, whole := parseFrameHeader(b[:])
-		if !whole || int64(frame.length) > size-at-frameHeaderSize {
+		frame, whole := parseFrameHeader(b, h.version)
+		if !whole || int64(frame.length) > size-at-n {
 			break
 		}
 		body := make([]byte, frame.length)
-		if _, err := f.ReadAt(body, at+frameHeaderSize); err != nil {
+		if _, err := f.ReadAt(body, at+n); err != nil {
 			return at, frames, err
 		}
 		if checksum(body) != frame.bodySum {
 			break
 		}
 		frames++
-		at += frameHeaderSize + int64(frame.length)
+		at += n + int64(frame.length)
 	}
 	if at == size {
 		return at, frames, nil
 	}
 	// What follows a torn write is nothing; a frame behind it shows that it is damage.
-	next, err := scan(f, min(at+1, size), size, max(h.first, 1), math.MaxUint64)
+	next, err := scan(f, h.version, min(at+1, size), size, max(h.first, 1), math.MaxUint64)
 	if err == nil && next >= 0 {
 		err = &DamageError{name, at, errors.New("bytes in the middle can't be read")}
 	}

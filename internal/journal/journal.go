@@ -24,10 +24,10 @@
 //
 //	NUMBER.journal = header frame…            NUMBER: 16 hex digits, growing
 //	header = "LKJ" version(1) generation(4) first(8) previous(32) crc(4)
-//	frame  = length(4) first(8) bodycrc(4) crc(4) sealed(length)
+//	frame  = length(4) first(8) previous(32) bodycrc(4) crc(4) sealed(length)
 //
 // Integers are big-endian, checksums CRC-32C. first is the number of the first
-// unit, previous the commitment of the frame before it. A frame's body is a
+// unit, previous the commitment of the frame before it; frames of version 1 lack it. A frame's body is a
 // sealed message of its own; its place carries the journal's id, the number and
 // the previous commitment, so frames can't be exchanged, repeated, left out or
 // moved. The header is not sealed, but a wrong one opens no frame. Checksums
@@ -89,7 +89,8 @@ type Config struct {
 	// Replay receives the entries from Floor on, in order. It may keep them.
 	Replay func(seq uint64, e Entry) error
 	// Report receives what was cut; may be nil.
-	Report func(Cut)
+	Report  func(Cut)
+	Salvage *Salvage // nil: a damaged journal is refused
 }
 
 // A Cut is a torn or void end of a file, which held nothing acknowledged.

@@ -26,8 +26,9 @@ type replayer struct {
 
 // A found file is one whose header is whole.
 type found struct {
-	name string
-	size int64
+	name  string
+	size  int64
+	start int64 // where the first frame is
 	fileHeader
 }
 
@@ -43,10 +44,21 @@ func (r *replayer) run() error {
 	}
 	r.next = 1
 	for i, f := range list {
+		if f.generation == 0 && f.version == oldFileVersion {
+			f.previous = r.previous // its header can't be read: maybe nothing else is wrong
+		}
 		if f.first != r.next || f.previous != r.previous {
 			// The chain may begin anew only where nothing that is wanted is missing.
-			if f.first < r.next || f.first > max(r.cfg.Floor, 1) {
-				return &DamageError{f.name, 0, fmt.Errorf("it begins with entry %d, where entry %d must follow", f.first, r.next)}
+			wrong := fmt.Errorf("it begins with entry %d, where entry %d must follow", f.first, r.next)
+			switch {
+			case f.first >= r.next && f.first <= max(r.cfg.Floor, 1):
+			case r.cfg.Salvage == nil:
+				return &DamageError{f.name, 0, wrong}
+			case f.first < r.next: // another's: the chain leads past it
+				r.files = append(r.files, fileInfo{f.name, f.first})
+				continue
+			default:
+				r.lose(f.name, f.first-1, wrong.Error())
 			}
 			r.next, r.previous = f.first, f.previous
 		}
@@ -60,6 +72,9 @@ func (r *replayer) run() error {
 		r.files = append(r.files, fileInfo{f.name, f.first})
 	}
 	r.next = max(r.next, r.cfg.Floor)
+	if s := r.cfg.Salvage; s != nil && s.Seen >= r.next {
+		r.lose("the journal's end", s.Seen, "what was acknowledged is not there")
+	}
 	return r.settle(list)
 }
 
@@ -101,7 +116,7 @@ func (r *replayer) list() ([]found, error) {
 			continue
 		}
 		r.number = number
-		h, whole, err := r.header(info)
+		f, whole, err := r.header(info)
 		if err != nil {
 			return nil, err
 		}
@@ -109,48 +124,46 @@ func (r *replayer) list() ([]found, error) {
 			r.void = append(r.void, info)
 			continue
 		}
-		out = append(out, found{info.Name, info.Size, h})
+		out = append(out, f)
 	}
 	return out, nil
 }
 
-func (r *replayer) header(info disk.Info) (fileHeader, bool, error) {
+func (r *replayer) header(info disk.Info) (found, bool, error) {
 	f, err := r.cfg.FS.Open(path.Join(r.cfg.Dir, info.Name))
 	if err != nil {
-		return fileHeader{}, false, err
+		return found{}, false, err
 	}
 	defer f.Close()
 	b := make([]byte, min(info.Size, fileHeaderSize))
 	if err := readFull(f, b, 0); err != nil {
-		return fileHeader{}, false, err
+		return found{}, false, err
 	}
 	h, ok, err := parseFileHeader(b)
 	if err != nil {
-		return h, false, &DamageError{info.Name, 0, err}
+		return found{}, false, &DamageError{info.Name, 0, err}
 	}
-	if !ok {
-		// The header and the first frame's header are written at once and lie
-		// in one sector: if a frame is to be seen, the header was damaged later.
-		at, err := scan(f, 0, info.Size, 1, math.MaxUint64)
-		if err != nil {
-			return h, false, err
-		}
-		if at >= 0 {
-			return h, false, &DamageError{info.Name, 0, errors.New("its header can't be read")}
-		}
+	if ok {
+		return found{info.Name, info.Size, fileHeaderSize, h}, true, nil
 	}
-	return h, ok, nil
+	// The header and the first frame's header are written at once and lie
+	// in one sector: if a frame is to be seen, the header was damaged later.
+	at, err := scan(f, 0, 0, info.Size, 1, math.MaxUint64)
+	if err != nil || at < 0 {
+		return found{}, false, err
+	}
+	if r.cfg.Salvage != nil {
+		f, err := headless(f, info, at)
+		return f, err == nil, err
+	}
+	return found{}, false, &DamageError{info.Name, 0, errors.New("its header can't be read")}
 }
 
 // file replays the frames of f whose numbers are below limit, 0 for the newest file.
 func (r *replayer) file(f found, limit uint64) error {
-	keys, ok := r.keys[f.generation]
-	if !ok {
-		var err error
-		if keys, err = keysOf(r.cfg, f.generation); err != nil {
-			return fmt.Errorf("journal file %s: %w", f.name, err)
-		}
-		r.keys[f.generation] = keys
+	keys, err := r.keysFor(f)
+	if err != nil {
+		return err
 	}
 	h, err := r.cfg.FS.Open(path.Join(r.cfg.Dir, f.name))
 	if err != nil {
@@ -158,20 +171,33 @@ func (r *replayer) file(f found, limit uint64) error {
 	}
 	defer h.Close()
 
-	at := int64(fileHeaderSize)
+	at := f.start
 	for at < f.size {
 		if limit > 0 && r.next >= limit {
 			r.cfg.Report(Cut{f.name, at, f.size - at, "the write failed and was not acknowledged"})
 			break
 		}
-		length, torn, err := r.frame(h, f, at, keys)
-		if err != nil {
+		length, torn, err := r.frame(h, f, at, keys[0])
+		for len(keys) > 1 && err != nil { // which one it is shows when one fits
+			keys = keys[1:]
+			length, torn, err = r.frame(h, f, at, keys[0])
+		}
+		if err == nil && torn != "" {
+			if err = r.cut(h, f, at, limit, torn); err == nil {
+				return nil
+			}
+		}
+		if err == nil {
+			at += length
+			continue
+		}
+		wrong, damaged := reason(err)
+		if r.cfg.Salvage == nil || !damaged {
 			return err
 		}
-		if torn != "" {
-			return r.cut(h, f, at, limit, torn)
+		if at, err = r.beyond(h, f, at, limit, wrong); err != nil {
+			return err
 		}
-		at += length
 	}
 	return nil
 }
@@ -179,21 +205,24 @@ func (r *replayer) file(f found, limit uint64) error {
 // frame replays the frame at offset at and returns its length. torn says why
 // the bytes there are no whole frame.
 func (r *replayer) frame(h disk.File, f found, at int64, keys seal.Keys) (length int64, torn string, err error) {
-	head := make([]byte, min(frameHeaderSize, f.size-at))
+	n := frameHead(f.version)
+	head := make([]byte, min(n, f.size-at))
 	if err := readFull(h, head, at); err != nil {
 		return 0, "", err
 	}
-	fh, ok := parseFrameHeader(head)
+	fh, ok := parseFrameHeader(head, f.version)
 	switch {
 	case !ok:
 		return 0, "the frame's header is torn", nil
 	case fh.first != r.next:
 		return 0, "", &DamageError{f.name, at, fmt.Errorf("entry %d stands where entry %d must", fh.first, r.next)}
-	case int64(fh.length) > f.size-at-frameHeaderSize: // so the file bounds what is allocated
+	case f.version != oldFileVersion && fh.previous != r.previous:
+		return 0, "", &DamageError{f.name, at, fmt.Errorf("entry %d does not follow the one before it", fh.first)}
+	case int64(fh.length) > f.size-at-n: // so the file bounds what is allocated
 		return 0, "the frame is not whole", nil
 	}
 	r.body = sized(r.body, int(fh.length))[:fh.length]
-	if err := readFull(h, r.body, at+frameHeaderSize); err != nil {
+	if err := readFull(h, r.body, at+n); err != nil {
 		return 0, "", err
 	}
 	if checksum(r.body) != fh.bodySum {
@@ -222,7 +251,7 @@ func (r *replayer) frame(h disk.File, f found, at int64, keys seal.Keys) (length
 		r.next++
 	}
 	r.previous = commitment
-	return frameHeaderSize + int64(fh.length), "", nil
+	return n + int64(fh.length), "", nil
 }
 
 // cut cuts a torn end off f. It is the end only if no file and no frame follows.
@@ -232,7 +261,7 @@ func (r *replayer) cut(h disk.File, f found, at int64, limit uint64, reason stri
 		return damage
 	}
 	// A group has fewer than 2^32 units.
-	later, err := scan(h, at+1, f.size, r.next+1, r.next+1<<32)
+	later, err := scan(h, f.version, at+1, f.size, r.next+1, r.next+1<<32)
 	if err != nil {
 		return err
 	}
@@ -240,24 +269,37 @@ func (r *replayer) cut(h disk.File, f found, at int64, limit uint64, reason stri
 		return damage
 	}
 	r.cfg.Report(Cut{f.name, at, f.size - at, reason})
+	if r.cfg.Salvage != nil {
+		return nil // as it was
+	}
 	return errors.Join(h.Truncate(at), h.Sync())
 }
 
 // scan returns where the first frame header with a number from first to last
-// is, in the bytes from from to to, or -1. Bytes that are no header hardly ever
-// pass for one; if they do, a cut becomes an error, never the other way round.
-func scan(f io.ReaderAt, from, to int64, first, last uint64) (int64, error) {
+// is, in the bytes from from to to of a file of a version, 0 for any, or -1. Bytes
+// that are no header hardly ever pass for one; if they do, a cut becomes an error,
+// never the other way round.
+func scan(f io.ReaderAt, version byte, from, to int64, first, last uint64) (int64, error) {
+	versions := []byte{fileVersion, oldFileVersion}
+	if version != 0 {
+		versions = []byte{version}
+	}
 	const window = 1 << 20
 	buf := make([]byte, min(window, to-from))
-	for len(buf) >= frameHeaderSize && from+frameHeaderSize <= to {
+	for len(buf) >= oldFrameHeaderSize && from+oldFrameHeaderSize <= to {
 		b := buf[:min(int64(len(buf)), to-from)]
 		if err := readFull(f, b, from); err != nil {
 			return 0, err
 		}
-		for i := 0; i+frameHeaderSize <= len(b); i++ {
-			if h, ok := parseFrameHeader(b[i:]); ok && h.first >= first && h.first <= last {
-				return from + int64(i), nil
+		for i := 0; i+oldFrameHeaderSize <= len(b); i++ {
+			for _, v := range versions {
+				if h, ok := parseFrameHeader(b[i:], v); ok && h.first >= first && h.first <= last {
+					return from + int64(i), nil
+				}
 			}
+		}
+		if int64(len(b)) == to-from {
+			break
 		}
 		from += int64(len(b) - frameHeaderSize + 1)
 	}

@@ -42,14 +42,14 @@ func (w *writer) write(group []*request) (begun string, err error) {
 	}
 
 	out := w.seal.Framed(frameHeaderSize)
-	putFrameHeader(out, w.next)
+	putFrameHeader(out, w.next, w.previous)
 	if w.file == nil {
 		if err := w.begin(); err != nil {
 			return "", err
 		}
 		begun = w.name
 		out = w.seal.Framed(fileHeaderSize + frameHeaderSize)
-		appendFileHeader(out[:0], fileHeader{w.keys.Generation, w.next, w.previous})
+		appendFileHeader(out[:0], fileHeader{fileVersion, w.keys.Generation, w.next, w.previous})
 	}
 
 	n, err := w.file.Write(out)

@@ -36,8 +36,10 @@ func (b *backups) check(ctx context.Context, ask wish, t *tale) error {
 		return nil
 	}
 	by := map[schema.AccountID][]catalog.Segment{}
+	journals := map[schema.AccountID]int{}
 	for _, f := range r.Findings {
 		if f.Segment == "" {
+			journals[f.Account]++
 			continue
 		}
 		segments, err := b.catalog.Segments(ctx, f.Account)
@@ -58,6 +60,17 @@ func (b *backups) check(ctx context.Context, ask wish, t *tale) error {
 			t.say("set aside: segment %s of table %s, %d rows; what is left of it is in aside/ of account %s", s.ID, s.Table, s.Rows, id)
 		}
 	}
+	for _, id := range slices.Sorted(maps.Keys(journals)) {
+		done, err := b.domains.SalvageJournal(ctx, id)
+		if err != nil {
+			return err
+		}
+		aside += journals[id]
+		t.say("saved from the journal of account %s: %d rows; its files are in aside/ as they were", id, done.Rows)
+		for _, l := range done.Lost {
+			t.say("LOST from the journal of account %s: %s", id, l)
+		}
+	}
 	t.judge(r, aside)
 	return nil
 }
@@ -69,6 +82,9 @@ func (b *backups) open(ctx context.Context, domain schema.ClusterID, id schema.A
 	}
 	c, err := b.domains.OpenAll(ctx, domain, id)
 	out.Segments = c.Segments
+	if c.Journal != "" {
+		out.Damaged = append(out.Damaged, storage.Finding{Account: id, Object: "journal", What: c.Journal})
+	}
 	for _, d := range c.Damaged {
 		out.Damaged = append(out.Damaged, storage.Finding{Account: id, Segment: d.Segment, Table: d.Table, Object: path.Join("objects", string(d.Segment)), What: d.Reason})
 	}
@@ -145,10 +161,10 @@ func (t *tale) judge(r storage.Report, aside int) {
 	case left == 0 && aside == 0:
 		t.say("nothing is missing or damaged")
 	case left == 0:
-		t.say("everything else is whole; queries work again, without the rows of what was set aside")
+		t.say("everything else is whole; queries work again, without the rows of what was set aside or lost")
 	default:
 		t.Failed = true
-		t.say("%d objects are missing or damaged; restore them from a backup (logkeep restore), or take segments out of use with --repair. Everything else can be read", left)
+		t.say("%d objects are missing or damaged; restore them from a backup (logkeep restore), or take them out of use with --repair, which saves what can be read of a journal. Everything else can be read", left)
 	}
 }
 

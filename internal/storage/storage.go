@@ -104,6 +104,9 @@ func (r *Report) account(ctx context.Context, cfg Config, a catalog.Account) err
 		}
 		r.Opened += opened.Segments
 		for _, d := range opened.Damaged {
+			if d.Segment == "" && len(j.Damaged) > 0 {
+				continue // it is told by its file
+			}
 			if !contains(found, d.Segment) {
 				found = append(found, d)
 			}

@@ -90,6 +90,8 @@ type Config struct {
 	FlushAge   time.Duration // flush what waits so long; 0 means a minute
 	MergeAfter int           // merge so many small segments of a table, at least 2; 0 means 8
 	Log        *slog.Logger  // of background work; nil means none
+
+	salvage *journal.Salvage
 }
 
 // Store is open for appending and reading. All methods may be called
@@ -201,7 +203,7 @@ func open(ctx context.Context, cfg Config) (s *Store, err error) {
 	s.journal, err = journal.Open(journal.Config{
 		FS: cfg.FS, Dir: path.Join(cfg.Dir, "journal"), Place: place,
 		Keys: cfg.Keys, Current: cfg.Current, Floor: s.manifest.floor,
-		Replay: s.replay,
+		Replay: s.replay, Salvage: cfg.salvage,
 		Report: func(c journal.Cut) {
 			s.log.Warn("journal cut", "file", c.File, "offset", c.Offset, "bytes", c.Bytes, "reason", c.Reason)
 		},

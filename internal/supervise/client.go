@@ -59,6 +59,12 @@ func (w *Worker) Check(ctx context.Context, r wire.Check) (c wire.Checked, err e
 	return c, err
 }
 
+// Salvage is wire.Salvage.
+func (w *Worker) Salvage(ctx context.Context, r wire.Salvage) (out wire.Salvaged, err error) {
+	err = w.call(ctx, "/salvage", r, &out)
+	return out, err
+}
+
 // Marks asks a writer how far accounts have come.
 func (w *Worker) Marks(ctx context.Context, r wire.Marks) (m []wire.Mark, err error) {
 	return m, w.call(ctx, "/marks", r, &m)

@@ -3,6 +3,7 @@ package worker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -10,7 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"logkeep/internal/bucket"
+	"logkeep/internal/disk"
 	"logkeep/internal/fault"
+	"logkeep/internal/journal"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 	"logkeep/internal/segment"
@@ -30,6 +33,9 @@ func (w *Worker) account(id schema.AccountID) (*account, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.accounts[id]
+	if err := w.broken[id]; err != nil {
+		return nil, brokenFault(id, err)
+	}
 	if a == nil {
 		return nil, fault.New(fault.ServiceUnavailable, "The storage account is moving to another process. Try again.").Because(fmt.Errorf("account %s is not open here", id))
 	}
@@ -83,13 +89,60 @@ func (w *Worker) openOne(ctx context.Context, info wire.Account) error {
 	}
 	if a.store, err = store.Open(ctx, cfg); err != nil {
 		c.destroy()
+		if brokenJournal(err) {
+			// The other accounts are opened all the same. Whoever asks for this one is told.
+			w.log.Error("a storage account's journal is damaged; logkeep storage check --repair saves what can be read", "account", string(info.ID), "error", err.Error())
+			w.mu.Lock()
+			w.broken[info.ID] = err
+			w.mu.Unlock()
+			return nil
+		}
 		return openFault(info.ID, err)
 	}
 	w.makeSpoolKey(ctx, a, info.Spool.Generation)
 	w.mu.Lock()
 	w.accounts[info.ID] = a
+	delete(w.broken, info.ID)
 	w.mu.Unlock()
 	return nil
+}
+
+// brokenJournal reports whether an account could not be opened since a file of its
+// journal is damaged or missing.
+func brokenJournal(err error) bool {
+	_, damaged := errors.AsType[*journal.DamageError](err)
+	return damaged || errors.Is(err, disk.ErrDamaged)
+}
+
+// salvage brings what can be read of a broken account's journal into segments. The
+// account is not open here, before or after.
+func (w *Worker) salvage(ctx context.Context, r wire.Salvage) (out wire.Salvaged, err error) {
+	info := r.Account
+	w.mu.Lock()
+	open := w.accounts[info.ID] != nil
+	delete(w.broken, info.ID)
+	w.mu.Unlock()
+	if open {
+		return out, fmt.Errorf("internal error: account %s is open", info.ID)
+	}
+	c, err := w.unwrap(ctx, info)
+	if err != nil {
+		return out, openFault(info.ID, err)
+	}
+	defer c.destroy()
+	cfg, err := w.storeConfig(ctx, info, c)
+	if err != nil {
+		return out, openFault(info.ID, err)
+	}
+	if dir, ok := cfg.FS.(*bucket.Folder); ok {
+		dir.Salvage()
+	}
+	done, err := store.Salvage(ctx, cfg)
+	out.Rows = done.Rows
+	for _, l := range done.Lost {
+		out.Lost = append(out.Lost, l.String())
+	}
+	return out, openFault(info.ID, err)
 }
 
 func (w *Worker) storeConfig(ctx context.Context, info wire.Account, c *chain) (store.Config, error) {
@@ -179,6 +232,7 @@ func (w *Worker) release(ctx context.Context, r wire.Release) error {
 		w.mu.Lock()
 		a := w.accounts[id]
 		delete(w.accounts, id)
+		delete(w.broken, id)
 		w.mu.Unlock()
 		if a == nil {
 			continue

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"logkeep/internal/bucket"
 	"logkeep/internal/disk"
@@ -45,6 +46,9 @@ func keyFault(err error) error {
 	}
 	if damaged, ok := errors.AsType[*kek.Damaged](err); ok {
 		return fault.New(fault.CustomerManagedKeyDamaged, "The key's vault could not use a wrapped key: %s.", damaged.Answer()).Because(err)
+	}
+	if d, ok := errors.AsType[*journal.DamageError](err); ok { // a reader has found it
+		return fault.New(fault.StorageDamaged, "File %s of a journal is damaged at byte %d. Rows that were acknowledged may be in it alone. The operator restores it from a backup, or saves what can be read with 'logkeep storage check --repair'.", d.File, d.Offset).Because(err)
 	}
 	if broken := brokenBy(err); broken != nil {
 		return fault.New(fault.CustomerManagedKeyDamaged, "A stored record does not match its key or its place: %s.", broken).Because(err)
@@ -92,4 +96,15 @@ func openFault(id schema.AccountID, err error) error {
 		return fault.New(fault.CustomerManagedKeyDamaged, "Storage account %s can't be opened: %s.", id, broken).Because(err)
 	}
 	return err
+}
+
+// brokenFault is what is told whoever asks for an account whose journal is damaged.
+func brokenFault(id schema.AccountID, err error) error {
+	what := "it can't be read"
+	if d, ok := errors.AsType[*journal.DamageError](err); ok {
+		what = fmt.Sprintf("file %s is damaged at byte %d", d.File, d.Offset)
+	} else if errors.Is(err, disk.ErrDamaged) {
+		what = err.Error()
+	}
+	return fault.New(fault.StorageDamaged, "The journal of storage account %s is damaged: %s. Rows that were acknowledged may be in it alone. The operator restores it from a backup, or saves what can be read with 'logkeep storage check --repair'.", id, what).Because(err)
 }

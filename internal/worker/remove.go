@@ -14,6 +14,9 @@ import (
 
 // drop removes all rows of a table, or of a workspace.
 func (w *Worker) drop(ctx context.Context, r wire.Drop) error {
+	if err := w.whole(); err != nil {
+		return err
+	}
 	for _, a := range w.all() {
 		if err := a.store.Drop(ctx, r.Workspace, r.Table); err != nil {
 			return err
@@ -29,7 +32,7 @@ func (w *Worker) retain(ctx context.Context, r wire.Retain) error {
 	for i, t := range r.Tables {
 		tables[i] = store.Retained(t)
 	}
-	var failed error
+	failed := w.whole()
 	for _, a := range w.all() {
 		failed = errors.Join(failed, a.store.Retain(ctx, tables))
 	}
@@ -41,6 +44,9 @@ func (w *Worker) purge(ctx context.Context, r wire.Purge) (out wire.Purged, err 
 	var filters []purge.Filter
 	if err := json.Unmarshal(r.Filters, &filters); err != nil {
 		return out, errors.New("internal error: a purge's filters can't be read")
+	}
+	if err := w.whole(); err != nil {
+		return out, err
 	}
 	m, err := purge.New(r.Table, filters)
 	if err != nil { // its text may tell of rows
@@ -59,6 +65,13 @@ func (w *Worker) purge(ctx context.Context, r wire.Purge) (out wire.Purged, err 
 
 // check opens everything that an account has in segments.
 func (w *Worker) check(ctx context.Context, r wire.Check) (out wire.Checked, err error) {
+	w.mu.Lock()
+	broken := w.broken[r.Account]
+	w.mu.Unlock()
+	if broken != nil {
+		out.Journal = broken.Error()
+		return out, nil
+	}
 	a, err := w.account(r.Account)
 	if err != nil {
 		return out, err

@@ -51,7 +51,8 @@ type Worker struct {
 
 	mu       sync.Mutex
 	accounts map[schema.AccountID]*account
-	pending  map[place]*seal.Key // generated, not adopted
+	broken   map[schema.AccountID]error // could not be opened since their journals are damaged
+	pending  map[place]*seal.Key        // generated, not adopted
 }
 
 // Run is the whole life of a worker: input carries the start and the leases,
@@ -204,9 +205,9 @@ func newWorker(b *base, accounts string) (*Worker, error) {
 	}
 	return &Worker{
 		base: b, disk: folder, tails: store.NewBudget(b.start.Memory.Tail),
-		accounts: map[schema.AccountID]*account{},
-		pending:  map[place]*seal.Key{},
-		bodies:   sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		accounts: map[schema.AccountID]*account{}, broken: map[schema.AccountID]error{},
+		pending: map[place]*seal.Key{},
+		bodies:  sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}, nil
 }
 

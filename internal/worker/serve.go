@@ -22,6 +22,7 @@ func (w *Worker) face() http.Handler {
 	mux.HandleFunc("POST /retain", answer(w.base, func(ctx context.Context, r wire.Retain) (any, error) { return struct{}{}, w.retain(ctx, r) }))
 	mux.HandleFunc("POST /purge", answer(w.base, func(ctx context.Context, r wire.Purge) (any, error) { return w.purge(ctx, r) }))
 	mux.HandleFunc("POST /check", answer(w.base, func(ctx context.Context, r wire.Check) (any, error) { return w.check(ctx, r) }))
+	mux.HandleFunc("POST /salvage", answer(w.base, func(ctx context.Context, r wire.Salvage) (any, error) { return w.salvage(ctx, r) }))
 	mux.HandleFunc("POST /flush", answer(w.base, func(ctx context.Context, _ struct{}) (any, error) { return w.flush(ctx) }))
 	mux.HandleFunc("POST /texts/seal", answer(w.base, func(_ context.Context, r wire.SealText) (any, error) { return w.sealText(r) }))
 	mux.HandleFunc("POST /texts/open", answer(w.base, func(_ context.Context, r wire.OpenTexts) (any, error) { return w.openTexts(r) }))
@@ -85,6 +86,16 @@ func (w *Worker) marks(r wire.Marks) ([]wire.Mark, error) {
 		all[i] = wire.Mark{Account: id, Seq: m.Seq, Last: m.Journal.Last, Head: m.Journal.Commitment[:]}
 	}
 	return all, nil
+}
+
+// whole demands that no account is broken, for what must reach all of them.
+func (w *Worker) whole() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, err := range w.broken {
+		return brokenFault(id, err)
+	}
+	return nil
 }
 
 func (w *Worker) all() []*account {

@@ -2,7 +2,7 @@
 // sees the other's code: a keeper holds no key and no row, a worker no catalog.
 //
 //	keeper ──standard input──▶ worker     one Start, then one Lease a line; the end of input ends the worker
-//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Retain, Purge, Check, Append, Marks, Query, SealText, OpenTexts, Flush, Status
+//	keeper ──HTTP, fd 3──────▶ worker     Open, Generate, Rewrap, Adopt, Release, Drop, Retain, Purge, Check, Salvage, Append, Marks, Query, SealText, OpenTexts, Flush, Status
 //	worker ──HTTP, fd 4──────▶ keeper     CONNECT to vaults; Token, and of writers Commit, SpoolKey, Spooled, of readers Account, Manifest;
 //	                                      where accounts lie in a bucket, their objects
 //
@@ -227,6 +227,19 @@ type Checked struct {
 	Segments int             `json:"segments"`
 	Bytes    int64           `json:"bytes"`
 	Damaged  []DamagedObject `json:"damaged,omitempty"`
+	Journal  string          `json:"journal,omitempty"` // what is wrong with the account's journal; nothing was opened then
+}
+
+// Salvage asks for what can be read of an account's damaged journal to be brought into
+// segments. The account is not open, and what its journal has is kept elsewhere. Path: /salvage. Answer: Salvaged.
+type Salvage struct {
+	Account Account `json:"account"`
+}
+
+// Salvaged tells what came of it.
+type Salvaged struct {
+	Rows int64    `json:"rows"`
+	Lost []string `json:"lost,omitempty"` // stretches that can't be read
 }
 
 // A DamagedObject is a segment that can't be read.
