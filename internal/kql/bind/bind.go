@@ -3,7 +3,6 @@ package bind
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"logkeep/internal/kql/plan"
 	"logkeep/internal/kql/syntax"
@@ -163,6 +162,9 @@ func Bind(q *syntax.Query, cat Catalog, opt Options, which int) (*Result, syntax
 	if len(b.errs) > 0 {
 		return nil, b.errs
 	}
+	if most := b.sets["query_take_max_records"]; most != nil {
+		t.rel = &plan.Limit{In: t.rel, N: most}
+	}
 	return &Result{Rel: t.rel, Columns: t.cols, Ordered: t.serial, Render: b.render, Tables: b.order, Name: name, Count: max(len(b.found), 1)}, nil
 }
 
@@ -232,9 +234,7 @@ func (b *binder) query(q *syntax.Query, e *env, sc *scope) (t *table, x plan.Exp
 				t = t.more[0].table
 			}
 		case *syntax.Set:
-			if s.Value != nil && strings.HasPrefix(s.Name.Name, "query_bin_auto_") {
-				b.sets[s.Name.Name] = b.expr(s.Value, &scope{env: e})
-			}
+			b.set(s, e)
 		case *syntax.Declare:
 			for _, p := range s.Params {
 				b.declare(p, e)
