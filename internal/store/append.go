@@ -138,7 +138,7 @@ func (s *Store) take(rows ...checked) {
 			s.oldest = time.Now()
 		}
 	}
-	if s.tail.bytes >= s.cfg.FlushBytes {
+	if n := len(rows); n > 0 && s.ripe(s.table(tableKey{rows[n-1].Workspace, rows[n-1].Table})) {
 		s.wake()
 	}
 }

@@ -65,6 +65,16 @@ func (b *Budget) Limit(most int64) {
 	b.press()
 }
 
+// pressed reports whether stores are to flush, however little they hold.
+func (b *Budget) pressed() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used >= b.most/2
+}
+
 func (b *Budget) full() bool {
 	if b == nil {
 		return false

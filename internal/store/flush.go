@@ -110,6 +110,7 @@ func (s *Store) cut() (*flush, error) {
 	if len(f.rows) == 0 {
 		return nil, nil
 	}
+	s.leaving = f.size.bytes
 	return f, nil
 }
 
@@ -219,6 +220,7 @@ func (s *Store) putBack(ctx context.Context, f *flush) {
 	}
 	if len(f.rows) > 0 {
 		s.oldest = time.Now() // try again, but not at once
+		s.leaving = 0
 	}
 	s.mu.Unlock()
 	ctx = context.WithoutCancel(ctx)
@@ -250,6 +252,7 @@ func (s *Store) commit(ctx context.Context, f *flush) error {
 	}
 	s.tail.rows -= f.size.rows
 	s.tail.bytes -= f.size.bytes
+	s.leaving -= f.size.bytes
 	s.cfg.Budget.spend(-f.size.bytes)
 	s.mu.Unlock()
 

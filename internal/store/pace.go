@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// A pace says when to flush: as soon as full is signalled, and when old says
-// so. A flush that fails is tried again after an age, not at once. After a flush
+// A pace says when to flush: as soon as full is signalled, if ripe says so still,
+// and when old says so. A flush that fails is tried again after an age, not at once. After a flush
 // segments are merged until there are none to merge or it is time to flush again.
 type pace struct {
 	age   time.Duration
 	full  <-chan struct{}
+	ripe  func() bool
 	old   func() bool
 	flush func(context.Context) error
 	merge func(context.Context) (more bool, err error)
@@ -27,6 +28,9 @@ func (p pace) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.full:
+			if !p.ripe() {
+				continue
+			}
 		case <-tick.C:
 			if !p.old() {
 				continue

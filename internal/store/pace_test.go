@@ -19,12 +19,14 @@ func TestPace(t *testing.T) {
 	for name, c := range map[string]struct {
 		arrive  time.Duration // when rows come; 0 is never
 		full    time.Duration // when much waits; 0 is never
+		ripe    time.Duration // before that much may wait, and a flush would come too early
 		failing int           // so many flushes fail
 		want    []int
 	}{
 		"nothing waits":        {want: nil},
 		"rows get old":         {arrive: 20 * time.Second, want: []int{90}},
 		"much waits":           {arrive: 20 * time.Second, full: 21 * time.Second, want: []int{21}},
+		"too early":            {arrive: 20 * time.Second, full: 21 * time.Second, ripe: 22 * time.Second, want: []int{90}},
 		"a flush fails, twice": {arrive: 20 * time.Second, full: 21 * time.Second, failing: 2, want: []int{21, 81, 141}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -34,7 +36,7 @@ func TestPace(t *testing.T) {
 				var got []int
 				waiting := false
 				p := pace{
-					age: time.Minute, full: full, log: slog.New(slog.DiscardHandler),
+					age: time.Minute, full: full, ripe: func() bool { return c.ripe <= time.Since(begin) }, log: slog.New(slog.DiscardHandler),
 					old: func() bool { return waiting && time.Since(begin) >= c.arrive+time.Minute },
 					flush: func(context.Context) error {
 						got = append(got, int(time.Since(begin).Seconds()))

@@ -86,7 +86,7 @@ type Config struct {
 	Seen uint64
 
 	Budget     *Budget       // shared with the other stores of the process; may be nil
-	FlushBytes int64         // flush when so much waits; 0 means 64 MiB
+	FlushBytes int64         // flush when about so much waits; 0 means 64 MiB
 	FlushAge   time.Duration // flush what waits so long; 0 means a minute
 	MergeAfter int           // merge so many small segments of a table, at least 2; 0 means 8
 	Log        *slog.Logger  // of background work; nil means none
@@ -125,6 +125,7 @@ type Store struct {
 	tables   map[tableKey]*tableState
 	unmerged map[tableKey]bool // tables that got segments since none was found to merge
 	tail     size              // of all tables, rows being flushed included
+	leaving  int64             // bytes of these
 	oldest   time.Time         // when the first row not being flushed came
 
 	full chan struct{} // wakes the background when much waits
@@ -223,7 +224,7 @@ func open(ctx context.Context, cfg Config) (s *Store, err error) {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	p := pace{age: cfg.FlushAge, full: s.full, old: s.old, flush: s.Flush, merge: s.tidy, log: s.log}
+	p := pace{age: cfg.FlushAge, full: s.full, ripe: s.isRipe, old: s.old, flush: s.Flush, merge: s.tidy, log: s.log}
 	s.done.Go(func() {
 		s.look(background)
 		p.run(background)
