@@ -7,7 +7,7 @@ import (
 
 // An entry of a table says what the next bits mean:
 //
-//	bits 0–7    how many bits the code has, in a second table those behind the first
+//	bits 0–7    how many bits the code has, in a second table those behind the first, and those that follow it
 //	bits 8–12   how many more bits follow a length or a distance; of a link, the second table's bits
 //	bits 13–15  what it is
 //	bits 16–31  the literals, the length or distance without its more bits, or where in the second table
@@ -25,12 +25,18 @@ const (
 	kinds     entry = 7 << 13
 )
 
-func (e entry) bits() uint         { return uint(e & 0xff) }
-func (e entry) more() uint         { return uint(e>>8) & 31 }
-func (e entry) value() int         { return int(e >> 16) }
-func (e entry) literals() int      { return int(e>>8) & 31 }
-func (e entry) kind() entry        { return e & kinds }
-func (e entry) sized(n uint) entry { return e | entry(n) }
+func (e entry) bits() uint    { return uint(e & 0xff) }
+func (e entry) more() uint    { return uint(e>>8) & 31 }
+func (e entry) code() uint    { return e.bits() - e.more() }
+func (e entry) value() int    { return int(e >> 16) }
+func (e entry) literals() int { return int(e>>8) & 31 }
+func (e entry) kind() entry   { return e & kinds }
+func (e entry) sized(n uint) entry {
+	if e.kind() == isLength {
+		n += e.more()
+	}
+	return e | entry(n)
+}
 
 const (
 	litBits  = 11 // of the first table
@@ -192,6 +198,7 @@ func (i *inflater) block(dst []byte, start int, w *window, limit int) ([]byte, e
 			have -= litBits
 			e = lit.second[e.value()+int(word&(1<<(e.more()&63)-1))]
 		}
+		before := word
 		word >>= e.bits() & 63
 		have -= e.bits()
 		switch e.kind() {
@@ -212,9 +219,7 @@ func (i *inflater) block(dst []byte, start int, w *window, limit int) ([]byte, e
 			}
 			return dst, ErrCorrupt
 		}
-		length := e.value() + int(word&(1<<(e.more()&63)-1))
-		word >>= e.more() & 63
-		have -= e.more()
+		length := e.value() + int(before>>(e.code()&63)&(1<<(e.more()&63)-1))
 		// 30 bits of 56 may be gone, and a distance may take 28.
 		if at+8 <= len(in) {
 			word |= binary.LittleEndian.Uint64(in[at:]) << (have & 63)
@@ -230,11 +235,10 @@ func (i *inflater) block(dst []byte, start int, w *window, limit int) ([]byte, e
 			have -= distBits
 			e = dist.second[e.value()+int(word&(1<<(e.more()&63)-1))]
 		}
+		before = word
 		word >>= e.bits() & 63
 		have -= e.bits()
-		back := e.value() + int(word&(1<<(e.more()&63)-1))
-		word >>= e.more() & 63
-		have -= e.more()
+		back := e.value() + int(before>>(e.code()&63)&(1<<(e.more()&63)-1))
 		if e.kind() == isNone || back > o-start {
 			w.word, w.have, w.at = word, have, at
 			if w.over() {
