@@ -44,6 +44,8 @@ func internalRows() []Function {
 		g("__basket", "(rows:dynamic, threshold:real, dimensions:long) dynamic", 0, native.Basket),
 		g("__autocluster", "(rows:dynamic, size:real) dynamic", 0, native.Autocluster),
 		g("__diffpatterns", "(rows:dynamic, threshold:real, dimensions:long) dynamic", 0, native.Diffpatterns),
+		g("__geo_leaf", "(longitude:real, latitude:real) long", 0, native.GeoLeaf),
+		g("__geo_covering", "(shape:dynamic, radius:real) dynamic", 0, native.GeoCovering),
 		g("__dcount_intersect", "(sketches:dynamic...) dynamic", NullSafe, native.DCountIntersect),
 		g("__pack_skip", "(pairs:scalar...) dynamic", NullSafe, native.PackSkip),
 	}

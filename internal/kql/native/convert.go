@@ -326,7 +326,7 @@ func DecimalSum(mean bool) func([]any) (any, error) {
 func BinDecimal(a []any) (any, error) {
 	x, ok1 := new(big.Rat).SetString(a[0].(string))
 	y, ok2 := new(big.Rat).SetString(a[1].(string))
-	if !ok1 || !ok2 || y.Sign() == 0 {
+	if !ok1 || !ok2 || y.Sign() <= 0 {
 		return nil, nil
 	}
 	q := new(big.Rat).Quo(x, y)

@@ -226,10 +226,10 @@ func EndOf(period string) func([]any) (any, error) {
 	}
 }
 
-// Bin is bin on ticks and longs.
+// Bin is bin on ticks and longs; bins of no size or less are null.
 func Bin(a []any) (any, error) {
 	x, n := a[0].(int64), a[1].(int64)
-	if n == 0 {
+	if n <= 0 {
 		return nil, nil
 	}
 	return x - ((x%n)+n)%n, nil
@@ -242,12 +242,12 @@ func Bins(x, size, out []int64, null func(row int)) {
 	for i, v := range x {
 		if s := size[i]; s != n || v < from || v >= to {
 			n, from, to = s, v, v
-			if s == 0 {
+			if s <= 0 {
 				null(i)
 				continue
 			}
 			from = v - ((v%s)+s)%s
-			if to = from + s; to < from { // by a negative size, or at the end of what there is
+			if to = from + s; to < from { // at the end of what there is
 				to = from
 			}
 		}
@@ -257,6 +257,9 @@ func Bins(x, size, out []int64, null func(row int)) {
 
 // BinReal is bin on reals.
 func BinReal(a []any) (any, error) {
+	if a[1].(float64) < 0 {
+		return nil, nil
+	}
 	return math.Floor(a[0].(float64)/a[1].(float64)) * a[1].(float64), nil
 }
 
@@ -282,6 +285,9 @@ func BinTimeAt(a []any) (any, error) {
 // BinAtReal is bin_at on reals.
 func BinAtReal(a []any) (any, error) {
 	at := a[2].(float64)
+	if a[1].(float64) < 0 {
+		return nil, nil
+	}
 	return math.Floor((a[0].(float64)-at)/a[1].(float64))*a[1].(float64) + at, nil
 }
 
