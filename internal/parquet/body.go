@@ -1,0 +1,397 @@
+package parquet
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	parquetgo "github.com/apache/arrow-go/v18/parquet"
+)
+
+// A body is a page that was unpacked: which rows have values, and these.
+type body struct {
+	number      int // of the page; -1: none
+	first, rows int
+	values      int
+	present     Rows // which of the rows have values; nil: all have
+	raw         []byte
+
+	form   form
+	plain  []byte   // the values as they are; texts with their lengths
+	index  []uint32 // where in the dictionary they are
+	deltas []int64  // the values, of a column of differences
+}
+
+// A form is in which of its fields a body has its values.
+type form uint8
+
+const (
+	isPlain form = iota
+	isIndexed
+	isDeltas
+)
+
+// A dict is a chunk's dictionary.
+type dict struct {
+	page   *page
+	raw    []byte // values as they are
+	values int
+	begin  []uint32 // of texts: where each's length stands
+	read   bool
+	found  map[*Search]Rows // of its texts, by what looked for them
+}
+
+// openPage unpacks a page, unless it is open.
+func (c *Column) openPage(number int) error {
+	if c.body.number == number {
+		return nil
+	}
+	p, further := c.pages[number], c.further(number)
+	c.last = number
+	b := &c.body
+	c.d.give(b.raw)
+	present, index, deltas := b.present, b.index[:0], b.deltas[:0]
+	*b = body{number: -1}
+	raw, err := c.unpack(p, further)
+	if err != nil {
+		return err
+	}
+	*b = body{number: -1, first: p.first, rows: p.rows, values: p.rows, raw: raw, index: index, deltas: deltas}
+	rest := raw
+	if c.Nullable {
+		if p.head.levels != levelsRLE {
+			return ErrForm
+		}
+		if rest, err = b.readLevels(rest, present); err != nil {
+			return err
+		}
+	}
+	switch encoding := parquetgo.Encoding(p.head.encoding); {
+	case encoding == parquetgo.Encodings.Plain:
+		b.form, b.plain = isPlain, rest
+		if size := c.width(); size > 0 && len(rest) < (b.values*size+7)/8 {
+			return ErrDamaged
+		}
+	case encoding == parquetgo.Encodings.RLEDict || encoding == parquetgo.Encodings.PlainDict:
+		b.form = isIndexed
+		if err := c.readDictionary(); err != nil {
+			return err
+		}
+		if b.index, err = readIndexes(b.index, rest, b.values, c.dict.values); err != nil {
+			return err
+		}
+	case encoding == parquetgo.Encodings.DeltaBinaryPacked && c.Type == arrow.INT64:
+		b.form = isDeltas
+		if b.deltas, err = readDeltas(b.deltas, rest, b.values); err != nil {
+			return err
+		}
+	default:
+		return ErrForm
+	}
+	b.number = number
+	return nil
+}
+
+// width is how many bits a plain value has; 0 is that each text has its own.
+func (c *Column) width() int {
+	switch c.Type {
+	case arrow.BOOL:
+		return 1
+	case arrow.INT32:
+		return 32
+	case arrow.STRING:
+		return 0
+	}
+	return 64
+}
+
+// readLevels reads which rows have values, and returns what is behind.
+func (b *body) readLevels(raw []byte, kept Rows) (rest []byte, err error) {
+	if len(raw) < 4 {
+		return nil, ErrDamaged
+	}
+	n := binary.LittleEndian.Uint32(raw)
+	if raw = raw[4:]; uint64(n) > uint64(len(raw)) {
+		return nil, ErrDamaged
+	}
+	h := hybrid{b: raw[:n], width: 1}
+	if len(kept) < (b.rows+63)/64 {
+		kept = NewRows(b.rows)
+	}
+	clear(kept)
+	b.values = 0
+	for row := 0; row < b.rows; {
+		count, value, packed, err := h.run(b.rows - row)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case packed == nil && value > 1:
+			return nil, ErrDamaged
+		case packed == nil && value == 1:
+			kept.AddRange(row, row+count)
+			b.values += count
+		case packed != nil:
+			for i := range count {
+				if packed[i>>3]>>(i&7)&1 != 0 {
+					kept.Add(row + i)
+					b.values++
+				}
+			}
+		}
+		row += count
+	}
+	if b.present = kept; b.values == b.rows {
+		b.present = nil
+	}
+	return raw[n:], nil
+}
+
+// readDictionary reads the chunk's dictionary, unless it was read.
+func (c *Column) readDictionary() error {
+	d := &c.dict
+	if d.read {
+		return nil
+	}
+	if d.page == nil {
+		return ErrDamaged
+	}
+	if encoding := parquetgo.Encoding(d.page.head.encoding); encoding != parquetgo.Encodings.Plain && encoding != parquetgo.Encodings.PlainDict || c.Type == arrow.BOOL {
+		return ErrForm
+	}
+	raw, err := c.unpack(*d.page, 0)
+	if err != nil {
+		return err
+	}
+	d.raw = raw
+	if c.Type == arrow.STRING {
+		if d.page.head.values > int64(len(raw)/4) {
+			return ErrDamaged
+		}
+		d.begin = slices.Grow(d.begin[:0], int(d.page.head.values))
+		for at := 0; at < len(raw); {
+			end, ok := textEnd(raw, at)
+			if !ok {
+				return ErrDamaged
+			}
+			d.begin = append(d.begin, uint32(at))
+			at = end
+		}
+		if d.values = len(d.begin); int64(d.values) != d.page.head.values {
+			return ErrDamaged
+		}
+	} else if d.values = len(raw) * 8 / c.width(); int64(d.values) < d.page.head.values {
+		return ErrDamaged
+	}
+	d.read = true
+	return nil
+}
+
+// textEnd is where a text ends whose length stands at at.
+func textEnd(b []byte, at int) (end int, ok bool) {
+	if at > len(b)-4 {
+		return 0, false
+	}
+	n := binary.LittleEndian.Uint32(b[at:])
+	at += 4
+	return at + int(n), uint64(n) <= uint64(len(b)-at)
+}
+
+// A hybrid reads runs of equal values, and groups of eight that are packed.
+type hybrid struct {
+	b     []byte
+	width int
+}
+
+// run reads a run of at most so many values: equal ones, or packed ones, of
+// which packed has all bytes that count values take.
+func (h *hybrid) run(most int) (count int, value uint32, packed []byte, err error) {
+	head, n := binary.Uvarint(h.b)
+	if n <= 0 || head>>1 == 0 || head>>1 > 1<<31 {
+		return 0, 0, nil, ErrDamaged
+	}
+	h.b = h.b[n:]
+	if head&1 == 0 {
+		bytes := (h.width + 7) / 8
+		if bytes > len(h.b) {
+			return 0, 0, nil, ErrDamaged
+		}
+		for i := range bytes {
+			value |= uint32(h.b[i]) << (8 * i)
+		}
+		h.b = h.b[bytes:]
+		return int(min(head>>1, uint64(most))), value, nil, nil
+	}
+	count = int(min(head>>1*8, uint64(most)))
+	// The last group may be cut short behind the last value.
+	size := min(head>>1*uint64(h.width), uint64(len(h.b)))
+	if packed = h.b[:size:size]; uint64(count)*uint64(h.width) > size*8 {
+		return 0, 0, nil, ErrDamaged
+	}
+	h.b = h.b[size:]
+	return count, 0, packed, nil
+}
+
+// readIndexes appends as many indexes as there are values, all below of.
+func readIndexes(index []uint32, b []byte, values, of int) ([]uint32, error) {
+	if values == 0 {
+		return index, nil
+	}
+	if len(b) == 0 || b[0] > 32 {
+		return nil, ErrDamaged
+	}
+	h := hybrid{b[1:], int(b[0])}
+	index = slices.Grow(index, values)
+	most := uint32(0)
+	for len(index) < values {
+		count, value, packed, err := h.run(values - len(index))
+		if err != nil {
+			return nil, err
+		}
+		if packed == nil {
+			most = max(most, value)
+			for range count {
+				index = append(index, value)
+			}
+			continue
+		}
+		at := len(index)
+		index = index[:at+count]
+		most = max(most, unpackBits(index[at:], packed, h.width))
+	}
+	if int64(most) >= int64(of) {
+		return nil, ErrDamaged
+	}
+	return index, nil
+}
+
+// unpackBits reads values of width bits, at most 32, of which b has enough, and
+// returns the largest.
+func unpackBits(to []uint32, b []byte, width int) (most uint32) {
+	mask := uint64(1)<<width - 1
+	i, bit := 0, 0
+	for ; i < len(to) && bit>>3+8 <= len(b); i++ {
+		v := uint32(binary.LittleEndian.Uint64(b[bit>>3:]) >> (bit & 7) & mask)
+		to[i] = v
+		most = max(most, v)
+		bit += width
+	}
+	for ; i < len(to); i++ { // the last few bytes
+		var word [8]byte
+		copy(word[:], b[bit>>3:])
+		v := uint32(binary.LittleEndian.Uint64(word[:]) >> (bit & 7) & mask)
+		to[i] = v
+		most = max(most, v)
+		bit += width
+	}
+	return most
+}
+
+// Bounds of what others may write as differences.
+const (
+	mostBlock = 1 << 16
+	mostParts = 1 << 8
+)
+
+// readDeltas appends the values of a page of differences.
+func readDeltas(to []int64, b []byte, values int) ([]int64, error) {
+	var head [3]uint64 // values in a block, parts of a block, values in all
+	for i := range head {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			return nil, ErrDamaged
+		}
+		head[i], b = v, b[n:]
+	}
+	last, n := binary.Varint(b)
+	block, parts := head[0], head[1]
+	if n <= 0 || head[2] != uint64(values) || block == 0 || block > mostBlock || parts == 0 || parts > mostParts || block%parts != 0 || block/parts%8 != 0 {
+		return nil, ErrDamaged
+	}
+	b = b[n:]
+	if values == 0 {
+		return to, nil
+	}
+	to = append(slices.Grow(to, values), last)
+	part := int(block / parts)
+	for left := values - 1; left > 0; {
+		least, n := binary.Varint(b)
+		if n <= 0 || len(b)-n < int(parts) {
+			return nil, ErrDamaged
+		}
+		widths := b[n : n+int(parts)]
+		b = b[n+int(parts):]
+		for _, width := range widths {
+			if left == 0 {
+				break
+			}
+			size := part / 8 * int(width)
+			if width > 64 || size > len(b) {
+				return nil, ErrDamaged
+			}
+			count := min(part, left)
+			for i := range count {
+				last += least + int64(bitsAt(b[:size], i*int(width), int(width)))
+				to = append(to, last)
+			}
+			b, left = b[size:], left-count
+		}
+	}
+	return to, nil
+}
+
+// bitsAt is the number of width bits, at most 64, that begins at a bit.
+func bitsAt(b []byte, bit, width int) uint64 {
+	if width == 0 {
+		return 0
+	}
+	mask := ^uint64(0) >> (64 - width)
+	from, shift := bit>>3, bit&7
+	if from+8 <= len(b) {
+		v := binary.LittleEndian.Uint64(b[from:]) >> shift
+		if shift+width > 64 {
+			v |= uint64(b[from+8]) << (64 - shift)
+		}
+		return v & mask
+	}
+	var word [8]byte
+	copy(word[:], b[from:])
+	return binary.LittleEndian.Uint64(word[:]) >> shift & mask
+}
+
+// ordinals tells rows by the number of their value, in ascending order.
+type ordinals struct {
+	present    Rows
+	row, value int // value is how many values there are before row
+}
+
+func (o *ordinals) rowOf(value int) int {
+	if o.present == nil {
+		return value
+	}
+	for {
+		w := o.present[o.row>>6] >> (o.row & 63)
+		if n := bits.OnesCount64(w); o.value+n <= value {
+			o.value += n
+			o.row = o.row&^63 + 64
+			continue
+		}
+		for range value - o.value {
+			w &= w - 1
+		}
+		o.row, o.value = o.row+bits.TrailingZeros64(w), value
+		return o.row
+	}
+}
+
+// valueOf is how many values there are before a row, and whether it has one. Rows
+// are asked for in ascending order.
+func (o *ordinals) valueOf(row int) (value int, ok bool) {
+	if o.present == nil {
+		return row, true
+	}
+	o.value += o.present.CountRange(o.row, row)
+	o.row = row
+	return o.value, o.present.Has(row)
+}

@@ -1,0 +1,78 @@
+package parquet
+
+import "math/bits"
+
+// Rows are some of the rows of a row group, numbered from 0: a set of them in bits.
+type Rows []uint64
+
+// NewRows returns an empty set of n rows.
+func NewRows(n int) Rows { return make(Rows, (n+63)/64) }
+
+// Add adds a row.
+func (s Rows) Add(row int) { s[row>>6] |= 1 << (row & 63) }
+
+// Has reports whether a row is in the set.
+func (s Rows) Has(row int) bool { return s[row>>6]>>(row&63)&1 != 0 }
+
+// AddRange adds the rows from from up to end, which is left out.
+func (s Rows) AddRange(from, end int) {
+	for from < end {
+		n := min(64-from&63, end-from)
+		s[from>>6] |= ^uint64(0) >> (64 - n) << (from & 63)
+		from += n
+	}
+}
+
+// Next is the first row of the set at or behind row, or end if there is none before it.
+func (s Rows) Next(row, end int) int {
+	for row < end {
+		if w := s[row>>6] >> (row & 63); w != 0 {
+			return min(row+bits.TrailingZeros64(w), end)
+		}
+		row = row&^63 + 64
+	}
+	return end
+}
+
+// Count counts the rows of the set.
+func (s Rows) Count() (n int) {
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// CountRange counts those from from up to end.
+func (s Rows) CountRange(from, end int) (n int) {
+	for from < end {
+		m := min(64-from&63, end-from)
+		n += bits.OnesCount64(s[from>>6] >> (from & 63) & (^uint64(0) >> (64 - m)))
+		from += m
+	}
+	return n
+}
+
+// Union adds the rows of another set of as many rows.
+func (s Rows) Union(of Rows) {
+	for i, w := range of {
+		s[i] |= w
+	}
+}
+
+// Without takes those of another set out.
+func (s Rows) Without(of Rows) {
+	for i, w := range of {
+		s[i] &^= w
+	}
+}
+
+// Range is those of the set from from up to end, as another set.
+func (s Rows) Range(from, end int) Rows {
+	out := make(Rows, len(s))
+	for from < end {
+		n := min(64-from&63, end-from)
+		out[from>>6] |= s[from>>6] & (^uint64(0) >> (64 - n) << (from & 63))
+		from += n
+	}
+	return out
+}
