@@ -147,10 +147,11 @@ func printStatistics(out io.Writer, s client.Statistics) error {
 	_, err := fmt.Fprintf(out, `time      %v: %v compiling, %v decrypting, %v executing
 segments  %d in the time range
 groups    %d of %d row groups read, the others ruled out by time or by terms
+rows      %d kept of %d looked through by their texts
 bytes     %s of %s decrypted
 tail      %d rows not yet in segments
 `, ms(s.ExecutionTime), ms(s.CompileTime), ms(s.OpenTime), ms(s.ExecutionTime-s.CompileTime-s.OpenTime),
-		of.Segments, of.RowGroupsRead, of.RowGroups, size(of.OpenedBytes), size(of.SealedBytes), of.TailRows)
+		of.Segments, of.RowGroupsRead, of.RowGroups, of.KeptRows, of.SiftedRows, size(of.OpenedBytes), size(of.SealedBytes), of.TailRows)
 	return err
 }
 

@@ -80,8 +80,18 @@ type Newest struct {
 // A Need is what is known of every row of a source that matters.
 type Need = plan.Need
 
-// A Clue is that the text of a column has some terms.
+// A Clue is that the text of a column has some terms and parts.
 type Clue = plan.Clue
+
+// An Edge says where an end of a part may be in a text.
+type Edge = plan.Edge
+
+// The edges: anywhere, not inside of a word, at the end of the text.
+const (
+	Open   = plan.Open
+	AtWord = plan.AtWord
+	AtEnd  = plan.AtEnd
+)
 
 // A Render is what the query says about drawing its answer.
 type Render struct {

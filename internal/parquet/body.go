@@ -21,6 +21,8 @@ type body struct {
 	plain  []byte   // the values as they are; texts with their lengths
 	index  []uint32 // where in the dictionary they are
 	deltas []int64  // the values, of a column of differences
+
+	found map[*Search]Rows // rows from 0, by what looked for them
 }
 
 // A form is in which of its fields a body has its values.
@@ -34,7 +36,7 @@ const (
 
 // A dict is a chunk's dictionary.
 type dict struct {
-	page   *page
+	page   Page   // of size 0: there is none
 	raw    []byte // values as they are
 	values int
 	begin  []uint32 // of texts: where each's length stands
@@ -53,21 +55,21 @@ func (c *Column) openPage(number int) error {
 	c.d.give(b.raw)
 	present, index, deltas := b.present, b.index[:0], b.deltas[:0]
 	*b = body{number: -1}
-	raw, err := c.unpack(p, further)
+	head, raw, err := c.unpack(p, further)
 	if err != nil {
 		return err
 	}
-	*b = body{number: -1, first: p.first, rows: p.rows, values: p.rows, raw: raw, index: index, deltas: deltas}
+	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, index: index, deltas: deltas}
 	rest := raw
 	if c.Nullable {
-		if p.head.levels != levelsRLE {
+		if head.levels != levelsRLE {
 			return ErrForm
 		}
 		if rest, err = b.readLevels(rest, present); err != nil {
 			return err
 		}
 	}
-	switch encoding := parquetgo.Encoding(p.head.encoding); {
+	switch encoding := parquetgo.Encoding(head.encoding); {
 	case encoding == parquetgo.Encodings.Plain:
 		b.form, b.plain = isPlain, rest
 		if size := c.width(); size > 0 && len(rest) < (b.values*size+7)/8 {
@@ -154,22 +156,22 @@ func (c *Column) readDictionary() error {
 	if d.read {
 		return nil
 	}
-	if d.page == nil {
+	if d.page.Size == 0 {
 		return ErrDamaged
 	}
-	if encoding := parquetgo.Encoding(d.page.head.encoding); encoding != parquetgo.Encodings.Plain && encoding != parquetgo.Encodings.PlainDict || c.Type == arrow.BOOL {
-		return ErrForm
-	}
-	raw, err := c.unpack(*d.page, 0)
+	head, raw, err := c.unpack(d.page, 0)
 	if err != nil {
 		return err
 	}
 	d.raw = raw
+	if encoding := parquetgo.Encoding(head.encoding); encoding != parquetgo.Encodings.Plain && encoding != parquetgo.Encodings.PlainDict || c.Type == arrow.BOOL {
+		return ErrForm
+	}
 	if c.Type == arrow.STRING {
-		if d.page.head.values > int64(len(raw)/4) {
+		if head.values > int64(len(raw)/4) {
 			return ErrDamaged
 		}
-		d.begin = slices.Grow(d.begin[:0], int(d.page.head.values))
+		d.begin = slices.Grow(d.begin[:0], int(head.values))
 		for at := 0; at < len(raw); {
 			end, ok := textEnd(raw, at)
 			if !ok {
@@ -178,10 +180,10 @@ func (c *Column) readDictionary() error {
 			d.begin = append(d.begin, uint32(at))
 			at = end
 		}
-		if d.values = len(d.begin); int64(d.values) != d.page.head.values {
+		if d.values = len(d.begin); int64(d.values) != head.values {
 			return ErrDamaged
 		}
-	} else if d.values = len(raw) * 8 / c.width(); int64(d.values) < d.page.head.values {
+	} else if d.values = len(raw) * 8 / c.width(); int64(d.values) < head.values {
 		return ErrDamaged
 	}
 	d.read = true

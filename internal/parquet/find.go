@@ -57,22 +57,54 @@ func (c *Column) Find(s *Search, of, found Rows) error {
 		return nil
 	}
 	return c.each(of, func(b *body) (bool, error) {
-		if b.form == isPlain {
-			return true, s.each(b.plain, b.values, func() func(int) {
-				o := ordinals{present: b.present}
-				return func(value int) {
-					if row := b.first + o.rowOf(value); of.Has(row) {
-						found.Add(row)
-					}
-				}
-			})
+		here, ok := b.found[s]
+		if !ok {
+			here = NewRows(b.rows)
+			if err := c.findIn(b, s, here); err != nil {
+				return false, err
+			}
+			if b.found == nil {
+				b.found = map[*Search]Rows{}
+			}
+			b.found[s] = here // the page may be asked about again, for other rows
 		}
-		entries, err := c.entries(s)
-		if err == nil {
-			b.findIndexed(entries, of, found)
+		for row := here.Next(0, b.rows); row < b.rows; row = here.Next(row+1, b.rows) {
+			if of.Has(b.first + row) {
+				found.Add(b.first + row)
+			}
 		}
-		return true, err
+		return true, nil
 	})
+}
+
+// findIn adds the rows of a page, from 0, whose text is found.
+func (c *Column) findIn(b *body, s *Search, found Rows) error {
+	if b.form == isPlain {
+		return s.each(b.plain, b.values, func() func(int) {
+			o := ordinals{present: b.present}
+			return func(value int) { found.Add(o.rowOf(value)) }
+		})
+	}
+	entries, err := c.entries(s)
+	if err != nil || entries.Count() == 0 {
+		return err
+	}
+	if b.present == nil {
+		for i, n := range b.index {
+			if entries.Has(int(n)) {
+				found.Add(i)
+			}
+		}
+		return nil
+	}
+	value := 0
+	for row := b.present.Next(0, b.rows); row < b.rows; row = b.present.Next(row+1, b.rows) {
+		if entries.Has(int(b.index[value])) {
+			found.Add(row)
+		}
+		value++
+	}
+	return nil
 }
 
 // entries are the texts of the dictionary that a search finds.
@@ -89,28 +121,6 @@ func (c *Column) entries(s *Search) (Rows, error) {
 	}
 	c.dict.found[s] = found
 	return found, nil
-}
-
-// findIndexed adds the rows among of whose index is one of the entries.
-func (b *body) findIndexed(entries, of, found Rows) {
-	if entries.Count() == 0 {
-		return
-	}
-	if b.present == nil {
-		for i, n := range b.index {
-			if entries.Has(int(n)) && of.Has(b.first+i) {
-				found.Add(b.first + i)
-			}
-		}
-		return
-	}
-	value := 0
-	for row := b.present.Next(0, b.rows); row < b.rows; row = b.present.Next(row+1, b.rows) {
-		if entries.Has(int(b.index[value])) && of.Has(b.first+row) {
-			found.Add(b.first + row)
-		}
-		value++
-	}
 }
 
 // each tells of the texts in b, each behind its length, that are found: their

@@ -11,31 +11,66 @@ import (
 // mostText bounds the text of an array, whose ends are of 32 bits.
 const mostText = 1 << 30
 
-// Pick returns the cells of some rows, of which there are n, in their order. More
-// text than an array can hold is ErrForm.
-func (c *Column) Pick(of Rows, n int) (arrow.Array, error) {
-	p := picked{}
+// Cells are cells of a column, picked from its rows to become an array.
+type Cells struct {
+	kind        arrow.Type
+	rows, nulls int
+	valid       []byte  // bits; nil: all rows have values
+	data        []byte  // little-endian, as arrays are on the machines that this is for
+	ends        []int32 // of texts
+}
+
+// NewCells has room for n cells of a column.
+func (c *Column) NewCells(n int) *Cells {
+	p := &Cells{kind: c.Type}
 	if c.Nullable {
-		p.valid = make([]byte, (n+7)/8)
+		p.valid = make([]byte, 0, (n+7)/8)
 	}
-	var err error
 	switch c.Type {
 	case arrow.STRING:
 		p.ends = append(make([]int32, 0, n+1), 0)
-		err = c.pick(of, &p, func(b *body, value int) error { return c.text(b, &p, value) })
 	case arrow.BOOL:
-		p.data = make([]byte, (n+7)/8)
-		err = c.pick(of, &p, func(b *body, value int) error {
-			if b.plain[value>>3]>>(value&7)&1 != 0 {
-				p.data[p.rows>>3] |= 1 << (p.rows & 7)
-			}
-			return nil
-		})
+		p.data = make([]byte, 0, (n+7)/8)
 	default:
-		size := c.width() / 8
-		p.data = make([]byte, 0, n*size)
-		err = c.pick(of, &p, func(b *body, value int) error {
+		p.data = make([]byte, 0, n*c.width()/8)
+	}
+	return p
+}
+
+// Size is how many bytes the cells take.
+func (p *Cells) Size() int64 { return int64(cap(p.valid) + cap(p.data) + 4*cap(p.ends)) }
+
+// Pick appends the cells of some rows to p, in their order. More text than an
+// array can hold is ErrForm.
+func (c *Column) Pick(of Rows, p *Cells) error {
+	size := c.width() / 8
+	return c.each(of, func(b *body) (bool, error) {
+		o, t := ordinals{present: b.present}, textWalk{}
+		for row := of.Next(b.first, b.first+b.rows); row < b.first+b.rows; row = of.Next(row+1, b.first+b.rows) {
+			value, ok := o.valueOf(row - b.first)
+			bit := byte(1) << (p.rows & 7)
+			if bit == 1 && p.valid != nil {
+				p.valid = append(p.valid, 0)
+			}
+			if bit == 1 && p.kind == arrow.BOOL {
+				p.data = append(p.data, 0)
+			}
 			switch {
+			case !ok:
+				p.nulls++
+				for range size {
+					p.data = append(p.data, 0)
+				}
+			case p.kind == arrow.STRING:
+				text, err := t.text(c, b, value)
+				if err != nil {
+					return false, err
+				}
+				p.data = append(p.data, text...)
+			case p.kind == arrow.BOOL:
+				if b.plain[value>>3]>>(value&7)&1 != 0 {
+					p.data[p.rows>>3] |= bit
+				}
 			case b.form == isDeltas:
 				p.data = binary.LittleEndian.AppendUint64(p.data, uint64(b.deltas[value]))
 			case b.form == isIndexed:
@@ -43,55 +78,13 @@ func (c *Column) Pick(of Rows, n int) (arrow.Array, error) {
 			default:
 				p.data = append(p.data, b.plain[value*size:][:size]...)
 			}
-			return nil
-		})
-	}
-	if err != nil {
-		return nil, err
-	}
-	if p.rows != n {
-		return nil, ErrDamaged
-	}
-	return p.array(c.Type), nil
-}
-
-// picked is an array that is being made. All bytes are little-endian, as arrays
-// are on the machines that this is for.
-type picked struct {
-	rows, nulls int
-	valid       []byte // bits; nil: all rows have values
-	data        []byte
-	ends        []int32 // of texts
-
-	at, value int // of the open page of texts: where text number value begins
-}
-
-// pick calls take with the number of each row's value, or leaves a null.
-func (c *Column) pick(of Rows, p *picked, take func(*body, int) error) error {
-	size := 0
-	if c.Type != arrow.STRING && c.Type != arrow.BOOL {
-		size = c.width() / 8
-	}
-	return c.each(of, func(b *body) (bool, error) {
-		p.at, p.value = 0, 0
-		o := ordinals{present: b.present}
-		for row := of.Next(b.first, b.first+b.rows); row < b.first+b.rows; row = of.Next(row+1, b.first+b.rows) {
-			value, ok := o.valueOf(row - b.first)
-			if ok {
-				if err := take(b, value); err != nil {
-					return false, err
-				}
-				if p.valid != nil {
-					p.valid[p.rows>>3] |= 1 << (p.rows & 7)
-				}
-			} else {
-				p.nulls++
-				for range size {
-					p.data = append(p.data, 0)
-				}
+			if ok && p.valid != nil {
+				p.valid[p.rows>>3] |= bit
 			}
-			p.rows++
-			if p.ends != nil {
+			if p.rows++; p.kind == arrow.STRING {
+				if len(p.data) > mostText {
+					return false, ErrForm
+				}
 				p.ends = append(p.ends, int32(len(p.data)))
 			}
 		}
@@ -99,46 +92,50 @@ func (c *Column) pick(of Rows, p *picked, take func(*body, int) error) error {
 	})
 }
 
-// text appends text number value of a page, of which numbers come in order.
-func (c *Column) text(b *body, p *picked, value int) error {
-	var from, end int
+// A textWalk finds texts of a page, of which the numbers ascend.
+type textWalk struct{ at, value int }
+
+func (t *textWalk) text(c *Column, b *body, value int) ([]byte, error) {
 	if b.form == isIndexed {
-		from = int(c.dict.begin[b.index[value]])
-		end, _ = textEnd(c.dict.raw, from) // as it was checked when it was read
-		p.data = append(p.data, c.dict.raw[from+4:end]...)
-	} else {
-		for ok := true; ; p.value++ {
-			if end, ok = textEnd(b.plain, p.at); !ok {
-				return ErrDamaged
-			}
-			from, p.at = p.at, end
-			if p.value == value {
-				break
-			}
+		from := int(c.dict.begin[b.index[value]])
+		end, _ := textEnd(c.dict.raw, from) // was checked when it was read
+		return c.dict.raw[from+4 : end], nil
+	}
+	for {
+		from := t.at
+		end, ok := textEnd(b.plain, from)
+		if !ok {
+			return nil, ErrDamaged
 		}
-		p.value++
-		p.data = append(p.data, b.plain[from+4:end]...)
+		t.at = end
+		if t.value++; t.value > value {
+			return b.plain[from+4 : end], nil
+		}
 	}
-	if len(p.data) > mostText {
-		return ErrForm
-	}
-	return nil
 }
 
-func (p *picked) array(t arrow.Type) arrow.Array {
+// Array makes an array of the cells, which must not be used afterwards.
+func (p *Cells) Array() arrow.Array {
 	buffers := []*memory.Buffer{nil}
 	if p.nulls > 0 {
 		buffers[0] = memory.NewBufferBytes(p.valid)
 	}
-	types := map[arrow.Type]arrow.DataType{
-		arrow.BOOL: arrow.FixedWidthTypes.Boolean, arrow.INT32: arrow.PrimitiveTypes.Int32, arrow.INT64: arrow.PrimitiveTypes.Int64,
-		arrow.FLOAT64: arrow.PrimitiveTypes.Float64, arrow.STRING: arrow.BinaryTypes.String,
-	}
-	if t == arrow.STRING {
+	var t arrow.DataType
+	switch p.kind {
+	case arrow.BOOL:
+		t = arrow.FixedWidthTypes.Boolean
+	case arrow.INT32:
+		t = arrow.PrimitiveTypes.Int32
+	case arrow.INT64:
+		t = arrow.PrimitiveTypes.Int64
+	case arrow.FLOAT64:
+		t = arrow.PrimitiveTypes.Float64
+	default:
+		t = arrow.BinaryTypes.String
 		buffers = append(buffers, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(p.ends)))
 	}
 	buffers = append(buffers, memory.NewBufferBytes(p.data))
-	return array.MakeFromData(array.NewData(types[t], p.rows, buffers, nil, p.nulls, 0))
+	return array.MakeFromData(array.NewData(t, p.rows, buffers, nil, p.nulls, 0))
 }
 
 // Within tells which rows of a column of numbers without nulls, which ascend, are

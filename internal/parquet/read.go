@@ -9,19 +9,19 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// A Chunk tells where a column of a row group lies in a file, and what it is.
-type Chunk struct {
-	From      io.ReaderAt
-	Off, Size int64
-	Rows      int
-	Type      arrow.Type // that the column has in records: BOOL, INT32, INT64, FLOAT64 or STRING
-	Nullable  bool
-	Packed    bool // with zstd
+// A Place is where a column of a row group lies, and what it is.
+type Place struct {
+	Extent
+	From     io.ReaderAt
+	Pages    Pages      // nil: as the headers say
+	Type     arrow.Type // that the column has in records: BOOL, INT32, INT64, FLOAT64 or STRING
+	Nullable bool
+	Packed   bool // with zstd
 }
 
 // Bounds of what is read here; beyond them it is ErrForm.
 const (
-	mostPage   = 64 << 20 // bytes of a page, unpacked
+	mostRead   = 64 << 20 // bytes of a page, unpacked
 	longHeader = 64 << 10
 )
 
@@ -36,11 +36,11 @@ const (
 // for are not unpacked, nor read but for their headers. It is not safe for
 // concurrent use, and to be closed.
 type Column struct {
-	Chunk
+	Place
 	d     *Desk
-	pages []page // as far as they are known
-	next  int64  // where the next page's header is
-	rows  int    // of all known pages
+	pages Pages // with rows, as far as they are known
+	next  int64 // where the next page's header is
+	rows  int   // of all known pages
 
 	window []byte // of the file, from at on
 	at     int64
@@ -49,18 +49,23 @@ type Column struct {
 	body   body
 }
 
-// A page is where a page's body lies, and what its header says.
-type page struct {
-	off         int64
-	head        header
-	first, rows int
+// Column begins to read a column.
+func (d *Desk) Column(at Place) *Column {
+	c := &Column{Place: at, d: d, next: at.Offset, last: -2, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}}
+	d.index, d.deltas, d.present = nil, nil, nil
+	for _, p := range at.Pages {
+		c.add(p)
+	}
+	return c
 }
 
-// Column begins to read a chunk.
-func (d *Desk) Column(c Chunk) *Column {
-	col := &Column{Chunk: c, d: d, next: c.Off, last: -2, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}}
-	d.index, d.deltas, d.present = nil, nil, nil
-	return col
+func (c *Column) add(p Page) {
+	if c.next = p.Offset + p.Size; p.Rows == 0 {
+		c.dict.page = p
+		return
+	}
+	c.rows += p.Rows
+	c.pages = append(c.pages, p)
 }
 
 // Close gives the buffers back.
@@ -77,8 +82,8 @@ func (c *Column) Close() {
 // bytes returns n bytes of the chunk from off on, valid until the next call, and
 // reads as many more as may be wanted next.
 func (c *Column) bytes(off int64, n int, further int64) ([]byte, error) {
-	end := c.Off + c.Size
-	if n < 0 || off < c.Off || int64(n) > end-off {
+	end := c.Offset + c.Size
+	if n < 0 || off < c.Offset || int64(n) > end-off {
 		return nil, ErrDamaged
 	}
 	from := off - c.at
@@ -122,8 +127,8 @@ func (c *Column) know(row int) (number int, err error) {
 			return 0, err
 		}
 	}
-	number, _ = slices.BinarySearchFunc(c.pages, row, func(p page, row int) int {
-		if p.first+p.rows <= row {
+	number, _ = slices.BinarySearchFunc(c.pages, row, func(p Page, row int) int {
+		if p.First+p.Rows <= row {
 			return -1
 		}
 		return 1
@@ -133,69 +138,62 @@ func (c *Column) know(row int) (number int, err error) {
 
 // nextPage reads the header of the next page of which nothing is known.
 func (c *Column) nextPage() error {
-	left := c.Off + c.Size - c.next
-	var h header
-	var length int
+	left := c.Offset + c.Size - c.next
 	for size := int64(64); ; size *= 4 {
 		size = min(size, left)
 		b, err := c.bytes(c.next, int(size), c.further(len(c.pages)))
 		if err != nil {
 			return err
 		}
-		h, length, err = readHeader(b)
-		if err == nil {
-			break
+		h, length, ok := readHeader(b)
+		if !ok && size < left && size <= longHeader {
+			continue
 		}
-		if !errors.Is(err, errShort) {
-			return err
-		}
-		if size == left || size > longHeader {
+		p := Page{Offset: c.next, Size: int64(length) + h.packed, First: c.rows}
+		switch {
+		case !ok || h.packed > left-int64(length):
 			return ErrDamaged
+		case h.kind == typeDictionary && len(c.pages) == 0 && c.dict.page.Size == 0:
+		case h.kind == typeData:
+			if h.values == 0 || h.values > int64(c.Rows-c.rows) {
+				return ErrDamaged
+			}
+			p.Rows = int(h.values)
+		default:
+			return ErrForm
 		}
-	}
-	p := page{off: c.next + int64(length), head: h, first: c.rows}
-	if h.packed > left-int64(length) || !c.Packed && h.packed != h.size {
-		return ErrDamaged
-	}
-	if h.size > mostPage {
-		return ErrForm
-	}
-	c.next = p.off + h.packed
-	switch {
-	case h.kind == typeDictionary && len(c.pages) == 0 && c.dict.page == nil:
-		c.dict.page = &p
-		return nil
-	case h.kind == typeData:
-		if h.values == 0 || h.values > int64(c.Rows-c.rows) {
-			return ErrDamaged
-		}
-		p.rows = int(h.values)
-		c.rows += p.rows
-		c.pages = append(c.pages, p)
+		c.add(p)
 		return nil
 	}
-	return ErrForm
 }
 
-// unpack returns the body of a page, in a buffer that is to be given back.
-func (c *Column) unpack(p page, further int64) ([]byte, error) {
-	packed, err := c.bytes(p.off, int(p.head.packed), further)
+// unpack returns what the header of a page says, and its body in a buffer that is
+// to be given back.
+func (c *Column) unpack(p Page, further int64) (h header, b []byte, err error) {
+	packed, err := c.bytes(p.Offset, int(p.Size), further)
 	if err != nil {
-		return nil, err
+		return h, nil, err
 	}
-	b, err := c.d.take(int(p.head.size))
-	if err != nil {
-		return nil, err
+	h, length, ok := readHeader(packed)
+	packed = packed[length:]
+	if !ok || h.packed != int64(len(packed)) || !c.Packed && h.packed != h.size || (h.kind == typeDictionary) != (p.Rows == 0) || p.Rows > 0 && h.values != int64(p.Rows) {
+		return h, nil, ErrDamaged
+	}
+	if h.size > mostRead || h.kind != typeDictionary && h.kind != typeData {
+		return h, nil, ErrForm
+	}
+	if b, err = c.d.take(int(h.size)); err != nil {
+		return h, nil, err
 	}
 	if !c.Packed {
 		copy(b, packed)
-		return b, nil
+		return h, b, nil
 	}
 	if err := c.d.unzstd(b, packed); err != nil {
 		c.d.give(b)
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return h, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return b, nil
+	return h, b, nil
 }
 
 // each opens the pages that have some of the rows, one after another, and calls
@@ -213,7 +211,7 @@ func (c *Column) each(of Rows, do func(*body) (bool, error)) error {
 			return err
 		}
 		p := c.pages[number]
-		row = of.Next(p.first+p.rows, c.Rows)
+		row = of.Next(p.First+p.Rows, c.Rows)
 	}
 	return nil
 }
@@ -224,5 +222,5 @@ func (c *Column) PageEnd(row int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c.pages[number].first + c.pages[number].rows, nil
+	return c.pages[number].First + c.pages[number].Rows, nil
 }

@@ -21,27 +21,37 @@ import (
 	"logkeep/internal/schema"
 )
 
-// chunks are the columns of the first row group of a file.
-func chunks(t testing.TB, b []byte) []Chunk {
+// places are the columns of the first row group of a file.
+func places(t testing.TB, b []byte) []Place {
 	f, err := file.NewParquetReader(bytes.NewReader(b))
 	if err != nil {
 		t.Fatal(err)
 	}
 	group := f.MetaData().RowGroup(0)
-	var all []Chunk
+	var all []Place
+	var lie []Extent
 	for i := range group.NumColumns() {
 		meta, err := group.ColumnChunk(i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := Chunk{From: bytes.NewReader(b), Off: meta.DataPageOffset(), Size: meta.TotalCompressedSize(), Rows: int(group.NumRows()), Packed: meta.Compression() == compress.Codecs.Zstd}
+		c := Place{Extent: Extent{meta.DataPageOffset(), meta.TotalCompressedSize(), int(group.NumRows())}, From: bytes.NewReader(b), Packed: meta.Compression() == compress.Codecs.Zstd}
 		if meta.HasDictionaryPage() && meta.DictionaryPageOffset() > 0 {
-			c.Off = meta.DictionaryPageOffset()
+			c.Offset = meta.DictionaryPageOffset()
 		}
 		c.Type = map[parquetgo.Type]arrow.Type{parquetgo.Types.Boolean: arrow.BOOL, parquetgo.Types.Int32: arrow.INT32, parquetgo.Types.Int64: arrow.INT64,
 			parquetgo.Types.Double: arrow.FLOAT64, parquetgo.Types.ByteArray: arrow.STRING}[meta.Type()]
 		c.Nullable = f.MetaData().Schema.Column(i).MaxDefinitionLevel() > 0
-		all = append(all, c)
+		all, lie = append(all, c), append(lie, c.Extent)
+	}
+	if text := f.MetaData().KeyValueMetadata().FindValue(PagesKey); text != nil {
+		pages, err := DecodePages(*text, lie)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range all {
+			all[i].Pages = pages[i]
+		}
 	}
 	return all
 }
@@ -51,7 +61,7 @@ func chunks(t testing.TB, b []byte) []Chunk {
 // and more in the headers.
 func written(t testing.TB, recs []arrow.RecordBatch, page int64) [][]byte {
 	var files [][]byte
-	for _, o := range []Options{{}, {Compress: true, Dictionary: true, Sorted: schema.TimeGenerated}} {
+	for _, o := range []Options{{}, {Compress: true, Dictionary: true, Sorted: schema.TimeGenerated}, {Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pages: true}} {
 		var b bytes.Buffer
 		w, err := NewWriter(&b, recs[0].Schema(), o)
 		if err != nil {
@@ -113,11 +123,13 @@ func TestPickedCellsAreThoseWritten(t *testing.T) {
 				of, refs := some(r, n, one)
 				var desk Desk
 				cells := make([]arrow.Array, len(columns))
-				for i, chunk := range chunks(t, b) {
+				for i, chunk := range places(t, b) {
 					c := desk.Column(chunk)
-					if cells[i], err = c.Pick(of, len(refs)); err != nil {
+					picked := c.NewCells(len(refs))
+					if err := c.Pick(of, picked); err != nil {
 						t.Fatalf("%+v, column %s: %v", s, columns[i].Name, err)
 					}
+					cells[i] = picked.Array()
 					c.Close()
 				}
 				got := array.NewRecordBatch(whole.Schema(), cells, int64(len(refs)))
@@ -215,7 +227,7 @@ func TestFindLosesNothing(t *testing.T) {
 		}
 		rec := b.NewRecordBatch()
 		for _, data := range written(t, []arrow.RecordBatch{rec}, int64(50+r.IntN(5000))) {
-			all := chunks(t, data)
+			all := places(t, data)
 			var desk Desk
 			for range 4 {
 				parts := []Part{randomPart(r)}
@@ -265,7 +277,7 @@ func TestWithin(t *testing.T) {
 			for range 10 {
 				lo, hi := int64(r.IntN(1100)-50), int64(r.IntN(1100)-50)
 				var desk Desk
-				c := desk.Column(chunks(t, data)[0])
+				c := desk.Column(places(t, data)[0])
 				from, end, err := c.Within(lo, hi)
 				if err != nil {
 					t.Fatal(err)
@@ -286,8 +298,8 @@ func FuzzColumn(f *testing.F) {
 	r := rand.New(rand.NewPCG(46, 4))
 	recs := shape{rows: 40, records: 1, distinct: 12, null: 0.2}.make(f, r)
 	for _, b := range written(f, recs, 100) {
-		for i, c := range chunks(f, b) {
-			f.Add(b[c.Off:c.Off+c.Size], c.Rows, uint8(i), c.Nullable, c.Packed)
+		for i, c := range places(f, b) {
+			f.Add(b[c.Offset:c.Offset+c.Size], c.Rows, uint8(i), c.Nullable, c.Packed)
 		}
 	}
 	types := []arrow.Type{arrow.INT64, arrow.BOOL, arrow.INT32, arrow.INT64, arrow.FLOAT64, arrow.STRING, arrow.STRING, arrow.INT64, arrow.INT64, arrow.STRING, arrow.STRING}
@@ -296,9 +308,9 @@ func FuzzColumn(f *testing.F) {
 		if rows < 1 || rows > 1<<17 {
 			return
 		}
-		chunk := Chunk{From: bytes.NewReader(b), Size: int64(len(b)), Rows: rows, Type: types[int(column)%len(types)], Nullable: nullable, Packed: packed}
+		chunk := Place{Extent: Extent{Size: int64(len(b)), Rows: rows}, From: bytes.NewReader(b), Type: types[int(column)%len(types)], Nullable: nullable, Packed: packed}
 		desk := Desk{Charge: func(n int64) error {
-			if n > mostPage*2 {
+			if n > mostRead*2 {
 				return fmt.Errorf("%d bytes asked for", n)
 			}
 			return nil
@@ -307,8 +319,11 @@ func FuzzColumn(f *testing.F) {
 		all.AddRange(0, rows)
 		for _, of := range []Rows{all, all.Range(rows/2, rows/2+1)} {
 			c := desk.Column(chunk)
-			if a, err := c.Pick(of, of.Count()); err == nil && a.Len() != of.Count() {
-				t.Errorf("%d rows of %d", a.Len(), of.Count())
+			picked := c.NewCells(0)
+			if err := c.Pick(of, picked); err == nil {
+				if a := picked.Array(); a.Len() != of.Count() {
+					t.Errorf("%d rows of %d", a.Len(), of.Count())
+				}
 			}
 			if err := c.Find(search, of, NewRows(rows)); err == nil && chunk.Type != arrow.STRING && chunk.Type != arrow.BOOL {
 				_, _, err = c.Within(3, 5)

@@ -119,6 +119,42 @@ type nowhere struct{}
 
 func (nowhere) WriteSealed(seal.Sealed) error { return nil }
 
+// BenchmarkSieve is what sifting costs for each row of a row group: by a text that
+// no row has, by one that some have, by one of few that come again and again.
+func BenchmarkSieve(b *testing.B) {
+	var o object
+	in, err := Write(b.Context(), &o, keys(b), account, info, requests(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := opened(b, &o, in)
+	for _, q := range []struct {
+		name, column string
+		part         parquet.Part
+		columns      []string
+	}{
+		{"none", "Message", parquet.Part{Text: "no such text"}, []string{"Message"}},
+		{"some", "Message", parquet.Part{Text: "timeout"}, []string{"Message"}},
+		{"whole rows", "Level", parquet.Part{Text: "error", Left: parquet.End, Right: parquet.End}, names(s.Columns())},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			c := NewCache(1 << 30)
+			begin := used()
+			kept := int64(0)
+			for b.Loop() {
+				found, err := c.Sift(b.Context(), []Want{{Segment: s, Columns: q.columns}}, []Need{{{{Column: q.column, Parts: []parquet.Part{q.part}}}}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				kept = found.Kept
+				found.Close()
+			}
+			b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/GroupRows, "cpu-ns/row")
+			b.ReportMetric(float64(kept), "kept")
+		})
+	}
+}
+
 // BenchmarkTerms is what the terms of a column of different texts cost, for each row.
 func BenchmarkTerms(b *testing.B) {
 	recs := requests(b)

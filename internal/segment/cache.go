@@ -18,6 +18,7 @@ import (
 // Images in use are pinned and never dropped. It is safe for concurrent use.
 type Cache struct {
 	slots chan struct{} // bounds the goroutines that decrypt
+	desks sync.Pool     // of *parquet.Desk
 
 	mu     sync.Mutex
 	limit  int64
@@ -42,6 +43,10 @@ type Want struct {
 	Group   int
 	Columns []string
 	Members []Member // read from columns of their own, or from those that they are in
+
+	// Rows outside of these times, both included, need not be there; 0 is an open end.
+	From, To schema.Ticks
+	Stripes  Stripes // nor others than these, unless there are none
 }
 
 // A Member names a key of a dynamic column.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 )
@@ -27,7 +28,7 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 
 // damage says of an error that the segment is damaged, if that is what it means.
 func damage(id schema.SegmentID, table schema.TableName, err error) error {
-	for _, sign := range []error{seal.ErrTampered, errDamaged, io.EOF, io.ErrUnexpectedEOF, fs.ErrNotExist, syscall.EIO} {
+	for _, sign := range []error{seal.ErrTampered, errDamaged, parquet.ErrDamaged, io.EOF, io.ErrUnexpectedEOF, fs.ErrNotExist, syscall.EIO} {
 		if errors.Is(err, sign) {
 			return &DamagedError{id, table, err}
 		}

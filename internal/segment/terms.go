@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
@@ -20,10 +19,12 @@ const tablesKey = "logkeep.stripes"
 type Need [][]Clue
 
 // A Clue is that the text of a column has all the terms, which are ASCII letters
-// and digits; case does not matter.
+// and digits, and all the parts; case does not matter. Row groups are known by
+// terms, rows by parts.
 type Clue struct {
 	Column string
 	Terms  []string
+	Parts  []parquet.Part
 }
 
 // A termWriter collects the terms of each text column of each row group, while
@@ -292,20 +293,19 @@ func (s *Reader) may(group int, all []Clue, left Stripes) (Stripes, error) {
 }
 
 // Wanted lists the row groups that may have rows in the range of time that the
-// needs allow. A bound of 0 is open.
-func (s *Reader) Wanted(ctx context.Context, from, to schema.Ticks, needs []Need) ([]int, error) {
-	var groups []int
+// needs allow, and in which of their stripes. A bound of 0 is open.
+func (s *Reader) Wanted(ctx context.Context, from, to schema.Ticks, needs []Need) (groups []int, in []Stripes, err error) {
 	for i, g := range s.groups {
 		if !Overlaps(g.MinTime, g.MaxTime, from, to) {
 			continue
 		}
-		out, err := s.Excludes(ctx, i, needs)
+		stripes, err := s.Candidates(ctx, i, needs)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if !out {
-			groups = append(groups, i)
+		if stripes != 0 {
+			groups, in = append(groups, i), append(in, stripes)
 		}
 	}
-	return slices.Clip(groups), nil
+	return groups, in, nil
 }

@@ -77,11 +77,11 @@ func TestTermsOfAText(t *testing.T) {
 	if !excludes(t, s, 0, "NoSuchColumn", "alice") {
 		t.Error("a column that the segment lacks reads as empty")
 	}
-	either := []Need{{{{"Message", []string{"absent"}}}, {{"Props", []string{"bob"}}}}}
+	either := []Need{{{{Column: "Message", Terms: []string{"absent"}}}, {{Column: "Props", Terms: []string{"bob"}}}}}
 	if out, err := s.Excludes(t.Context(), 0, either); out || err != nil {
 		t.Errorf("one alternative is enough: %t, %v", out, err)
 	}
-	both := append(either, Need{{{"Message", []string{"absent"}}}})
+	both := append(either, Need{{{Column: "Message", Terms: []string{"absent"}}}})
 	if out, err := s.Excludes(t.Context(), 0, both); !out || err != nil {
 		t.Errorf("all needs must be met: %t, %v", out, err)
 	}
@@ -185,7 +185,7 @@ func TestWantedGroups(t *testing.T) {
 	messages[GroupRows+5] = "a needle"
 	o, in := written(t, texts(t, messages, make([]string, n)))
 	s := opened(t, o, in)
-	needle := []Need{{{{"Message", []string{"needle"}}}}}
+	needle := []Need{{{{Column: "Message", Terms: []string{"needle"}}}}}
 	for _, c := range []struct {
 		from, to schema.Ticks
 		needs    []Need
@@ -196,7 +196,7 @@ func TestWantedGroups(t *testing.T) {
 		{0, 5, nil, []int{0}},
 		{0, 5, needle, nil},
 	} {
-		got, err := s.Wanted(t.Context(), c.from, c.to, c.needs)
+		got, _, err := s.Wanted(t.Context(), c.from, c.to, c.needs)
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("from %d to %d, needs %v: groups %v, want %v; %v", c.from, c.to, c.needs, got, c.want, err)
 		}

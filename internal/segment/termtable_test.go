@@ -55,11 +55,11 @@ func TestStripesOfTerms(t *testing.T) {
 			if name != "few" && claimed > had*12/10+10 {
 				t.Errorf("%d stripes are told for the %d that have rare terms", claimed, had)
 			}
-			both := []Need{{{{"Message", []string{"end"}}}}, {{{"Props", []string{"only"}}}}}
+			both := []Need{{{{Column: "Message", Terms: []string{"end"}}}}, {{{Column: "Props", Terms: []string{"only"}}}}}
 			if got, err := s.Candidates(t.Context(), 0, both); err != nil || got != 1<<4 {
 				t.Errorf("the stripe of two conditions is %b, %v", got, err)
 			}
-			either := []Need{{{{"Props", []string{"here8200"}}}, {{"Message", []string{word(0)}}}}}
+			either := []Need{{{{Column: "Props", Terms: []string{"here8200"}}}, {{Column: "Message", Terms: []string{word(0)}}}}}
 			if got, err := s.Candidates(t.Context(), 0, either); err != nil || !got.Has(8200) {
 				t.Errorf("the stripes of either are %b, %v", got, err)
 			}

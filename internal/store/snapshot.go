@@ -95,6 +95,7 @@ type Snapshot struct {
 	segments []*stored
 	views    []*view
 	images   []*segment.Image
+	sifted   []*segment.Sifted
 	closed   bool // the store was, so nothing is known of the rows
 	released bool
 	needs    []segment.Need
@@ -108,8 +109,10 @@ type Use struct {
 	Groups   int   // row groups of them
 	Read     int   // of these, that may have wanted rows
 	Bytes    int64 // sealed, of all columns of all groups
-	Opened   int64 // of the columns that were wanted, of the groups that were read
+	Opened   int64 // of what was wanted of the groups that were read
 	Tail     int64 // rows that were not in segments
+	Sifted   int64 // rows of row groups that were looked through before the engine
+	Kept     int64 // of these, that the engine was given
 }
 
 // Snapshot returns the rows of a table from from to to, both included; 0 is an
@@ -159,8 +162,8 @@ func (p *Snapshot) Tail() []arrow.RecordBatch {
 	return recs
 }
 
-// Need tells what is true of every row that is wanted. Files leaves out what it
-// knows to have none; it may still give rows that are not wanted.
+// Need tells what is true of every row that is wanted. Files leaves out row
+// groups and rows that it knows not to be; it may still give some that are not.
 func (p *Snapshot) Need(needs []segment.Need) { p.needs = needs }
 
 // An Extent is some rows and the times between which they lie.
@@ -186,9 +189,10 @@ func (p *Snapshot) Use() Use { return p.use }
 
 // Files returns the snapshot's rows that are not before since as files for the
 // engine, with at least the named columns, as far as the rows have them. Those
-// that must not be shown before a time, since or the file's, have TimeGenerated. Rows written before a table got a column lie in files that
-// lack it. Of members, a file has the column of their own or the whole column that
-// they are in. Files may be called more than once, not concurrently.
+// that must not be shown before a time, since or the file's, have TimeGenerated.
+// Rows written before a table got a column lie in files that lack it. Of members,
+// a file has the column of their own or the whole column that they are in. Files
+// may be called more than once, not concurrently.
 func (p *Snapshot) Files(ctx context.Context, columns []string, members []segment.Member, since schema.Ticks) ([]File, error) {
 	if p.closed {
 		return nil, ErrClosed
@@ -201,13 +205,17 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 	if err != nil {
 		return nil, err
 	}
+	files, wants, edges, err := p.sift(ctx, wants, edges)
+	if err != nil {
+		return nil, err
+	}
 	images, err := p.s.cfg.Cache.Acquire(ctx, wants)
 	if err != nil {
 		return nil, err
 	}
 	p.images = append(p.images, images...)
-	var files []File
 	for i, m := range images {
+		p.use.Opened += wants[i].Size()
 		files = append(files, File{m.Path(), m.Columns(), m.Members(), m.Rows(), edges[i]})
 	}
 	for _, v := range p.views {
@@ -227,6 +235,26 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 	return files, nil
 }
 
+// sift gives the rows that the needs allow as files, and what of the wants it
+// leaves.
+func (p *Snapshot) sift(ctx context.Context, wants []segment.Want, edges []schema.Ticks) (files []File, left []segment.Want, since []schema.Ticks, err error) {
+	s, err := p.s.cfg.Cache.Sift(ctx, wants, p.needs)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	p.sifted = append(p.sifted, s)
+	p.use.Opened += s.Read
+	p.use.Sifted += s.Rows
+	p.use.Kept += s.Kept
+	for _, r := range s.Files {
+		files = append(files, File{r.Path(), r.Columns(), r.Members(), r.Rows(), 0})
+	}
+	for _, i := range s.Whole {
+		left, since = append(left, wants[i]), append(since, edges[i])
+	}
+	return files, left, since, nil
+}
+
 // withTime is the columns and TimeGenerated.
 func withTime(columns []string) []string { return append(slices.Clip(columns), schema.TimeGenerated) }
 
@@ -238,6 +266,7 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, members []segmen
 		reader *segment.Reader
 		edge   schema.Ticks
 		groups []int
+		in     []segment.Stripes
 	}
 	found := make([]looked, len(p.segments))
 	work, stopped := errgroup.WithContext(ctx)
@@ -256,8 +285,8 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, members []segmen
 			if err != nil {
 				return err
 			}
-			groups, err := r.Wanted(stopped, first, p.to, p.needs)
-			found[i] = looked{r, edge, groups}
+			groups, in, err := r.Wanted(stopped, first, p.to, p.needs)
+			found[i] = looked{r, edge, groups, in}
 			return err
 		})
 	}
@@ -272,14 +301,13 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, members []segmen
 		p.use.Groups += len(f.reader.Groups())
 		p.use.Read += len(f.groups)
 		p.use.Bytes += p.segments[i].info.Bytes
-		for _, group := range f.groups {
-			w, edge := segment.Want{Segment: f.reader, Group: group, Columns: columns, Members: members}, f.edge
+		for k, group := range f.groups {
+			w, edge := segment.Want{Segment: f.reader, Group: group, Columns: columns, Members: members, From: max(from, f.edge), To: p.to, Stripes: f.in[k]}, f.edge
 			if f.reader.Groups()[group].MinTime >= edge {
 				edge = 0
 			} else {
 				w.Columns = withTime(columns)
 			}
-			p.use.Opened += w.Size()
 			wants, edges = append(wants, w), append(edges, edge)
 		}
 	}
@@ -294,6 +322,9 @@ func (p *Snapshot) Release() {
 	}
 	p.released = true
 	p.s.cfg.Cache.Release(p.images)
+	for _, s := range p.sifted {
+		s.Close()
+	}
 	for _, id := range p.unpin() {
 		p.s.cfg.Cache.Forget(id)
 		if p.s.follows {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"logkeep/internal/kql"
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
 	"logkeep/internal/standard"
@@ -137,7 +138,7 @@ func needs(of []kql.Need, table schema.TableName, known map[string]string) []seg
 				text, is := known[c.Column]
 				switch {
 				case !is:
-					clues = append(clues, segment.Clue(c))
+					clues = append(clues, clue(c))
 				case !published && !mayHave(text, c.Terms):
 					possible = false
 				}
@@ -153,6 +154,17 @@ func needs(of []kql.Need, table schema.TableName, known map[string]string) []seg
 	}
 	return out
 }
+
+// clue says a clue in the words of segments.
+func clue(c kql.Clue) segment.Clue {
+	out := segment.Clue{Column: c.Column, Terms: c.Terms}
+	for _, p := range c.Parts {
+		out.Parts = append(out.Parts, parquet.Part{Text: p.Text, Left: edges[p.Left], Right: edges[p.Right]})
+	}
+	return out
+}
+
+var edges = [...]parquet.Edge{kql.Open: parquet.Open, kql.AtWord: parquet.Word, kql.AtEnd: parquet.End}
 
 // mayHave reports whether a text may have all the terms, which are in lower case.
 func mayHave(text string, terms []string) bool {
@@ -205,6 +217,8 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 			use.SealedBytes += u.Bytes
 			use.OpenedBytes += u.Opened
 			use.TailRows += u.Tail
+			use.SiftedRows += u.Sifted
+			use.KeptRows += u.Kept
 		}
 		out[t.relation] = relation(t.wanted, t.stored, t.members, files, from)
 	}

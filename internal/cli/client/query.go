@@ -59,6 +59,8 @@ type Statistics struct {
 		RowGroupsRead int   `json:"rowGroupsRead"`
 		SealedBytes   int64 `json:"sealedBytes"`
 		OpenedBytes   int64 `json:"openedBytes"`
+		SiftedRows    int64 `json:"siftedRows"`
+		KeptRows      int64 `json:"keptRows"`
 		TailRows      int64 `json:"tailRows"`
 	} `json:"storage"`
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"logkeep/internal/kql/builtin"
@@ -16,24 +17,58 @@ type Need [][]Clue
 
 // A Clue is that the text of a column has all the terms: runs of ASCII letters
 // and digits in lower case, between characters that are neither such nor beyond
-// ASCII. Case does not matter. A dynamic column's text is its JSON, with escaped
-// characters taken for what they stand for.
+// ASCII; and all the parts. Case does not matter. A dynamic column's text is its
+// JSON, with escaped characters taken for what they stand for.
 type Clue struct {
 	Column string
 	Terms  []string
+	Parts  []Part
 }
 
-// String shows a need to people: (Host{a} or Message{b c}).
+// A Part is what a text contains: ASCII in lower case, not empty.
+type Part struct {
+	Text        string
+	Left, Right Edge
+}
+
+// An Edge says where an end of a part may be in a text.
+type Edge uint8
+
+// The edges. A word is a run of ASCII letters, digits and characters beyond ASCII.
+const (
+	Open   Edge = iota // anywhere
+	AtWord             // not inside of a word
+	AtEnd              // at the end of the text
+)
+
+// String shows a need to people: (Host{a} or Message{b c}). Of parts it shows
+// those that are more than terms.
 func (n Need) String() string {
 	var any []string
 	for _, clues := range n {
 		var all []string
 		for _, c := range clues {
-			all = append(all, c.Column+"{"+strings.Join(c.Terms, " ")+"}")
+			says := slices.Clone(c.Terms)
+			for _, p := range c.Parts {
+				if s := p.String(); !slices.Contains(c.Terms, s) {
+					says = append(says, s)
+				}
+			}
+			all = append(all, c.Column+"{"+strings.Join(says, " ")+"}")
 		}
 		any = append(any, strings.Join(all, " and "))
 	}
 	return "(" + strings.Join(any, " or ") + ")"
+}
+
+// String shows a part with what its ends are: "^ at the end of the text$, …inside….
+func (p Part) String() string {
+	if p.Left == AtWord && p.Right == AtWord {
+		if terms := wholeTerms(p.Text, Has); len(terms) == 1 && terms[0] == p.Text {
+			return p.Text
+		}
+	}
+	return [...]string{"…", "", "^"}[p.Left] + strconv.Quote(p.Text) + [...]string{"…", "", "$"}[p.Right]
 }
 
 // maxAlternatives bounds a Need. A longer list of values excludes little.
@@ -53,6 +88,7 @@ type fact struct {
 type hint struct {
 	text  Expr
 	terms []string
+	parts []Part
 }
 
 // facts lists what is true where pred is.
@@ -141,17 +177,18 @@ func values(text Expr, constants []Expr, op MatchOp) (any [][]hint, ok bool) {
 			return nil, false
 		}
 		s, isText := c.Value.(string)
-		terms := wholeTerms(s, op)
+		terms, parts := wholeTerms(s, op), partsOf(s, op)
 		if op == Regex {
-			terms = nil
-			for _, part := range native.Literals(native.Pattern(s)) {
-				terms = append(terms, wholeTerms(part, Contains)...)
+			terms, parts = nil, nil
+			for _, literal := range native.Literals(native.Pattern(s)) {
+				terms = append(terms, wholeTerms(literal, Contains)...)
+				parts = append(parts, partsOf(literal, Contains)...)
 			}
 		}
-		if !isText || c.T != schema.String || len(terms) == 0 {
+		if !isText || c.T != schema.String || len(terms)+len(parts) == 0 {
 			return nil, false
 		}
-		any = append(any, []hint{{text, terms}})
+		any = append(any, []hint{{text, terms, parts}})
 	}
 	return any, true
 }
@@ -177,18 +214,82 @@ func wholeTerms(s string, op MatchOp) (terms []string) {
 	return terms
 }
 
+// partsOf lists what a text has in which s was found by op, case aside: runs of
+// ASCII. Characters beyond it may be other ones in another case.
+func partsOf(s string, op MatchOp) (parts []Part) {
+	for i := 0; i < len(s); {
+		if s[i] >= 0x80 {
+			i++
+			continue
+		}
+		from := i
+		for i < len(s) && s[i] < 0x80 {
+			i++
+		}
+		p := Part{Text: strings.ToLower(s[from:i])}
+		if from == 0 {
+			p.Left = edgeOf(op, StartsWith, HasPrefix, s[0])
+		}
+		if i == len(s) {
+			p.Right = edgeOf(op, EndsWith, HasSuffix, s[i-1])
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// edgeOf is where an end of a text that is looked for by op is: end and word are
+// the operators that look at this one.
+func edgeOf(op, end, word MatchOp, last byte) Edge {
+	switch {
+	case op == Equals || op == end:
+		return AtEnd
+	case (op == Has || op == word) && native.WordByte(last):
+		return AtWord
+	}
+	return Open
+}
+
 // clue says a hint of the columns of a scan. JSON writes numbers in more than
-// one way, so only terms that no number can have tell something of a dynamic.
+// one way, so only what no number can have tells something of a dynamic: terms,
+// and parts of which no character is escaped or stands between values.
 func (h hint) clue(s *Scan) (Clue, bool) {
 	col, dynamic, ok := source(h.text)
 	if !ok || !slices.ContainsFunc(s.Cols, func(c Column) bool { return c.ID == col.ID }) {
 		return Clue{}, false
 	}
-	terms := h.terms
+	terms, parts := h.terms, h.parts
 	if dynamic {
 		terms = slices.DeleteFunc(slices.Clone(terms), func(t string) bool { return strings.Trim(t, "0123456789e") == "" })
+		parts = nil
+		for _, p := range h.parts {
+			if !insideOfString(p.Text) {
+				continue
+			}
+			if p.Left == AtEnd {
+				p.Left = Open
+			}
+			if p.Right == AtEnd {
+				p.Right = Open
+			}
+			parts = append(parts, p)
+		}
 	}
-	return Clue{col.Name, terms}, len(terms) > 0
+	return Clue{col.Name, terms, parts}, len(terms)+len(parts) > 0
+}
+
+// insideOfString reports whether a text that a dynamic value has, told as text, is
+// in its JSON as it is, but for escapes that begin with a backslash.
+func insideOfString(s string) bool {
+	number := true
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c > '~' || strings.IndexByte(`"\:,[]{}`, c) >= 0 {
+			return false
+		}
+		number = number && strings.IndexByte("0123456789e+-.infaty", c) >= 0
+	}
+	return !number
 }
 
 // source is the column whose text holds all the terms that the text of x has.

@@ -332,7 +332,9 @@ type Use struct {
 	RowGroups     int   `json:"rowGroups"`     // of these segments
 	RowGroupsRead int   `json:"rowGroupsRead"` // that times and terms did not rule out
 	SealedBytes   int64 `json:"sealedBytes"`   // of these segments
-	OpenedBytes   int64 `json:"openedBytes"`   // of the columns that were read
+	OpenedBytes   int64 `json:"openedBytes"`   // of what was read of them
+	SiftedRows    int64 `json:"siftedRows"`    // of the row groups that were read, that were looked through before the engine
+	KeptRows      int64 `json:"keptRows"`      // of these, that the engine was given
 	TailRows      int64 `json:"tailRows"`      // not yet in segments
 }
 

@@ -1,0 +1,340 @@
+package segment
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"logkeep/internal/batch"
+	"logkeep/internal/parquet"
+	"logkeep/internal/schema"
+)
+
+// A sieve finds the rows of a row group that the needs allow, by looking for the
+// parts of their clues in the columns. Of what it can't look for it says nothing.
+type sieve struct {
+	reader   *Reader
+	group    int
+	columns  []int // to be read of the rows that stay
+	from, to schema.Ticks
+	stripes  Stripes
+	needs    []sought
+}
+
+// A sought is a need as a sieve looks for it: alternatives, all of whose looks
+// are to succeed.
+type sought struct {
+	any  [][]look
+	cost int64
+}
+
+type look struct {
+	column int
+	search *parquet.Search
+	cost   int64 // bytes of the column
+}
+
+// Bounds of what a sieve is for.
+const (
+	// mostLooks is how often a need may have its columns searched. What is one of
+	// many values is quicker looked up by the engine.
+	mostLooks = 16
+
+	// mostKept is the part of a row group's rows that may stay, one in so many. Of
+	// more the engine makes as much work from a row group as from the rows of it.
+	mostKept = 4
+
+	// fewKept rows may always stay.
+	fewKept = 1 << 10
+)
+
+// errDense reports a row group of which too many rows stay.
+var errDense = errors.New("most rows stay")
+
+func dense(kept, rows int) bool { return kept > max(rows/mostKept, fewKept) }
+
+// newSieve is nil if nothing of the row group can be left out.
+func newSieve(w Want, needs []Need) *sieve {
+	group := w.Segment.groups[w.Group]
+	v := &sieve{reader: w.Segment, group: w.Group, columns: w.indexes(), from: w.From, to: w.To, stripes: w.Stripes}
+	if v.stripes == 0 {
+		v.stripes = stripesOf(group.Rows)
+	}
+	for _, n := range needs {
+		if s, ok := v.sought(n); ok {
+			v.needs = append(v.needs, s)
+		}
+	}
+	if len(v.needs) == 0 && !v.cuts() && v.stripes == stripesOf(group.Rows) {
+		return nil
+	}
+	slices.SortStableFunc(v.needs, func(a, b sought) int { return cmp.Compare(a.cost, b.cost) })
+	return v
+}
+
+// cuts reports whether the range of time leaves rows out.
+func (v *sieve) cuts() bool {
+	group := v.reader.groups[v.group]
+	return group.MinTime < v.from || v.to != 0 && group.MaxTime > v.to
+}
+
+// sought is how to look for a need; ok is false if one of its alternatives can't
+// be looked for.
+func (v *sieve) sought(n Need) (s sought, ok bool) {
+	looks := 0
+	for _, all := range n {
+		var is []look
+		possible := true
+		for _, c := range all {
+			i, here := v.reader.index[c.Column]
+			if !here {
+				possible = possible && len(c.Parts)+len(c.Terms) == 0 // the column reads as empty texts
+				continue
+			}
+			// Another column than those that are read anyway would cost more than it spares.
+			if t := v.reader.columns[i].Type; len(c.Parts) == 0 || !hasTerms(t) || !slices.Contains(v.columns, i) {
+				continue
+			}
+			texts := parquet.Texts{Plain: v.reader.plain(v.group, i), JSON: v.reader.columns[i].Type == schema.Dynamic}
+			is = append(is, look{i, parquet.NewSearch(c.Parts, texts), v.reader.chunks[v.group][i].size})
+		}
+		if !possible {
+			continue
+		}
+		if looks += len(is); len(is) == 0 || looks > mostLooks {
+			return sought{}, false
+		}
+		slices.SortStableFunc(is, func(a, b look) int { return cmp.Compare(a.cost, b.cost) })
+		for _, l := range is {
+			s.cost += l.cost
+		}
+		s.any = append(s.any, is)
+	}
+	return s, true
+}
+
+// plain reports whether no text of a column has a character that is an ASCII
+// letter in another case: nothing would be known of its terms.
+func (s *Reader) plain(group, column int) bool {
+	return s.tables != nil && s.tables[group][column].known || s.sets != nil && s.sets[group][column].size > 0
+}
+
+// A sifting is a sieve at work.
+type sifting struct {
+	*sieve
+	ctx  context.Context // of this one call
+	desk *parquet.Desk
+	open map[int]*parquet.Column
+}
+
+// rows sifts the row group and returns the rows that stay as a record. The error
+// is errDense or parquet.ErrForm if the row group is to be read as a whole.
+func (v *sieve) rows(ctx context.Context, desk *parquet.Desk) (arrow.RecordBatch, error) {
+	g := sifting{v, ctx, desk, map[int]*parquet.Column{}}
+	defer func() {
+		for _, c := range g.open {
+			c.Close()
+		}
+	}()
+	rec, err := g.sift()
+	if err != nil && !errors.Is(err, errDense) && !errors.Is(err, parquet.ErrForm) {
+		err = damage(v.reader.id, v.reader.table, fmt.Errorf("read segment %s: %w", v.reader.id, err))
+	}
+	return rec, err
+}
+
+// sift goes through the row group in steps of a page of the column that is most
+// work to search, so that of no column more than a page is unpacked at a time.
+func (g *sifting) sift() (arrow.RecordBatch, error) {
+	n := int(g.reader.groups[g.group].Rows)
+	of, err := g.inTime(n)
+	if err != nil {
+		return nil, err
+	}
+	all, looked, kept := of.Count(), 0, 0
+	if len(g.needs) == 0 && dense(all, n) {
+		return nil, errDense
+	}
+	cells := make([]*parquet.Cells, len(g.columns))
+	for row := of.Next(0, n); row < n; {
+		end, err := g.stepEnd(row)
+		if err != nil {
+			return nil, err
+		}
+		step, stay := of.Range(row, end), parquet.NewRows(n)
+		if err := g.find(step, stay); err != nil {
+			return nil, err
+		}
+		looked += step.Count()
+		kept += stay.Count()
+		if dense(kept*all/looked, n) { // after the first page, and each other
+			return nil, errDense
+		}
+		if err := g.pick(stay, cells); err != nil {
+			return nil, err
+		}
+		row = of.Next(end, n)
+	}
+	return g.record(cells, kept)
+}
+
+// inTime is the rows of the sieve's stripes and range of time.
+func (g *sifting) inTime(n int) (parquet.Rows, error) {
+	of, from, end := parquet.NewRows(n), 0, n
+	if g.cuts() {
+		c, err := g.column(g.reader.index[schema.TimeGenerated])
+		if err != nil {
+			return nil, err
+		}
+		to := g.reader.groups[g.group].MaxTime
+		if g.to != 0 {
+			to = min(to, g.to)
+		}
+		if from, end, err = c.Within(int64(g.from), int64(to)); err != nil {
+			return nil, err
+		}
+	}
+	for row := from; row < end; {
+		next := min(row-row%parquet.Stripe+parquet.Stripe, end)
+		if g.stripes.Has(int64(row)) {
+			of.AddRange(row, next)
+		}
+		row = next
+	}
+	return of, nil
+}
+
+// stepEnd is where the page ends that has a row, in the column that is most work
+// to search, or the row's stripe if there is none.
+func (g *sifting) stepEnd(row int) (int, error) {
+	dearest := look{}
+	for _, s := range g.needs {
+		for _, all := range s.any {
+			for _, l := range all {
+				if l.cost > dearest.cost {
+					dearest = l
+				}
+			}
+		}
+	}
+	if dearest.search == nil {
+		return min(row-row%parquet.Stripe+parquet.Stripe, int(g.reader.groups[g.group].Rows)), nil
+	}
+	c, err := g.column(dearest.column)
+	if err != nil {
+		return 0, err
+	}
+	return c.PageEnd(row)
+}
+
+// find adds to stay the rows among of for which every need has an alternative.
+func (g *sifting) find(of, stay parquet.Rows) error {
+	for _, s := range g.needs {
+		left, found := slices.Clone(of), make(parquet.Rows, len(of))
+		for _, all := range s.any {
+			with := left
+			for _, l := range all {
+				c, err := g.column(l.column)
+				if err != nil {
+					return err
+				}
+				next := make(parquet.Rows, len(of))
+				if err := c.Find(l.search, with, next); err != nil {
+					return err
+				}
+				with = next
+			}
+			found.Union(with)
+			left.Without(with)
+		}
+		of = found
+	}
+	stay.Union(of)
+	return nil
+}
+
+// pick reads the wanted columns of the rows that stay.
+func (g *sifting) pick(stay parquet.Rows, cells []*parquet.Cells) error {
+	n := stay.Count()
+	if n == 0 {
+		return nil
+	}
+	for i, at := range g.columns {
+		c, err := g.column(at)
+		if err != nil {
+			return err
+		}
+		if cells[i] == nil {
+			cells[i] = c.NewCells(n)
+		}
+		before := cells[i].Size()
+		if err := c.Pick(stay, cells[i]); err != nil {
+			return err
+		}
+		if err := g.desk.Charge(cells[i].Size() - before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record is nil if no row stays.
+func (g *sifting) record(cells []*parquet.Cells, kept int) (arrow.RecordBatch, error) {
+	if kept == 0 {
+		return nil, nil
+	}
+	columns := make([]schema.Column, len(g.columns))
+	arrays := make([]arrow.Array, len(g.columns))
+	for i, at := range g.columns {
+		columns[i], arrays[i] = g.reader.columns[at], cells[i].Array()
+	}
+	sc, err := batch.Schema(columns)
+	if err != nil {
+		return nil, err
+	}
+	return array.NewRecordBatch(sc, arrays, int64(kept)), nil
+}
+
+// column opens a column of the row group, once.
+func (g *sifting) column(at int) (*parquet.Column, error) {
+	if err := g.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if c := g.open[at]; c != nil {
+		return c, nil
+	}
+	chunk, err := g.reader.placeOf(g.group, at)
+	if err != nil {
+		return nil, err
+	}
+	c := g.desk.Column(chunk)
+	g.open[at] = c
+	return c, nil
+}
+
+// placeOf is where a column of a row group lies, as it is read here.
+func (s *Reader) placeOf(group, column int) (parquet.Place, error) {
+	carrier, err := batch.Physical(s.columns[column].Type)
+	if err != nil {
+		return parquet.Place{}, err
+	}
+	codec := s.footer.Groups[group].Chunks[column].Codec
+	if codec != parquet.CodecZstd && codec != parquet.CodecNone {
+		return parquet.Place{}, parquet.ErrForm
+	}
+	at := s.chunks[group][column]
+	p := parquet.Place{
+		Extent: parquet.Extent{Offset: at.off, Size: at.size, Rows: int(s.groups[group].Rows)},
+		From:  s.data, Type: carrier.ID(), Nullable: s.footer.Columns[column].Optional, Packed: codec == parquet.CodecZstd,
+	}
+	pages, err := s.pages()
+	if pages != nil {
+		p.Pages = pages[group*len(s.columns)+column]
+	}
+	return p, err
+}

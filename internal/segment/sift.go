@@ -1,0 +1,290 @@
+package segment
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"golang.org/x/sync/errgroup"
+
+	"logkeep/internal/batch"
+	"logkeep/internal/parquet"
+	"logkeep/internal/schema"
+)
+
+// Sifted is the rows of row groups that were worth sifting, in files in memory
+// for the engine. It is to be closed.
+type Sifted struct {
+	Files []*Rows
+	Whole []int // numbers of the wants that are better read as a whole
+	Rows  int64 // of the row groups that were sifted
+	Kept  int64 // of these, that are in the files
+	Read  int64 // bytes of segments that were opened, for all wants
+
+	cache *Cache
+	bytes int64
+}
+
+// Rows are rows of row groups with the same columns, as a Parquet file in memory
+// without compression.
+type Rows struct {
+	file    *os.File
+	path    string
+	columns []schema.Column
+	members []batch.Member
+	rows    int64
+
+	to      *bufio.Writer
+	writer  *parquet.Writer
+	pending []arrow.RecordBatch
+	waiting int64 // rows of them
+}
+
+// Path returns the name by which the engine in this process opens the file.
+func (r *Rows) Path() string { return r.path }
+
+// Columns returns the table's columns that the file has. The caller must not change them.
+func (r *Rows) Columns() []schema.Column { return r.columns }
+
+// Members returns the members that the file has in columns of their own.
+func (r *Rows) Members() []batch.Member { return r.members }
+
+// Rows returns the number of rows.
+func (r *Rows) Rows() int64 { return r.rows }
+
+// fullGroup is how many rows a row group of a file of sifted rows has at least,
+// but the last: the engine reads row groups side by side.
+const fullGroup = 16 << 10
+
+// Sift finds in the wanted row groups the rows that the needs allow. Rows of
+// which it knows too little stay, and row groups of which many would are told as
+// to be read whole. After an error there is nothing to close. A query that holds
+// what it can't have gets a LimitError.
+func (c *Cache) Sift(ctx context.Context, wants []Want, needs []Need) (_ *Sifted, err error) {
+	s := &Sifted{cache: c}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	l := line{s: s, done: make([]*outcome, len(wants))}
+	work, stopped := errgroup.WithContext(ctx)
+	work.SetLimit(cap(c.slots))
+	for i, w := range wants {
+		v := newSieve(w, needs)
+		if v == nil {
+			if err := l.put(i, outcome{whole: true}); err != nil {
+				return nil, errors.Join(err, work.Wait())
+			}
+			continue
+		}
+		work.Go(func() error {
+			select {
+			case c.slots <- struct{}{}:
+				defer func() { <-c.slots }()
+			case <-stopped.Done():
+				return stopped.Err()
+			}
+			o, err := s.sift(stopped, v)
+			if err != nil {
+				return err
+			}
+			return l.put(i, o)
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return nil, err
+	}
+	return s, l.end()
+}
+
+// An outcome is what came of sifting a row group.
+type outcome struct {
+	sieve *sieve
+	whole bool
+	kept  arrow.RecordBatch // nil: none
+	bytes int64             // of kept
+	read  int64
+}
+
+// sift sifts one row group.
+func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
+	desk, _ := s.cache.desks.Get().(*parquet.Desk)
+	if desk == nil {
+		desk = &parquet.Desk{}
+	}
+	charged := int64(0)
+	desk.Read, desk.Charge = 0, func(n int64) error {
+		err := s.charge(n)
+		if err == nil {
+			charged += n
+		}
+		return err
+	}
+	if err := desk.Charge(desk.Held()); err != nil {
+		return outcome{}, err
+	}
+	o := outcome{sieve: v}
+	var err error
+	o.kept, err = v.rows(ctx, desk)
+	o.read, desk.Charge = desk.Read, nil
+	s.cache.desks.Put(desk)
+	if o.kept != nil {
+		o.bytes = weigh(o.kept)
+	}
+	s.discharge(charged - o.bytes) // the buffers
+	if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
+		o.whole, err = true, nil
+	}
+	return o, err
+}
+
+// weigh is how much memory the cells of a record take.
+func weigh(rec arrow.RecordBatch) (n int64) {
+	for _, a := range rec.Columns() {
+		n += int64(a.Data().SizeInBytes())
+	}
+	return n
+}
+
+func (s *Sifted) charge(n int64) error {
+	c := s.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shrink(n)
+	if c.used+n > c.limit {
+		return &LimitError{Need: s.bytes + n, Limit: c.limit}
+	}
+	c.used += n
+	s.bytes += n
+	return nil
+}
+
+func (s *Sifted) discharge(n int64) {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.cache.used -= n
+	s.bytes -= n
+}
+
+// A line takes outcomes as they come and puts the rows into files in the order of
+// the wants.
+type line struct {
+	s    *Sifted
+	mu   sync.Mutex
+	done []*outcome // nil: not yet, or written
+	next int
+}
+
+func (l *line) put(i int, o outcome) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done[i] = &o
+	for l.next < len(l.done) && l.done[l.next] != nil {
+		o := l.done[l.next]
+		l.s.Read += o.read
+		if o.whole {
+			l.s.Whole = append(l.s.Whole, l.next)
+		} else if err := l.s.take(o); err != nil {
+			return err
+		}
+		l.done[l.next] = &outcome{}
+		l.next++
+	}
+	return nil
+}
+
+// end writes what is left.
+func (l *line) end() error {
+	for _, r := range l.s.Files {
+		if err := r.flush(l.s); err != nil {
+			return err
+		}
+		if err := errors.Join(r.writer.Close(), r.to.Flush()); err != nil {
+			return err
+		}
+		r.writer, r.to = nil, nil
+	}
+	return nil
+}
+
+// take adds an outcome's rows to the file of their columns.
+func (s *Sifted) take(o *outcome) error {
+	s.Rows += o.sieve.reader.groups[o.sieve.group].Rows
+	if o.kept == nil {
+		return nil
+	}
+	s.Kept += o.kept.NumRows()
+	var columns []schema.Column
+	var members []batch.Member
+	for _, i := range o.sieve.columns {
+		if n := len(o.sieve.reader.Columns()); i < n {
+			columns = append(columns, o.sieve.reader.columns[i])
+		} else {
+			members = append(members, o.sieve.reader.members[i-n])
+		}
+	}
+	at := slices.IndexFunc(s.Files, func(r *Rows) bool { return slices.Equal(r.columns, columns) && slices.Equal(r.members, members) })
+	if at < 0 {
+		r, err := newRows(o.kept.Schema(), columns, members)
+		if err != nil {
+			return err
+		}
+		at, s.Files = len(s.Files), append(s.Files, r)
+	}
+	r := s.Files[at]
+	r.pending = append(r.pending, o.kept)
+	r.rows += o.kept.NumRows()
+	if r.waiting += o.kept.NumRows(); r.waiting < fullGroup {
+		return nil
+	}
+	return r.flush(s)
+}
+
+func newRows(sc *arrow.Schema, columns []schema.Column, members []batch.Member) (*Rows, error) {
+	f, err := newMemfd("logkeep-rows")
+	if err != nil {
+		return nil, err
+	}
+	r := &Rows{file: f, path: path(f), columns: columns, members: members, to: bufio.NewWriterSize(f, 256<<10)}
+	if r.writer, err = parquet.NewWriter(r.to, sc, parquet.Options{}); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// flush writes what is pending as a row group. The rows are charged for once
+// more while they are both here and there.
+func (r *Rows) flush(s *Sifted) error {
+	if r.waiting == 0 {
+		return nil
+	}
+	var held int64
+	for _, rec := range r.pending {
+		held += weigh(rec)
+	}
+	if err := s.charge(held); err != nil {
+		return err
+	}
+	before := r.writer.Size()
+	if err := r.writer.Rows(r.pending); err != nil {
+		return err
+	}
+	s.discharge(2*held - (r.writer.Size() - before))
+	r.pending, r.waiting = nil, 0
+	return nil
+}
+
+// Close gives the files' memory back once the engine has closed them too.
+func (s *Sifted) Close() {
+	for _, r := range s.Files {
+		r.file.Close()
+	}
+	s.Files = nil
+	s.discharge(s.bytes)
+}
