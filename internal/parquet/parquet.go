@@ -17,6 +17,9 @@
 //
 // The rows of a group are named by where they lie, in the order that they are to
 // have, so that they are copied once: from the records into pages.
+//
+// A Column reads a column of such a file again, any pages of it: it finds rows by
+// texts and picks cells. What it does not know of Parquet is ErrForm.
 package parquet
 
 import (

@@ -31,6 +31,13 @@
 //
 // A Cache keeps images within a bound, pinned while a query uses them. Images
 // are never written to a disk; they end with the process, whatever happens.
+//
+// # Sieve
+//
+// Of a row group of which few rows are wanted these alone are read, page by page,
+// and handed over in a file in memory with those of other row groups: Cache.Sift.
+// It knows which by the texts that a filter looks for, by times, and by the stripes
+// that have its terms. docs/design/0046 has the reasons.
 package segment
 
 import (

@@ -116,8 +116,8 @@ type Use struct {
 }
 
 // Snapshot returns the rows of a table from from to to, both included; 0 is an
-// open end. It skips only what lies outside as a whole, so it may hold rows
-// outside of the range too. The caller must Release it.
+// open end. It skips what it need not read, so it may hold rows outside of the
+// range too. The caller must Release it.
 func (s *Store) Snapshot(workspace schema.WorkspaceID, table schema.TableName, from, to schema.Ticks) *Snapshot {
 	p := &Snapshot{s: s, from: from, to: to}
 	s.mu.Lock()
