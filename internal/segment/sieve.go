@@ -330,7 +330,7 @@ func (s *Reader) placeOf(group, column int) (parquet.Place, error) {
 	at := s.chunks[group][column]
 	p := parquet.Place{
 		Extent: parquet.Extent{Offset: at.off, Size: at.size, Rows: int(s.groups[group].Rows)},
-		From:  s.data, Type: carrier.ID(), Nullable: s.footer.Columns[column].Optional, Packed: codec == parquet.CodecZstd,
+		From:   s.data, Type: carrier.ID(), Nullable: s.footer.Columns[column].Optional, Packed: codec == parquet.CodecZstd,
 	}
 	pages, err := s.pages()
 	if pages != nil {
