@@ -35,7 +35,22 @@ func EncodeTo(b *bytes.Buffer, rec arrow.RecordBatch) error {
 		}
 	}
 	b.Grow(size)
-	w := ipc.NewWriter(b, ipc.WithSchema(rec.Schema()))
+	return encode(b, rec)
+}
+
+// Encoded is what Encode returns, in parts that lie one behind the other: the
+// cells where they are, in the record, and the rest in b, behind what is in it.
+// The parts are valid as long as b is not changed.
+func Encoded(b *bytes.Buffer, rec arrow.RecordBatch) ([][]byte, error) {
+	p := pieces{rest: b, begin: b.Len()}
+	if err := encode(&p, rec); err != nil {
+		return nil, err
+	}
+	return p.end(), nil
+}
+
+func encode(to io.Writer, rec arrow.RecordBatch) error {
+	w := ipc.NewWriter(to, ipc.WithSchema(rec.Schema()))
 	if err := w.Write(rec); err != nil {
 		return fmt.Errorf("encode rows: %w", err)
 	}
@@ -43,6 +58,43 @@ func EncodeTo(b *bytes.Buffer, rec arrow.RecordBatch) error {
 		return fmt.Errorf("encode rows: %w", err)
 	}
 	return nil
+}
+
+// leastPiece is from how many bytes on cells are not copied. What the Arrow
+// writer hands on in one piece and is so large is the memory of a column; nobody
+// changes that.
+const leastPiece = 4 << 10
+
+// pieces collects what is written to it.
+type pieces struct {
+	rest  *bytes.Buffer
+	begin int // of what is in rest and in no part yet
+	cuts  []cut
+}
+
+// A cut is where in rest a large piece belongs.
+type cut struct {
+	at    int
+	piece []byte
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	if len(b) < leastPiece {
+		return p.rest.Write(b)
+	}
+	p.cuts = append(p.cuts, cut{p.rest.Len(), b})
+	return len(b), nil
+}
+
+// end returns the parts: rest does not move any more.
+func (p *pieces) end() [][]byte {
+	rest, from := p.rest.Bytes(), p.begin
+	parts := make([][]byte, 0, 2*len(p.cuts)+1)
+	for _, c := range p.cuts {
+		parts = append(parts, rest[from:c.at], c.piece)
+		from = c.at
+	}
+	return append(parts, rest[from:])
 }
 
 // Decode reads what Encode wrote. The bytes may be hostile: whatever they

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,29 @@ func TestEncodedRowsDecode(t *testing.T) {
 		}
 		if _, err := Decode(append(b, b...)); err != nil {
 			t.Errorf("bytes after the end mark belong to somebody else: %v", err)
+		}
+	}
+}
+
+// In parts or as a whole, rows are encoded as the same bytes, and cells are not copied.
+func TestPartsAreTheWhole(t *testing.T) {
+	body, tab := logs(t, 5000)
+	for _, rows := range []string{"[]", "[{}]", string(body)} {
+		p, err := Parse(strings.NewReader(rows), tab, ticks(t, noon))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := Encode(p.Record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := bytes.NewBufferString("before")
+		parts, err := Encoded(b, p.Record)
+		if err != nil || !bytes.Equal(bytes.Join(parts, nil), want) {
+			t.Fatalf("%d parts are not the whole, %v", len(parts), err)
+		}
+		if b.Len() > 16<<10 {
+			t.Errorf("%d bytes were copied of %d", b.Len(), len(want))
 		}
 	}
 }

@@ -19,11 +19,20 @@ const (
 
 var errGroup = errors.New("a frame opens but can't be read; a newer release may have written it")
 
+// size is how long the payload is.
+func (e *Entry) size() int {
+	n := len(e.Payload)
+	for _, part := range e.Parts {
+		n += len(part)
+	}
+	return n
+}
+
 // unitSize returns how many bytes appendGroup needs for a unit.
 func unitSize(entries []Entry) int {
 	n := 4
 	for _, e := range entries {
-		n += 3*4 + len(e.Workspace) + len(e.Table) + len(e.Batch) + len(e.Payload)
+		n += 3*4 + len(e.Workspace) + len(e.Table) + len(e.Batch) + e.size()
 	}
 	return n
 }
@@ -32,7 +41,7 @@ func unitSize(entries []Entry) int {
 func headSize(entries []Entry) int {
 	n := unitSize(entries)
 	for _, e := range entries {
-		n -= len(e.Payload)
+		n -= e.size()
 	}
 	return n
 }
@@ -49,8 +58,13 @@ func groupParts(parts [][]byte, b []byte, group []*request) [][]byte {
 			b = appendField(b, string(e.Workspace))
 			b = appendField(b, string(e.Table))
 			b = append(b, e.Batch[:]...)
-			b = binary.BigEndian.AppendUint32(b, uint32(len(e.Payload)))
-			parts = append(parts, b[from:], e.Payload)
+			b = binary.BigEndian.AppendUint32(b, uint32(e.size()))
+			parts = append(parts, b[from:])
+			if e.Parts == nil {
+				parts = append(parts, e.Payload)
+			} else {
+				parts = append(parts, e.Parts...)
+			}
 			from = len(b)
 		}
 	}

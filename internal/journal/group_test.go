@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -32,10 +33,18 @@ func TestGroupRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var group []*request
 		var want [][]Entry
+		inParts := rapid.Bool().Draw(t, "parts")
 		size := groupOverhead
 		for _, unit := range rapid.SliceOfN(entries, 1, 5).Draw(t, "units") {
-			group = append(group, &request{entries: unit})
 			want = append(want, unit)
+			if inParts {
+				unit = slices.Clone(unit)
+				for i, e := range unit {
+					cut := len(e.Payload) / 3
+					unit[i].Payload, unit[i].Parts = nil, [][]byte{e.Payload[:cut], nil, e.Payload[cut:]}
+				}
+			}
+			group = append(group, &request{entries: unit})
 			size += unitSize(unit)
 		}
 		b := groupBytes(group)

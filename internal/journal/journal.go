@@ -73,6 +73,7 @@ type Entry struct {
 	Table     schema.TableName
 	Batch     [16]byte // id of the batch that the client sent
 	Payload   []byte
+	Parts     [][]byte // in place of Payload, for Append: its parts, one behind the other
 }
 
 // Config says where a journal is and what it is sealed with.

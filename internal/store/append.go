@@ -18,9 +18,9 @@ import (
 // behind is how many times FlushBytes may wait before appends are refused.
 const behind = 4
 
-// keptEncoding is the most room for a record's encoding that is used again: few
-// requests bring more.
-const keptEncoding = 4 << 20
+// keptEncoding is the most room that is used again for what a record's encoding
+// has beside its cells: few requests have so many columns, or rows so few.
+const keptEncoding = 256 << 10
 
 // Rows are rows of one table, as package batch makes them.
 type Rows struct {
@@ -80,15 +80,19 @@ func (s *Store) append(ctx context.Context, admit func() error, rows []Rows) err
 		}
 		b.Reset()
 		encoded = append(encoded, b)
-		if err := batch.EncodeTo(b, r.Record); err != nil {
-			return err
-		}
-		payload := b.Bytes()
-		c, err := newRows(r, int64(len(payload)))
+		parts, err := batch.Encoded(b, r.Record)
 		if err != nil {
 			return err
 		}
-		e := journal.Entry{Workspace: r.Workspace, Table: r.Table, Batch: r.Batch, Payload: payload}
+		length := int64(0)
+		for _, part := range parts {
+			length += int64(len(part))
+		}
+		c, err := newRows(r, length)
+		if err != nil {
+			return err
+		}
+		e := journal.Entry{Workspace: r.Workspace, Table: r.Table, Batch: r.Batch, Parts: parts}
 		if e.Batch == [16]byte{} {
 			rand.Read(e.Batch[:]) // crypto/rand never fails
 		}
