@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"logkeep/internal/fault"
 	"logkeep/internal/rbac"
@@ -99,7 +100,9 @@ func sentence(err error) string {
 	return strings.ToUpper(s[:1]) + s[1:] + "."
 }
 
-var apiVersion = regexp.MustCompile(`^20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(-[A-Za-z0-9.]{1,20})?$`)
+var apiVersion = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(-[A-Za-z0-9.]{1,20})?$`)
+})
 
 // checkVersion accepts every well-formed api-version (decisions 9).
 func checkVersion(q url.Values) error {
@@ -107,7 +110,7 @@ func checkVersion(q url.Values) error {
 	if v == "" {
 		return fault.New(fault.InvalidApiVersionParameter, "The api-version query parameter (?api-version=) is required for all requests. Add one such as api-version=2023-09-01.")
 	}
-	if !apiVersion.MatchString(v) {
+	if !apiVersion().MatchString(v) {
 		return fault.New(fault.InvalidApiVersionParameter, "The api-version '%.40s' is invalid. Write a date, with a suffix if it is a preview: api-version=2023-09-01.", v)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -277,7 +278,9 @@ func (s *server) listEventCategories(w http.ResponseWriter, _ *http.Request) err
 }
 
 // condition is one of the conditions that the log's $filter can have.
-var condition = regexp.MustCompile(`(?i)^\s*(\w+)\s+(eq|ge|le)\s+(?:'((?:[^']|'')*)'|(\S+))\s*$`)
+var condition = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^\s*(\w+)\s+(eq|ge|le)\s+(?:'((?:[^']|'')*)'|(\S+))\s*$`)
+})
 
 // activityQuestion reads the $filter, which allows conditions that all hold,
 // and must say from when on (Microsoft.Insights 2015-04-01).
@@ -289,7 +292,7 @@ func activityQuestion(filter string) (q activity.Question, err error) {
 		return q, bad("it is too long")
 	}
 	for _, part := range splitAnd(filter) {
-		m := condition.FindStringSubmatch(part)
+		m := condition().FindStringSubmatch(part)
 		if m == nil {
 			return q, bad("'" + clip(part) + "' is no condition")
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,10 +39,10 @@ type aliasBody struct {
 	DisplayName  string `json:"displayName"`
 }
 
-var aliasName = regexp.MustCompile(`^[A-Za-z0-9_.()-]{1,64}$`)
+var aliasName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.()-]{1,64}$`) })
 
 func (s *server) aliasID(r *http.Request) (string, error) {
-	if !aliasName.MatchString(r.PathValue("name")) {
+	if !aliasName().MatchString(r.PathValue("name")) {
 		return "", fault.New(fault.InvalidResourceName, "The alias '%.64s' is not valid: up to 64 letters, digits, hyphens, underscores, periods and parentheses.", r.PathValue("name"))
 	}
 	// An alias is of a tenant: two tenants may use one name.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,7 +74,7 @@ var collectorDialect = dialect{
 	},
 }
 
-var logType = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
+var logType = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`) })
 
 func (s *server) collect(w http.ResponseWriter, r *http.Request) error {
 	workspace, err := s.customer(r)
@@ -101,7 +102,7 @@ func (s *server) collect(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case name == "":
 		return fault.New(fault.MissingLogType, "The header Log-Type was not specified. It names the table, to which _CL is added.")
-	case !logType.MatchString(name):
+	case !logType().MatchString(name):
 		return fault.New(fault.InvalidLogType, "The log type '%.120s' is not valid: it begins with a letter and has up to 100 letters, digits and underscores.", name)
 	}
 	about := r.Header.Get("x-ms-AzureResourceId")

@@ -7,18 +7,21 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"logkeep/internal/fault"
 )
 
 // iso is ISO 8601's duration without years and months, which have no length.
-var iso = regexp.MustCompile(`^P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$`)
+var iso = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$`)
+})
 
 // parseDuration reads PT10S, P1D, PT86400.0S.
 func parseDuration(s string) (time.Duration, error) {
 	bad := fmt.Errorf("%q is not an ISO 8601 duration such as PT10S or P1D", s)
-	m := iso.FindStringSubmatch(strings.ToUpper(s))
+	m := iso().FindStringSubmatch(strings.ToUpper(s))
 	if m == nil || strings.HasSuffix(strings.ToUpper(s), "T") || len(s) < 3 {
 		return 0, bad
 	}

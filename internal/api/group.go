@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/fault"
@@ -76,7 +77,7 @@ func tagged(name, location string, tags map[string]string, property string) (val
 	return nil, false
 }
 
-var groupName = regexp.MustCompile(`^[\p{L}\p{N}_().-]{0,89}[\p{L}\p{N}_()-]$`)
+var groupName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}\p{N}_().-]{0,89}[\p{L}\p{N}_()-]$`) })
 
 func groupOf(r *http.Request) resource.ID {
 	return resource.GroupID(r.PathValue("subscription"), r.PathValue("group"))
@@ -147,7 +148,7 @@ func (s *server) putGroup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := groupOf(r)
-	if !groupName.MatchString(id.Name()) {
+	if !groupName().MatchString(id.Name()) {
 		return fault.New(fault.InvalidResourceName, "The resource group name '%.100s' is not valid. Use up to 90 letters, digits, underscores, parentheses, hyphens and periods, not ending with a period.", id.Name())
 	}
 	location := regionName(body.Location)

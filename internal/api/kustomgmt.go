@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"logkeep/internal/control"
 	"logkeep/internal/schema"
@@ -44,16 +45,18 @@ func (s *server) kustoCommand(w http.ResponseWriter, r *http.Request) error {
 // A kustoShow is one command: a pattern of words, in which (…) is a name that
 // the command is about.
 type kustoShow struct {
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 	answer  func(s *server, r *http.Request, body kustoBody, name string) (kustoTable, error)
 }
 
 // name matches a name, in brackets and quotes perhaps.
 const kustoName = `((?:\[\s*(?:'[^']*'|"[^"]*")\s*\]|'[^']*'|"[^"]*"|[^\s|;]+))`
 
-func command(words string) *regexp.Regexp {
-	words = strings.ReplaceAll(regexp.QuoteMeta(words), " ", `\s+`)
-	return regexp.MustCompile(`(?is)^` + strings.ReplaceAll(words, "NAME", kustoName) + `\s*;?\s*$`)
+func command(words string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp {
+		words = strings.ReplaceAll(regexp.QuoteMeta(words), " ", `\s+`)
+		return regexp.MustCompile(`(?is)^` + strings.ReplaceAll(words, "NAME", kustoName) + `\s*;?\s*$`)
+	})
 }
 
 // kustoCommands are the commands that are answered.
@@ -85,7 +88,7 @@ func (s *server) kustoCommandOf(w http.ResponseWriter, r *http.Request, body kus
 		text = strings.TrimSpace(text)
 	}
 	for _, c := range kustoCommands {
-		m := c.pattern.FindStringSubmatch(text)
+		m := c.pattern().FindStringSubmatch(text)
 		if m == nil {
 			continue
 		}

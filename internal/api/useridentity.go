@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/http"
 	"regexp"
+	"sync"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/entra"
@@ -59,7 +60,7 @@ func viewIdentity(res catalog.Resource, p entra.Principal) userIdentityView {
 	return v
 }
 
-var userIdentityName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$`)
+var userIdentityName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$`) })
 
 func (s *server) listUserIdentities(w http.ResponseWriter, r *http.Request) error {
 	scope := resource.SubscriptionID(r.PathValue("subscription"))
@@ -128,7 +129,7 @@ func (s *server) putUserIdentity(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := at.Resource(resource.UserIdentity, r.PathValue("name"))
 	switch {
-	case !userIdentityName.MatchString(id.Name()):
+	case !userIdentityName().MatchString(id.Name()):
 		return fault.New(fault.InvalidResourceName, "The name '%.130s' of an identity is not valid. Use 3 to 128 letters, digits, hyphens and underscores, starting with a letter or a digit.", id.Name())
 	case regionName(body.Location) == "":
 		return fault.New(fault.InvalidRequestContent, "The location property is required for this definition.").WithTarget("location")

@@ -31,6 +31,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"logkeep/internal/dsse"
@@ -87,8 +88,10 @@ var (
 )
 
 var (
-	nameForm = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}\.[0-9]{3}Z$`)
-	pathForm = regexp.MustCompile(`^(catalog\.db|accounts/[A-Za-z0-9-]{1,100}/[A-Za-z0-9-]{1,100}/(journal|objects|spool)/[a-z0-9][A-Za-z0-9._-]{0,199})$`)
+	nameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{8}T[0-9]{6}\.[0-9]{3}Z$`) })
+	pathForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(catalog\.db|accounts/[A-Za-z0-9-]{1,100}/[A-Za-z0-9-]{1,100}/(journal|objects|spool)/[a-z0-9][A-Za-z0-9._-]{0,199})$`)
+	})
 )
 
 const nameLayout = "20060102T150405.000Z"
@@ -137,7 +140,7 @@ func decode(r io.Reader) (list []Entry, err error) {
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			return nil, fmt.Errorf("a line of its list can't be read: %w", ErrChanged)
 		}
-		if !pathForm.MatchString(e.Path) || strings.Contains(e.Path, "..") || !digestForm.MatchString(e.Digest) || e.Bytes < 0 {
+		if !pathForm().MatchString(e.Path) || strings.Contains(e.Path, "..") || !digestForm().MatchString(e.Digest) || e.Bytes < 0 {
 			return nil, fmt.Errorf("its list names %.200q, which is no file of a data directory: %w", e.Path, ErrChanged)
 		}
 		if n := len(list); n > 0 && list[n-1].Path >= e.Path {

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ import (
 	"logkeep/internal/dsse"
 )
 
-var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var digestForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
 
 // A Folder is a folder of backups.
 type Folder struct {
@@ -245,7 +246,7 @@ func (f *Folder) Names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && nameForm.MatchString(name) {
+		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && nameForm().MatchString(name) {
 			names = append(names, name)
 		}
 	}
@@ -255,7 +256,7 @@ func (f *Folder) Names() ([]string, error) {
 
 // envelope reads the signed statement of a backup.
 func (f *Folder) envelope(name string) ([]byte, error) {
-	if !nameForm.MatchString(name) {
+	if !nameForm().MatchString(name) {
 		return nil, fmt.Errorf("%.60q is no name of a backup: %w", name, ErrNone)
 	}
 	r, err := f.root.Open("backups/" + name + ".json")

@@ -146,7 +146,7 @@ func (m *making) after(ctx context.Context, name string, s *Statement) error {
 // entries reads a statement's list.
 func (f *Folder) entries(ctx context.Context, s Statement) ([]Entry, error) {
 	var b bytes.Buffer
-	if !digestForm.MatchString(s.List.Digest) || s.List.Bytes < 0 || s.List.Bytes > 8<<30 {
+	if !digestForm().MatchString(s.List.Digest) || s.List.Bytes < 0 || s.List.Bytes > 8<<30 {
 		return nil, ErrChanged
 	}
 	if err := f.fetch(ctx, s.List, &b); err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"logkeep/internal/fault"
@@ -43,7 +44,7 @@ type SettingsChange struct {
 	CoverExistingData                 *bool
 }
 
-var clusterName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`)
+var clusterName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`) })
 
 const capacityList = "100, 200, 300, 400, 500, 1000, 2000, 5000, 10000, 25000, 50000"
 
@@ -238,7 +239,7 @@ func applyTags(tags map[string]string) *fault.Error {
 // normalLocation is a region's name as it is compared: East US is eastus.
 func normalLocation(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
 
-var locationName = regexp.MustCompile(`^[a-z][a-z0-9]{1,40}$`)
+var locationName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9]{1,40}$`) })
 
 // locate reads the location of a new resource, or compares it with the one
 // that an existing resource has.
@@ -249,7 +250,7 @@ func locate(id resource.ID, now string, wish *string) (string, *fault.Error) {
 			return "", fault.New(fault.InvalidParameter, "The 'location' property is required for '%s'.", id.Type()).WithTarget("location")
 		}
 		return now, nil
-	case !locationName.MatchString(normalLocation(*wish)):
+	case !locationName().MatchString(normalLocation(*wish)):
 		return now, fault.New(fault.InvalidParameter, "The location '%.40s' is not a region's name such as westeurope.", *wish).WithTarget("location")
 	case now == "":
 		return normalLocation(*wish), nil

@@ -66,7 +66,7 @@ func deleting() error {
 func (s *Service) createCluster(ctx context.Context, id resource.ID, caller string, ch ClusterChange) (Cluster, Operation, error) {
 	c := Cluster{ID: id, ClusterID: schema.ClusterID(uuid.NewString()), State: resource.Creating, BillingType: billCluster,
 		Settings: Settings{IngestionWhenRevoked: Reject, OutageGrace: s.limits.OutageGrace, ProbeInterval: s.limits.ProbeInterval, Lease: s.limits.Lease}}
-	if !clusterName.MatchString(id.Name()) {
+	if !clusterName().MatchString(id.Name()) {
 		return Cluster{}, Operation{}, fault.New(fault.InvalidClusterName, "Cluster name isn't valid. Cluster name can contain characters a-z, A-Z, 0-9 and a length of 3-63. It has at least 4 here, hyphens inside are allowed.").WithTarget("name")
 	}
 	var where *fault.Error

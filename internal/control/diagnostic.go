@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"logkeep/internal/catalog"
@@ -87,12 +88,12 @@ func (s *Service) Diagnostics(ctx context.Context, scope resource.ID) ([]Diagnos
 // maxDiagnostics is the most settings that a resource has, as documented.
 const maxDiagnostics = 5
 
-var diagnosticName = regexp.MustCompile(`^[^<>*%&:\\?+/\x00-\x1f]{1,260}$`)
+var diagnosticName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^<>*%&:\\?+/\x00-\x1f]{1,260}$`) })
 
 // PutDiagnostic makes or replaces a setting. That its vault is there, and that
 // the caller may use the workspace, was checked.
 func (s *Service) PutDiagnostic(ctx context.Context, d Diagnostic) (_ Diagnostic, err error) {
-	if !diagnosticName.MatchString(d.ID.Name()) {
+	if !diagnosticName().MatchString(d.ID.Name()) {
 		return d, fault.New(fault.InvalidResourceName, "The name '%.80s' of a diagnostic setting isn't valid. It has 1 to 260 characters and none of < > * %% & : \\ ? + /.", d.ID.Name()).WithTarget("name")
 	}
 	if !d.Workspace.Type().Equal(resource.Workspace) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"logkeep/internal/catalog"
@@ -75,7 +76,7 @@ type EndpointChange struct {
 	Network     *string
 }
 
-var collectionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_]$`)
+var collectionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[A-Za-z0-9_]$`) })
 
 // PutEndpoint creates an endpoint, or changes what the change names.
 func (s *Service) PutEndpoint(ctx context.Context, id resource.ID, ch EndpointChange) (e Endpoint, created bool, err error) {
@@ -93,7 +94,7 @@ func (s *Service) writeEndpoint(ctx context.Context, id resource.ID, ch Endpoint
 		e, err = get(ctx, tx.Records, id, endpointOf)
 		if created = create && errors.Is(err, fault.ResourceNotFound); created {
 			e, err = Endpoint{ID: id, ImmutableID: "dce-" + randomHex(), Network: "Enabled"}, nil
-			if !collectionName.MatchString(id.Name()) {
+			if !collectionName().MatchString(id.Name()) {
 				return fault.New(fault.InvalidResourceName, "The name '%.80s' isn't valid. It has 2 to 64 letters, digits, hyphens, underscores and dots and begins with a letter or digit.", id.Name()).WithTarget("name")
 			}
 			if _, err := s.place(ctx, tx.Records, id); err != nil {

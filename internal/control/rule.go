@@ -234,7 +234,7 @@ func (s *Service) PutRule(ctx context.Context, id resource.ID, ch RuleChange) (r
 		r, err = get(ctx, tx.Records, id, ruleOf)
 		if created = errors.Is(err, fault.ResourceNotFound); created {
 			r, err = Rule{ID: id, ImmutableID: "dcr-" + randomHex()}, nil
-			if !collectionName.MatchString(id.Name()) {
+			if !collectionName().MatchString(id.Name()) {
 				return fault.New(fault.InvalidResourceName, "The name '%.80s' isn't valid. It has 2 to 64 letters, digits, hyphens, underscores and dots and begins with a letter or digit.", id.Name()).WithTarget("name")
 			}
 			if r.Tenant, err = s.place(ctx, tx.Records, id); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"logkeep/internal/catalog"
@@ -50,8 +51,8 @@ const (
 )
 
 var (
-	searchName    = regexp.MustCompile(`^[^<>*%&:\\?+/#]{1,260}$`)
-	functionAlias = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+	searchName    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^<>*%&:\\?+/#]{1,260}$`) })
+	functionAlias = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`) })
 )
 
 func (t SearchText) check() error {
@@ -61,7 +62,7 @@ func (t SearchText) check() error {
 			wrong = append(wrong, fault.New(fault.InvalidParameter, "properties.%s is required.", name).WithTarget("properties."+name))
 		}
 	}
-	if t.FunctionAlias != "" && !functionAlias.MatchString(t.FunctionAlias) {
+	if t.FunctionAlias != "" && !functionAlias().MatchString(t.FunctionAlias) {
 		wrong = append(wrong, fault.New(fault.InvalidParameter, "properties.functionAlias is no name of a function: it begins with a letter and has letters, digits and underscores.").WithTarget("properties.functionAlias"))
 	}
 	return fault.Join(wrong...)
@@ -77,7 +78,7 @@ func (s *Service) SaveSearch(ctx context.Context, id resource.ID, etag resource.
 	if err != nil {
 		return SavedSearch{}, err
 	}
-	if !searchName.MatchString(id.Name()) {
+	if !searchName().MatchString(id.Name()) {
 		return SavedSearch{}, fault.New(fault.InvalidResourceName, "The name of the saved search isn't valid. It has up to 260 characters and none of <>*%%&:\\?+/#.").WithTarget("name")
 	}
 	if err := text.check(); err != nil {

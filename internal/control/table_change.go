@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"logkeep/internal/catalog"
@@ -27,8 +28,8 @@ type TableChange struct {
 }
 
 var (
-	tableName  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,59}_CL$`)
-	columnName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+	tableName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,59}_CL$`) })
+	columnName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`) })
 )
 
 // reservedColumns are columns that the service itself writes or may write.
@@ -75,7 +76,7 @@ func (s *Service) newTable(ctx context.Context, tx *catalog.Tx, id resource.ID, 
 			return Table{}, fault.New(fault.InvalidParameter, "%s are not supported; query the table itself.", job).WithTarget("properties")
 		}
 	}
-	if !tableName.MatchString(id.Name()) {
+	if !tableName().MatchString(id.Name()) {
 		return Table{}, fault.New(fault.InvalidTableSchema, "The table name '%.80s' isn't valid. A custom table's name begins with a letter, has letters, digits and underscores, up to 63, and ends in _CL.", id.Name()).WithTarget("properties.schema.name")
 	}
 	if len(ch.Columns) == 0 {
@@ -176,7 +177,7 @@ func (d *tableDraft) checkColumns(columns []Column) {
 	seen := map[string]bool{}
 	for _, c := range columns {
 		switch folded := strings.ToLower(c.Name); {
-		case !columnName.MatchString(c.Name) || len(c.Name) > d.limits.ColumnName:
+		case !columnName().MatchString(c.Name) || len(c.Name) > d.limits.ColumnName:
 			no("The column name '%.80s' isn't valid. It begins with a letter and has letters, digits and underscores, up to %d.", c.Name, d.limits.ColumnName)
 		case slices.ContainsFunc(reservedColumns, func(r string) bool { return strings.EqualFold(r, c.Name) }):
 			no("The column name '%s' is reserved; choose another.", c.Name)

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/fault"
@@ -14,7 +15,7 @@ import (
 )
 
 // collected is what the older collector API may call a table.
-var collected = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}_CL$`)
+var collected = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}_CL$`) })
 
 // GrowTable makes sure that a table has columns, and makes the table if there
 // is none. It is for rows that bring their columns: what it adds is not what a
@@ -28,7 +29,7 @@ func (s *Service) GrowTable(ctx context.Context, id resource.ID, columns []schem
 		}
 		t, err = s.table(ctx, tx.Records, id)
 		if errors.Is(err, fault.TableNotFound) {
-			if !collected.MatchString(id.Name()) {
+			if !collected().MatchString(id.Name()) {
 				return fault.New(fault.InvalidLogType, "The log type '%.120s' can't name a table.", strings.TrimSuffix(id.Name(), "_CL"))
 			}
 			if t, err = s.emptyTable(ctx, tx, id); err != nil {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -172,7 +173,7 @@ type WorkspaceChange struct {
 	Identity                       *IdentityChange
 }
 
-var workspaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`)
+var workspaceName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`) })
 
 func (s *Service) applyWorkspace(w Workspace, ch WorkspaceChange) (Workspace, error) {
 	var wrong []*fault.Error
@@ -377,7 +378,7 @@ func (s *Service) nameFree(ctx context.Context, tx *catalog.Tx, w Workspace) err
 }
 
 func (s *Service) newWorkspace(ctx context.Context, tx *catalog.Tx, id resource.ID, caller string, ch WorkspaceChange) (Workspace, catalog.Operation, error) {
-	if !workspaceName.MatchString(id.Name()) {
+	if !workspaceName().MatchString(id.Name()) {
 		return Workspace{}, catalog.Operation{}, fault.New(fault.InvalidResourceName, "The workspace name '%.80s' isn't valid. It has 4 to 63 letters, digits and hyphens, and a hyphen neither first nor last.", id.Name()).WithTarget("name")
 	}
 	w := Workspace{ID: id, CustomerID: schema.WorkspaceID(uuid.NewString()), State: resource.Creating, Sku: payAsYouGo, LastSku: time.Now().UTC(),

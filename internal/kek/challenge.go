@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -103,19 +104,19 @@ func (b *bounded) Read(p []byte) (int, error) {
 func (b *bounded) Close() error { return b.r.Close() }
 
 var (
-	challengeForm = regexp.MustCompile(`^Bearer (?:[a-z_]+="[^"\\]*"(?:, ?| |$))+$`)
-	challengePart = regexp.MustCompile(`([a-z_]+)="([^"\\]*)"`)
+	challengeForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^Bearer (?:[a-z_]+="[^"\\]*"(?:, ?| |$))+$`) })
+	challengePart = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([a-z_]+)="([^"\\]*)"`) })
 )
 
 // checkChallenge reads a Bearer challenge and writes again what the SDK may
 // see of it: authority and resource, and the claims of a continuous access
 // evaluation.
 func checkChallenge(header, host string) (string, error) {
-	if len(header) > 8<<10 || !challengeForm.MatchString(header) {
+	if len(header) > 8<<10 || !challengeForm().MatchString(header) {
 		return "", errors.New("the vault's challenge is malformed")
 	}
 	part := map[string]string{}
-	for _, m := range challengePart.FindAllStringSubmatch(header, -1) {
+	for _, m := range challengePart().FindAllStringSubmatch(header, -1) {
 		if _, twice := part[m[1]]; twice {
 			return "", errors.New("the vault's challenge says " + m[1] + " twice")
 		}

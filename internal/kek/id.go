@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // An ID names a key, or one version of it, in a vault. IDs compare with ==:
@@ -16,9 +17,11 @@ type ID struct {
 }
 
 var (
-	keyName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
-	dnsName = regexp.MustCompile(`^([0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?\.)+[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?$`)
-	numeric = regexp.MustCompile(`^[0-9.]+$`)
+	keyName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`) })
+	dnsName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?\.)+[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?$`)
+	})
+	numeric = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9.]+$`) })
 )
 
 // NewID makes an ID of the three parts by which a tenant names a key.
@@ -27,10 +30,10 @@ func NewID(vaultURI, name, version string) (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
-	if !keyName.MatchString(name) {
+	if !keyName().MatchString(name) {
 		return ID{}, fmt.Errorf("key name %q is not 1 to 127 letters, digits and hyphens", name)
 	}
-	if version != "" && !keyName.MatchString(version) {
+	if version != "" && !keyName().MatchString(version) {
 		return ID{}, fmt.Errorf("key version %q is not 1 to 127 letters, digits and hyphens", version)
 	}
 	return ID{VaultURI: uri, Name: name, Version: version}, nil
@@ -65,7 +68,7 @@ func cleanVaultURI(s string) (string, error) {
 		return "", fmt.Errorf("vault URI %q is not https://host or https://host:port", s)
 	}
 	host, port := strings.ToLower(u.Hostname()), u.Port()
-	if !dnsName.MatchString(host) || numeric.MatchString(host) || strings.HasSuffix(u.Host, ":") {
+	if !dnsName().MatchString(host) || numeric().MatchString(host) || strings.HasSuffix(u.Host, ":") {
 		return "", fmt.Errorf("vault URI %q does not name a host such as contoso.vault.azure.net", s)
 	}
 	if port != "" && port != "443" {

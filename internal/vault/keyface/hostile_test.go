@@ -37,7 +37,7 @@ func FuzzParsePath(f *testing.F) {
 			}
 			return
 		}
-		if got.name != "" && !nameRule.MatchString(string(got.name)) || got.version != "" && !versionRule.MatchString(string(got.version)) {
+		if got.name != "" && !nameRule().MatchString(string(got.name)) || got.version != "" && !versionRule().MatchString(string(got.version)) {
 			t.Fatalf("%q: %+v", path, got)
 		}
 		plain := "/" + got.collection

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"logkeep/internal/vault/admin"
@@ -146,10 +147,12 @@ func (p policy) rotation() (keystore.RotationPolicy, error) {
 // duration is an ISO 8601 duration of whole days, as the calendar has them.
 type duration struct{ years, months, days int }
 
-var durationRule = regexp.MustCompile(`^P(?:([0-9]{1,3})Y)?(?:([0-9]{1,3})M)?(?:([0-9]{1,3})W)?(?:([0-9]{1,4})D)?$`)
+var durationRule = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^P(?:([0-9]{1,3})Y)?(?:([0-9]{1,3})M)?(?:([0-9]{1,3})W)?(?:([0-9]{1,4})D)?$`)
+})
 
 func parseDuration(s string) (duration, error) {
-	m := durationRule.FindStringSubmatch(s)
+	m := durationRule().FindStringSubmatch(s)
 	if m == nil || s == "P" {
 		return duration{}, bad("%q is not a duration of days, months or years such as P90D, P18M or P2Y.", clip(s))
 	}

@@ -119,7 +119,7 @@ func paging(q url.Values) (limit int, after string, err error) {
 	}
 	if s := q.Get("$skiptoken"); s != "" {
 		b, err := base64.RawURLEncoding.DecodeString(s)
-		if err != nil || !nameRule.Match(b) {
+		if err != nil || !nameRule().Match(b) {
 			return 0, "", bad("$skiptoken is not one that this service gave out.")
 		}
 		after = string(b)

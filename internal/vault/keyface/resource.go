@@ -91,7 +91,7 @@ type keyDocument struct {
 }
 
 func (c *call) makeResource(r admin.Request) (any, error) {
-	if !nameRule.MatchString(string(c.target.name)) {
+	if !nameRule().MatchString(string(c.target.name)) {
 		return nil, bad("The key's name '%s' is invalid. A name has 1 to 127 letters, digits and hyphens.", clip(string(c.target.name)))
 	}
 	there, err := c.getResource(r)

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"logkeep/internal/vault/keystore"
 )
@@ -19,9 +20,11 @@ type target struct {
 }
 
 var (
-	nameRule       = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
-	versionRule    = regexp.MustCompile(`^[0-9A-Fa-f]{32}$`)
-	apiVersionRule = regexp.MustCompile(`^([0-9]{1,2}\.[0-9]{1,2}|2[0-9]{3}-[01][0-9]-[0-3][0-9])(-[a-z]+(\.[0-9]{1,2})?)?$`)
+	nameRule       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`) })
+	versionRule    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Fa-f]{32}$`) })
+	apiVersionRule = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([0-9]{1,2}\.[0-9]{1,2}|2[0-9]{3}-[01][0-9]-[0-3][0-9])(-[a-z]+(\.[0-9]{1,2})?)?$`)
+	})
 )
 
 // verbs stand at the end of a path. Those of a version may stand behind an
@@ -56,12 +59,12 @@ func parsePath(escaped string) (target, error) {
 	if len(parts) == 0 {
 		return t, nil
 	}
-	if !nameRule.MatchString(parts[0]) {
+	if !nameRule().MatchString(parts[0]) {
 		return target{}, bad("The request URI contains an invalid name: %s", clip(parts[0]))
 	}
 	t.name = keystore.KeyName(parts[0])
 	parts = parts[1:]
-	if len(parts) > 0 && versionRule.MatchString(parts[0]) && t.collection == "keys" {
+	if len(parts) > 0 && versionRule().MatchString(parts[0]) && t.collection == "keys" {
 		t.version, parts = keystore.VersionID(strings.ToLower(parts[0])), parts[1:]
 	}
 	switch {
@@ -90,7 +93,7 @@ func parseQuery(raw string) (url.Values, error) {
 	if err != nil {
 		return nil, bad("The request's query is not well formed.")
 	}
-	if v := q.Get("api-version"); !apiVersionRule.MatchString(v) {
+	if v := q.Get("api-version"); !apiVersionRule().MatchString(v) {
 		return nil, bad("Missing or invalid api-version %q. Add ?api-version=7.4 or a later one.", clip(v))
 	}
 	return q, nil
