@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -166,6 +167,7 @@ func (p *past) fill(ctx context.Context, dataDir string, n int) (err error) {
 	if err := st.Drop(ctx, p.of, large); err != nil {
 		return err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // many short-lived rows, little else
 	p.step = 365 * schema.TicksPerDay / schema.Ticks(n)
 	for i := range n {
 		if err := st.Append(ctx, store.Rows{Workspace: p.of, Table: large, Record: p.segment(i)}); err != nil {

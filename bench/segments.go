@@ -16,6 +16,7 @@ import (
 type height struct {
 	Segments       int
 	Rows           int64
+	CPU            time.Duration // of all processes until then
 	Ready, Hour    time.Duration // from exec until it is ready, and until the first query over one hour is answered
 	Writer         time.Duration // from the vault's answer that the key is back until that query is answered by new processes
 	Newest         []time.Duration
@@ -72,7 +73,7 @@ func measureSegments(ctx context.Context, o options, r *report) (err error) {
 func (s *site) height(ctx context.Context, o options, p *past, n int) (h height, _ *site, err error) {
 	h = height{Segments: n, Rows: int64(n) * pastRows}
 	newest, oldest := p.hour(n-1), p.hour(0)
-	var readies, answers []time.Duration
+	var readies, answers, spent []time.Duration
 	for i := range o.repeat {
 		if i > 0 {
 			s.Close()
@@ -96,9 +97,9 @@ func (s *site) height(ctx context.Context, o options, p *past, n int) (h height,
 		if _, _, err := s.query(ctx, newest); err != nil {
 			return h, nil, err
 		}
-		answers = append(answers, time.Since(begin))
+		answers, spent = append(answers, time.Since(begin)), append(spent, s.used().cpu())
 	}
-	h.Ready, h.Hour = median(readies), median(answers)
+	h.Ready, h.Hour, h.CPU = median(readies), median(answers), median(spent)
 	if s.keys, err = s.Keys(p.vault); err != nil {
 		return h, nil, err
 	}
@@ -127,11 +128,11 @@ func (s *site) height(ctx context.Context, o options, p *past, n int) (h height,
 		}
 		*q.to = (*q.to)[1:] // the first opens files
 	}
-	_, spent, err := s.Explain(ctx, s.workspace.CustomerID, newest, "")
+	_, use, err := s.Explain(ctx, s.workspace.CustomerID, newest, "")
 	if err != nil {
 		return h, nil, err
 	}
-	h.Storage = fmt.Sprintf("%d segments in the hour", spent.Storage.Segments)
+	h.Storage = fmt.Sprintf("%d segments in the hour", use.Storage.Segments)
 	u := s.used()
 	h.Memory, h.Files, h.Threads = u.Memory, s.files(), s.threads()
 	return h, s, nil
@@ -140,10 +141,10 @@ func (s *site) height(ctx context.Context, o options, p *past, n int) (h height,
 // printHeights writes the medians.
 func (r *report) printHeights(to io.Writer) error {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "segments of one table\trows\texec → ready\texec → first answer\tkey back → answer\tnewest hour\toldest hour\ttake 10\tmemory\tfiles\tthreads\t\n")
+	fmt.Fprint(t, "segments of one table\trows\texec → ready\texec → first answer\tCPU\tkey back → answer\tnewest hour\toldest hour\ttake 10\tmemory\tfiles\tthreads\t\n")
 	for _, h := range r.Heights {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t\n", count(float64(h.Segments)), count(float64(h.Rows)),
-			milliseconds([]time.Duration{h.Ready}), milliseconds([]time.Duration{h.Hour}), milliseconds([]time.Duration{h.Writer}),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t\n", count(float64(h.Segments)), count(float64(h.Rows)),
+			milliseconds([]time.Duration{h.Ready}), milliseconds([]time.Duration{h.Hour}), milliseconds([]time.Duration{h.CPU}), milliseconds([]time.Duration{h.Writer}),
 			milliseconds(h.Newest), milliseconds(h.Oldest), milliseconds(h.Take), megabytes(usage{Memory: h.Memory}.memory()), h.Files, h.Threads)
 	}
 	return t.Flush()

@@ -95,14 +95,15 @@ type Domains struct {
 	placing  sync.Mutex // held while accounts are made, moved or removed
 	settling sync.Mutex // held while their folders are
 
-	changes changeLog // of manifests, for readers
-	mu      sync.RWMutex
-	holders map[schema.ClusterID]control.Holder
-	gates   map[schema.WorkspaceID]*sync.RWMutex
-	shut    map[schema.AccountID]bool   // being moved or removed: no worker may open them
-	entries map[schema.AccountID]uint64 // of each journal, one that was acknowledged
-	noted   map[string]time.Time        // when a reader's use of a key version was noted last, by domain
-	spooled map[schema.ClusterID]*spools
+	changes   changeLog // of manifests, for readers
+	manifests manifests
+	mu        sync.RWMutex
+	holders   map[schema.ClusterID]control.Holder
+	gates     map[schema.WorkspaceID]*sync.RWMutex
+	shut      map[schema.AccountID]bool   // being moved or removed: no worker may open them
+	entries   map[schema.AccountID]uint64 // of each journal, one that was acknowledged
+	noted     map[string]time.Time        // when a reader's use of a key version was noted last, by domain
+	spooled   map[schema.ClusterID]*spools
 
 	certifying sync.Mutex
 	writer     *spool.Writer // nil until it is needed

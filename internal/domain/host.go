@@ -35,7 +35,7 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 			return err
 		}
 		for _, a := range accounts {
-			w, covered, err := describe(ctx, tx, a)
+			w, covered, err := d.describe(ctx, tx, a)
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,15 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 
 // describe collects what a worker must know of an account. An account that is
 // being made, and has no key yet, is not covered.
-func describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.Account, covered bool, err error) {
+func (d *Domains) describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.Account, covered bool, err error) {
+	if out, covered, err = keysOf(ctx, tx, a); err == nil && covered {
+		out.Manifest, err = d.manifestOf(ctx, tx, a.ID)
+	}
+	return out, covered, err
+}
+
+// keysOf is describe without the account's manifest.
+func keysOf(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.Account, covered bool, err error) {
 	out = wire.Account{ID: a.ID, Workspace: a.Workspace, Cluster: schema.ServiceCluster}
 	if a.Kind == ofCluster {
 		out.Cluster = a.Domain
@@ -79,27 +87,26 @@ func describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.
 		return out, false, err
 	}
 	out.Tenant = out.Records[0].Tenant
-	m, err := tx.Manifest(ctx, a.ID)
+	return out, true, nil
+}
+
+// manifestOf is an account's manifest as the catalog has it.
+func (d *Domains) manifestOf(ctx context.Context, tx *catalog.Tx, id schema.AccountID) (out wire.Manifest, err error) {
+	m, err := tx.Manifest(ctx, id)
 	if err != nil && !errors.Is(err, catalog.ErrNotFound) {
-		return out, false, err
+		return out, err
 	}
-	out.Manifest = wire.Manifest{Seq: m.Seq, Floor: m.Floor, MAC: m.MAC}
-	segments, err := tx.Segments(ctx, a.ID)
+	// Without a manifest there must be no segments; who has the key judges that.
+	if out, err = d.manifests.segments(ctx, tx, id, m); err != nil {
+		return out, err
+	}
+	aside, err := tx.Asides(ctx, id)
+	if err != nil || len(aside) == 0 {
+		return out, err
+	}
+	segments, err := out.Segments()
 	if err != nil {
-		return out, false, err
-	}
-	for _, s := range segments {
-		out.Manifest.Add(wire.Segment{
-			ID: s.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation, Rows: s.Rows, Bytes: s.Bytes,
-			MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
-		})
-	}
-	aside, err := tx.Asides(ctx, a.ID)
-	if err != nil {
-		return out, false, err
-	}
-	if len(aside) == 0 {
-		return out, true, nil
+		return out, err
 	}
 	named := make(map[schema.SegmentID]bool, len(segments))
 	for _, s := range segments {
@@ -107,16 +114,28 @@ func describe(ctx context.Context, tx *catalog.Tx, a catalog.Account) (out wire.
 	}
 	for _, s := range aside { // of which the manifest may have forgotten some
 		if named[s.ID] {
-			out.Manifest.Aside = append(out.Manifest.Aside, s.ID)
+			out.Aside = append(out.Aside, s.ID)
 		}
 	}
-	return out, true, nil
+	return out, nil
+}
+
+func wireSegment(s catalog.Segment) wire.Segment {
+	return wire.Segment{
+		ID: s.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation, Rows: s.Rows, Bytes: s.Bytes,
+		MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
+	}
 }
 
 // Account implements supervise.Host: what a reader must know to open an account
-// that it may open.
+// that it may open. It asks for the manifest when it follows it.
 func (d *Domains) Account(ctx context.Context, h supervise.Holding, id schema.AccountID) (wire.Account, error) {
-	out, domain, err := d.readable(ctx, h, id)
+	var out wire.Account
+	domain, err := d.readable(ctx, h, id, func(tx *catalog.Tx, a catalog.Account) (covered bool, err error) {
+		out, covered, err = keysOf(ctx, tx, a)
+		out.Folder = inventory.Of(d.cfg.Accounts, a.Domain, id)
+		return covered, err
+	})
 	if err != nil {
 		return out, err
 	}
@@ -150,14 +169,20 @@ func (d *Domains) Manifest(ctx context.Context, h supervise.Holding, of wire.Man
 	if m, ok := d.difference(ctx, h, of); ok {
 		return m, nil
 	}
-	out, _, err := d.readable(ctx, h, of.Account)
-	return out.Manifest, err
+	var out wire.Manifest
+	_, err := d.readable(ctx, h, of.Account, func(tx *catalog.Tx, a catalog.Account) (bool, error) {
+		var err error
+		out, err = d.manifestOf(ctx, tx, a.ID)
+		return true, err
+	})
+	return out, err
 }
 
-func (d *Domains) readable(ctx context.Context, h supervise.Holding, id schema.AccountID) (out wire.Account, domain schema.ClusterID, err error) {
+// readable reads what a reader asks for of an account that it may open.
+func (d *Domains) readable(ctx context.Context, h supervise.Holding, id schema.AccountID, read func(*catalog.Tx, catalog.Account) (covered bool, err error)) (domain schema.ClusterID, err error) {
 	moving := fault.New(fault.ServiceUnavailable, "The storage account is moving to another process. Try again.").WithRetryAfter(1)
 	if d.shutNow()[id] {
-		return out, "", moving
+		return "", moving
 	}
 	err = d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
 		a, err := tx.Account(ctx, id)
@@ -167,14 +192,14 @@ func (d *Domains) readable(ctx context.Context, h supervise.Holding, id schema.A
 		if !h.May(supervise.Located{Domain: a.Domain, Account: id}) {
 			return fault.New(fault.AuthorizationFailed, "A reader asked for an account that it may not open.")
 		}
-		var covered bool
-		if out, covered, err = describe(ctx, tx, a); err == nil && !covered {
+		domain = a.Domain
+		covered, err := read(tx, a)
+		if err == nil && !covered {
 			err = moving
 		}
-		domain, out.Folder = a.Domain, inventory.Of(d.cfg.Accounts, a.Domain, id)
 		return err
 	})
-	return out, domain, err
+	return domain, err
 }
 
 // Token implements supervise.Host: a process gets tokens of the identities of
@@ -238,6 +263,7 @@ func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Co
 	})
 	if err == nil && by != "" {
 		d.changes.note(c)
+		d.manifests.note(c)
 		d.cfg.Metrics.wrote(domain, by, c.Add)
 	}
 	return err

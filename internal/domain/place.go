@@ -217,6 +217,7 @@ func (d *Domains) remove(ctx context.Context, id schema.AccountID) error {
 		return err
 	}
 	d.changes.forget(id)
+	d.manifests.forget(id)
 	if err := d.cfg.Catalog.Scrub(ctx); err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (d *Domains) SalvageJournal(ctx context.Context, id schema.AccountID) (out 
 		var info wire.Account
 		err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 			covered := false
-			if info, covered, err = describe(ctx, tx, a); err == nil && !covered {
+			if info, covered, err = d.describe(ctx, tx, a); err == nil && !covered {
 				err = fmt.Errorf("account %s has no key", id)
 			}
 			return err

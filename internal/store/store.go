@@ -225,10 +225,8 @@ func open(ctx context.Context, cfg Config) (s *Store, err error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	p := pace{age: cfg.FlushAge, full: s.full, ripe: s.isRipe, old: s.old, flush: s.Flush, merge: s.tidy, log: s.log}
-	s.done.Go(func() {
-		s.look(background)
-		p.run(background)
-	})
+	s.done.Go(func() { s.look(background) })
+	s.done.Go(func() { p.run(background) })
 	return s, nil
 }
 
@@ -274,9 +272,18 @@ func (s *Store) table(key tableKey) *tableState {
 	return t
 }
 
+// calm is how long after the opening orphans are looked for, if no flush comes before:
+// listing very many objects takes its time, and whoever had the account opened waits.
+const calm = 3 * time.Second
+
 // look finds orphans soon after the store was opened, without having kept
 // anyone waiting: there may be very many objects.
 func (s *Store) look(ctx context.Context) {
+	select {
+	case <-time.After(calm):
+	case <-ctx.Done():
+		return
+	}
 	s.flushing <- struct{}{}
 	defer func() { <-s.flushing }()
 	if err := s.findOrphans(ctx); err != nil && ctx.Err() == nil {
