@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -436,12 +437,16 @@ func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *va
 	imdsURL := ""
 	if cfg.IMDS != "off" {
 		l, err := net.Listen("tcp", cfg.IMDS)
-		if err != nil {
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE) && cfg.IMDS == defaultIMDS: // nobody asked for this one: a second server on the machine does without
+			cfg.Log.Warn("there is no managed-identity endpoint: another program, maybe another server, has its port; choose another address with --imds, or off", "address", cfg.IMDS)
+		case err != nil:
 			return fmt.Errorf("listen for the managed-identity endpoint on %s (choose another with --imds, or off): %w", cfg.IMDS, err)
+		default:
+			imdsURL = "http://" + l.Addr().String()
+			imds := &http.Server{Handler: api.HostIdentity{Issuer: issuer, Catalog: cat, Identities: cfg.Identities, Header: cfg.IdentityHeader, Log: cfg.Log}.Handler(), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second}
+			servers[imds] = func() error { return imds.Serve(l) }
 		}
-		imdsURL = "http://" + l.Addr().String()
-		imds := &http.Server{Handler: api.HostIdentity{Issuer: issuer, Catalog: cat, Identities: cfg.Identities, Header: cfg.IdentityHeader, Log: cfg.Log}.Handler(), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second}
-		servers[imds] = func() error { return imds.Serve(l) }
 	}
 	group, gctx := errgroup.WithContext(ctx)
 	for _, run := range servers {
