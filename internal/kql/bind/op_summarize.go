@@ -47,7 +47,7 @@ func (b *binder) summarize(op *syntax.Summarize, t *table, e *env) *table {
 		}
 	}
 	sc := b.scope(t, e, "summarize")
-	sc.agg, sc.win, sc.serial = &aggregates{}, &windows{}, t.serial
+	sc.agg, sc.win, sc.serial = &aggregates{}, &windows{}, t.serial || groups(t.rel) != nil
 	var out []plan.Item
 	for _, x := range op.Aggs {
 		list, fine := b.aggItem(x, sc, agg.Keys)
@@ -66,6 +66,11 @@ func (b *binder) summarize(op *syntax.Summarize, t *table, e *env) *table {
 	}
 	if !ok {
 		return nil
+	}
+	if sc.win.by != 0 && !t.serial {
+		ordered := *t
+		ordered.rel = groupsInOrder(t.rel)
+		t = &ordered
 	}
 	agg.In = b.withWindows(t, sc, op.Span)
 	agg.Aggs = sc.agg.items
