@@ -237,7 +237,8 @@ func newest(p *kql.Program) string {
 
 // TestGolden runs the files of these chapters. Commands: run shows the answer;
 // phases shows every form that a query takes; plan only the plan and the
-// answer; check shows its mistakes.
+// answer; check shows its mistakes; joins, with numbers of rows, how the engine
+// means to join.
 func TestGolden(t *testing.T) {
 	db := engine(t)
 	for _, chapter := range []string{"operators", "functions", "errors", "rules"} {
@@ -259,6 +260,19 @@ func TestGolden(t *testing.T) {
 						fmt.Fprintf(&b, "%s at %d:%d: %s\n%s\n", e.Code, e.Line, e.Pos, e.Message, e.Caret(d.Input))
 					}
 					return b.String()
+				case "joins":
+					if err != nil {
+						return err.Error() + "\n"
+					}
+					rows := map[string]int{}
+					for _, a := range d.CmdArgs {
+						n, err := strconv.Atoi(a.Vals[0])
+						if err != nil {
+							t.Fatal(err)
+						}
+						rows[a.Key] = n
+					}
+					return joins(t, db, p, rows)
 				case "run", "phases", "plan":
 					if err != nil {
 						return err.Error() + "\n"
