@@ -164,9 +164,15 @@ func pieces(spans []span) []span {
 	return cut
 }
 
-// decrypt copies a span of the segment to the same place in the image.
+// buffers are *[piece]byte: what a query decrypts would be garbage many times over.
+var buffers = sync.Pool{New: func() any { return new([piece]byte) }}
+
+// decrypt copies a span of the segment, no longer than a piece, to the same place
+// in the image.
 func (m *Image) decrypt(s span) error {
-	b := make([]byte, s.size)
+	all := buffers.Get().(*[piece]byte)
+	defer buffers.Put(all)
+	b := all[:s.size]
 	if _, err := m.segment.data.ReadAt(b, s.off); err != nil {
 		return damage(m.segment.id, m.segment.table, fmt.Errorf("read segment %s: %w", m.segment.id, err))
 	}

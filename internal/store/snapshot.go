@@ -56,6 +56,7 @@ func (g *stored) open(ctx context.Context) (*segment.Reader, error) {
 		return nil, fmt.Errorf("keys of generation %d, for segment %s: %w", g.info.Generation, g.info.ID, err)
 	}
 	at := &object{objects: g.s.objects, name: string(g.info.ID)}
+	defer at.hold(ctx)()
 	g.reader, err = segment.Open(at, g.info.Bytes, k, g.s.cfg.Place, g.info)
 	return g.reader, err
 }
@@ -66,10 +67,28 @@ func (g *stored) open(ctx context.Context) (*segment.Reader, error) {
 type object struct {
 	objects *blob.Store
 	name    string
+	held    *blob.Object // while it is held
+}
+
+// hold has the blob opened once for what is read until it is let go, by one
+// goroutine. If it can't be, whoever reads is told.
+func (o *object) hold(ctx context.Context) (letGo func()) {
+	b, err := o.objects.Open(ctx, o.name)
+	if err != nil {
+		return func() {}
+	}
+	o.held = b
+	return func() {
+		b.Close()
+		o.held = nil
+	}
 }
 
 // ReadAt implements io.ReaderAt.
 func (o *object) ReadAt(p []byte, off int64) (n int, err error) {
+	if o.held != nil {
+		return o.held.ReadAt(p, off)
+	}
 	b, err := o.objects.Open(context.Background(), o.name)
 	if err != nil {
 		return 0, err
