@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/datadriven"
@@ -473,4 +474,35 @@ func TestAQueryThatTakesTooLongIsToldSo(t *testing.T) {
 	if w.Code != http.StatusGatewayTimeout || !strings.Contains(w.Body.String(), "QueryTimeout") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+}
+
+// Nobody waits longer than ten minutes, whatever he asks for, and three if he does
+// not (behaviour 24.2): what runs has that much time and then ends.
+func TestTheLongestAQueryMayTake(t *testing.T) {
+	for prefer, want := range map[string]time.Duration{
+		"": 3 * time.Minute, "wait=1": time.Second, "wait=600": 10 * time.Minute, "wait=601": 10 * time.Minute,
+		"include-statistics=true, wait=100000": 10 * time.Minute, "wait=9223372036854775807": 10 * time.Minute,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var q QueryRequest
+			if err := q.preferences(prefer); err != nil || q.Wait != want {
+				t.Fatalf("%q: %v, %v", prefer, q.Wait, err)
+			}
+			s := &server{Deps: Deps{Query: hanging{}, Log: slog.New(slog.DiscardHandler)}}
+			begin := time.Now()
+			_, cancel, err := s.begin(httptest.NewRequest("POST", "/", nil), q)
+			cancel()
+			if took := time.Since(begin); took != want || !errors.Is(err, fault.QueryTimeout) {
+				t.Errorf("%q: ended after %v with %v", prefer, took, err)
+			}
+		})
+	}
+}
+
+// hanging answers when nobody waits any more.
+type hanging struct{}
+
+func (hanging) Query(ctx context.Context, _ QueryRequest) (io.ReadCloser, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }

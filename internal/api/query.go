@@ -273,7 +273,7 @@ func (q *QueryRequest) preferences(prefer string) error {
 			if err != nil || n < 1 {
 				return badArgument("Prefer: wait=%.20s is not a number of seconds.", value)
 			}
-			q.Wait = min(time.Duration(n)*time.Second, maxWait)
+			q.Wait = time.Duration(min(n, int(maxWait/time.Second))) * time.Second
 		case "include-statistics":
 			q.Statistics = strings.EqualFold(value, "true")
 		case "include-render":
