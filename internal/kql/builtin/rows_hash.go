@@ -10,6 +10,6 @@ func hashRows() []Function {
 	}
 	return append(rows,
 		Function{Names: []string{"hash", "hash_xxhash64"}, Sig: "(value:scalar, mod:long?) long", Go: native.XXHash, Note: NullSafe, Doc: "The xxHash64 of a value."},
-		Function{Names: []string{"hash_many"}, Sig: "(values:scalar...) long", Go: native.HashMany, Note: NullSafe, Doc: "One hash of several values."},
-		Function{Names: []string{"hash_combine"}, Sig: "(hashes:scalar...) long", Go: native.HashCombine, Doc: "One hash of several hashes."})
+		Function{Names: []string{"hash_many"}, Sig: "(values:scalar...) long", Go: native.HashMany, Note: NullSafe, Doc: "One hash of several values; its number is not that of Microsoft's engine."},
+		Function{Names: []string{"hash_combine"}, Sig: "(hashes:scalar...) long", Go: native.HashCombine, Doc: "One hash of several hashes; its number is not that of Microsoft's engine."})
 }

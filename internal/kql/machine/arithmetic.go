@@ -13,7 +13,15 @@ import (
 )
 
 // computed are the functions without a form in Go that the machine knows.
-var computed = []string{"+", "-", "*", "/", "%", "neg", "abs", "isnull", "isnotnull", "isempty", "isnotempty", "strlen", "strcat", "tostring", "tolong", "todouble", "max_of", "min_of"}
+var computed = []string{"+", "-", "*", "/", "%", "neg", "abs", "isnull", "isnotnull", "isempty", "isnotempty", "strlen", "strcat", "tostring", "tolong", "todouble", "max_of", "min_of",
+	"toint", "tobool", "tolower", "toupper", "reverse", "replace_string", "string_size", "around", "isnan", "isinf", "isfinite",
+	"binary_and", "binary_or", "binary_xor", "binary_not", "ceiling"}
+
+// texts are those that take strings alone here, numbers those that take no others.
+var (
+	texts   = []string{"strcat", "tolower", "toupper", "reverse", "replace_string", "string_size"}
+	numbers = []string{"tolong", "todouble", "toint", "tobool"}
+)
 
 // computes reports whether the machine knows a call.
 func computes(name string, x *plan.Call) bool {
@@ -24,9 +32,9 @@ func computes(name string, x *plan.Call) bool {
 		switch t := a.Type(); {
 		case t == schema.Decimal, t == schema.Dynamic && name != "isnull" && name != "isnotnull":
 			return false
-		case (name == "tolong" || name == "todouble") && t != schema.Int && t != schema.Long && t != schema.Real:
+		case slices.Contains(numbers, name) && t != schema.Int && t != schema.Long && t != schema.Real && (t != schema.Bool || name == "todouble"):
 			return false
-		case name == "strcat" && t != schema.String:
+		case slices.Contains(texts, name) && t != schema.String:
 			return false
 		}
 	}
@@ -61,6 +69,35 @@ func compute(name string, t, in schema.Type, a []any) any {
 		return nil
 	}
 	switch name {
+	case "tolower":
+		return strings.ToLower(a[0].(string))
+	case "toupper":
+		return strings.ToUpper(a[0].(string))
+	case "reverse":
+		r := []rune(a[0].(string))
+		slices.Reverse(r)
+		return string(r)
+	case "replace_string":
+		if a[1] == "" {
+			return a[0]
+		}
+		return strings.ReplaceAll(a[0].(string), a[1].(string), a[2].(string))
+	case "string_size":
+		return int64(len(a[0].(string)))
+	case "isnan":
+		return math.IsNaN(real(a[0]))
+	case "isinf":
+		return math.IsInf(real(a[0]), 0)
+	case "isfinite":
+		return !math.IsNaN(real(a[0])) && !math.IsInf(real(a[0]), 0)
+	case "binary_and":
+		return a[0].(int64) & a[1].(int64)
+	case "binary_or":
+		return a[0].(int64) | a[1].(int64)
+	case "binary_xor":
+		return a[0].(int64) ^ a[1].(int64)
+	case "binary_not":
+		return ^a[0].(int64)
 	case "strlen":
 		return int64(utf8.RuneCountInString(a[0].(string)))
 	case "neg":
@@ -80,13 +117,25 @@ func compute(name string, t, in schema.Type, a []any) any {
 		}
 		return a[0]
 	case "tolong":
+		return whole(a[0], 1<<63)
+	case "toint": // a long loses its upper half, a real must fit
+		if n, ok := a[0].(int64); ok {
+			return int64(int32(n))
+		}
+		return whole(a[0], 1<<31)
+	case "tobool":
+		if v, ok := a[0].(bool); ok {
+			return v
+		}
+		return real(a[0]) != 0
+	case "ceiling":
 		if f, ok := a[0].(float64); ok {
-			if math.IsNaN(f) || math.Abs(f) >= 1<<63 {
-				return nil
-			}
-			return int64(f)
+			return math.Ceil(f)
 		}
 		return a[0]
+	case "around":
+		low, high := binary("-", in, a[1], a[2]), binary("+", in, a[1], a[2])
+		return compare(">=", a[0], low) == true && compare("<=", a[0], high) == true
 	case "todouble":
 		return real(a[0])
 	}
@@ -97,7 +146,7 @@ func compute(name string, t, in schema.Type, a []any) any {
 func text(t schema.Type, x any) string {
 	switch v := x.(type) {
 	case bool:
-		return strconv.FormatBool(v)
+		return map[bool]string{true: "True", false: "False"}[v]
 	case string:
 		return v
 	case float64:
@@ -112,6 +161,23 @@ func text(t schema.Type, x any) string {
 		return strconv.FormatInt(v, 10)
 	}
 	return ""
+}
+
+// whole is a number without its fraction, null from most on.
+func whole(x any, most float64) any {
+	switch v := x.(type) {
+	case bool:
+		if v {
+			return int64(1)
+		}
+		return int64(0)
+	case float64:
+		if math.IsNaN(v) || v >= most || v < -most {
+			return nil
+		}
+		return int64(v)
+	}
+	return x
 }
 
 func real(x any) float64 {
