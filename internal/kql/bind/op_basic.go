@@ -143,10 +143,17 @@ func (b *binder) extend(items []syntax.Expr, t *table, e *env, where string) *ta
 	cols := slices.Clone(t.cols)
 	var added []plan.Item
 	ok := true
+	given := map[string]bool{}
 	for _, x := range items {
 		list, fine := b.item(x, sc)
 		ok = ok && fine
 		for _, n := range list {
+			if n.given && given[n.name] {
+				b.fail(n.at, syntax.CodeDuplicate, "A column named '%s' is there already.", n.name)
+				ok = false
+				continue
+			}
+			given[n.name] = given[n.name] || n.given
 			typ := schema.Dynamic
 			if n.x != nil {
 				typ = n.x.Type()

@@ -37,7 +37,7 @@ func (b *binder) project(op *syntax.Project, t *table, e *env) *table {
 			if n.name == "" {
 				n.name = numbered(cols)
 			}
-			if n.given {
+			if n.given || n.refer {
 				if _, twice := find(cols, n.name); twice {
 					b.fail(n.at, syntax.CodeDuplicate, "A column named '%s' is there already.", n.name)
 					ok = false

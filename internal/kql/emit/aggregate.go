@@ -8,8 +8,17 @@ import (
 	"logkeep/internal/schema"
 )
 
+// aggregate answers groups in any order, but those of rows that the query
+// itself writes down in the order in which they first appear, as the service
+// does: lists of such groups, and which of them are taken, are seen.
 func (e *emitter) aggregate(r *plan.Aggregate) string {
 	in := e.select_(r.In)
+	order := ""
+	if len(r.Keys) > 0 && written(r.In) {
+		n := e.fresh("n")
+		in = "(SELECT *, row_number() OVER () AS " + n + " FROM " + in + ")"
+		order = " ORDER BY min(" + n + ")"
+	}
 	var cols, group []string
 	h := e.with(func() {
 		for i, k := range r.Keys {
@@ -27,7 +36,47 @@ func (e *emitter) aggregate(r *plan.Aggregate) string {
 	if len(group) > 0 {
 		by = " GROUP BY " + strings.Join(group, ", ")
 	}
-	return "(SELECT " + strings.Join(cols, ", ") + " FROM " + h.input(in) + by + ")"
+	return "(SELECT " + strings.Join(cols, ", ") + " FROM " + h.input(in) + by + order + ")"
+}
+
+// written reports whether all rows of a table come from the query's text, and
+// are few.
+func written(r plan.Rel) bool {
+	const few = 10_000
+	yes := true
+	plan.WalkRel(r, func(r plan.Rel) {
+		switch r := r.(type) {
+		case *plan.Scan, *plan.Apply:
+			yes = false
+		case *plan.Values:
+			yes = yes && len(r.Rows) <= few
+		case *plan.Sequence:
+			from, ok1 := magnitude(r.From)
+			to, ok2 := magnitude(r.To)
+			step, ok3 := magnitude(r.Step)
+			yes = yes && ok1 && ok2 && ok3 && (to-from)/step <= few
+		}
+	}, func(plan.Expr) {})
+	return yes
+}
+
+// magnitude is the number that a constant is.
+func magnitude(x plan.Expr) (float64, bool) {
+	c, ok := x.(*plan.Const)
+	if !ok {
+		return 0, false
+	}
+	switch v := c.Value.(type) {
+	case int64:
+		return float64(v), true
+	case schema.Ticks:
+		return float64(v), true
+	case schema.Span:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
 }
 
 // agg writes one aggregate.
