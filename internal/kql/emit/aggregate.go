@@ -14,7 +14,9 @@ import (
 func (e *emitter) aggregate(r *plan.Aggregate) string {
 	in := e.select_(r.In)
 	order := ""
-	if len(r.Keys) > 0 && written(r.In) {
+	defer func(w bool) { e.written = w }(e.written)
+	e.written = written(r.In)
+	if len(r.Keys) > 0 && e.written {
 		n := e.fresh("n")
 		in = "(SELECT *, row_number() OVER () AS " + n + " FROM " + in + ")"
 		order = " ORDER BY min(" + n + ")"
@@ -160,6 +162,13 @@ func (e *emitter) never(t schema.Type, sql string) string {
 func (e *emitter) listAgg(a *plan.Agg, args []string, where func(string) string) string {
 	x := args[0]
 	distinct := ""
+	if a.F.Rule == "set" && e.written { // sets of such rows are in the order of the rows
+		sql := "kql___flatset_0('[' || coalesce(string_agg(" + x + ", ',') " + where("") + ", '') || ']')"
+		if len(args) > 1 {
+			sql = "kql_array_slice_0(" + sql + ", 0, CAST(" + args[1] + " AS BIGINT) - 1)"
+		}
+		return sql
+	}
 	if a.F.Rule == "set" {
 		distinct = "DISTINCT "
 	}

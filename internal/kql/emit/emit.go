@@ -51,6 +51,7 @@ type emitter struct {
 	sources map[*plan.Scan]Source
 	rel     func(Source) string
 	hoists  *hoists
+	written bool // the rows that are being grouped come from the query's text
 }
 
 // Sources lists the stored tables of a plan in a fixed order.

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -218,12 +219,28 @@ func ExtractJSON(a []any) (any, error) {
 // distinct lists the elements of an array once each.
 func distinct(v Value) []Value {
 	out := []Value{}
+	seen := make(map[string]bool, len(v.Items))
 	for _, x := range v.Items {
-		if !contains(out, x) {
+		if k := identity(x); !seen[k] {
+			seen[k] = true
 			out = append(out, x)
 		}
 	}
 	return out
+}
+
+// identity is the same text for values that are equal.
+func identity(v Value) string {
+	switch v.Kind {
+	case Long:
+		return "n" + strconv.FormatInt(v.Long, 10)
+	case Real:
+		if n := int64(v.Real); float64(n) == v.Real && math.Abs(v.Real) < 1<<62 {
+			return "n" + strconv.FormatInt(n, 10)
+		}
+		return "n" + strconv.FormatFloat(v.Real, 'g', -1, 64)
+	}
+	return string(rune('a'+int(v.Kind))) + v.Text()
 }
 
 func contains(list []Value, x Value) bool {

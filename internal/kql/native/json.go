@@ -347,6 +347,9 @@ func array(v []Value) Value { return Value{Kind: Array, Items: v} }
 
 // equal compares two values; whole and other numbers are compared as numbers.
 func equal(a, b Value) bool {
+	if a.Kind == Long && b.Kind == Long {
+		return a.Long == b.Long
+	}
 	if x, ok := a.number(); ok && a.Kind != Bool {
 		y, ok := b.number()
 		return ok && b.Kind != Bool && x == y
