@@ -218,7 +218,7 @@ func (b *binder) print(op *syntax.Print, e *env) *table {
 				continue
 			}
 			if !n.given && (n.name == "" || !n.refer) {
-				if _, isCall := x.(*syntax.Call); !isCall || len(list) == 1 {
+				if _, isCall := x.(*syntax.Call); !isCall || len(list) == 1 || n.name == "" {
 					n.name = "print_" + itoa(i)
 				}
 			}

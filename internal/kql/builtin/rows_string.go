@@ -27,7 +27,8 @@ func stringRows() []Function {
 		{Names: []string{"strlen"}, Sig: "(text) long", SQL: "CAST(length({0}) AS BIGINT)", Named: ByNameAnd, Doc: "The number of characters."},
 		{Names: []string{"string_size"}, Sig: "(text) long", SQL: "CAST(strlen({0}) AS BIGINT)", Named: ByNameAnd, Doc: "The number of bytes in UTF-8."},
 		f("tolower", "(astext) string", "lower({0})", "In lower case."),
-		f("toupper", "(astext) string", "upper({0})", "In upper case."),
+		// The engine has a capital for ß; the language has none.
+		f("toupper", "(astext) string", "(CASE WHEN contains({0}, 'ß') THEN replace(upper(replace({0}, 'ß', chr(57551))), chr(57551), 'ß') ELSE upper({0}) END)", "In upper case."),
 		{Names: []string{"strcat"}, Sig: "(values:scalar...) string", Rule: "strcat", SQL: "concat({*})", Note: NoNull, Doc: "Values as text, one after another."},
 		{Names: []string{"strcat_delim"}, Sig: "(delimiter:string, values:scalar...) string", Rule: "strcat", SQL: "concat_ws({*})", Note: NoNull, Doc: "Values as text with a delimiter between them."},
 		g("substring", "(text:astext, start:long, length:long?) string", native.Substring, 0, "A piece of a string; positions count from 0."),
