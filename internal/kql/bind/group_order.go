@@ -20,7 +20,7 @@ func groups(rel plan.Rel) *plan.Aggregate {
 				return nil
 			}
 		}
-		if len(r.Keys) > 0 {
+		if len(r.Keys) > 0 && !plan.Written(r.In) { // those come in the order of their first rows
 			return r
 		}
 	}

@@ -15,7 +15,7 @@ func (e *emitter) aggregate(r *plan.Aggregate) string {
 	in := e.select_(r.In)
 	order := ""
 	defer func(w bool) { e.written = w }(e.written)
-	e.written = written(r.In)
+	e.written = plan.Written(r.In)
 	if len(r.Keys) > 0 && e.written {
 		n := e.fresh("n")
 		in = "(SELECT *, row_number() OVER () AS " + n + " FROM " + in + ")"
@@ -39,46 +39,6 @@ func (e *emitter) aggregate(r *plan.Aggregate) string {
 		by = " GROUP BY " + strings.Join(group, ", ")
 	}
 	return "(SELECT " + strings.Join(cols, ", ") + " FROM " + h.input(in) + by + order + ")"
-}
-
-// written reports whether all rows of a table come from the query's text, and
-// are few.
-func written(r plan.Rel) bool {
-	const few = 10_000
-	yes := true
-	plan.WalkRel(r, func(r plan.Rel) {
-		switch r := r.(type) {
-		case *plan.Scan, *plan.Apply:
-			yes = false
-		case *plan.Values:
-			yes = yes && len(r.Rows) <= few
-		case *plan.Sequence:
-			from, ok1 := magnitude(r.From)
-			to, ok2 := magnitude(r.To)
-			step, ok3 := magnitude(r.Step)
-			yes = yes && ok1 && ok2 && ok3 && (to-from)/step <= few
-		}
-	}, func(plan.Expr) {})
-	return yes
-}
-
-// magnitude is the number that a constant is.
-func magnitude(x plan.Expr) (float64, bool) {
-	c, ok := x.(*plan.Const)
-	if !ok {
-		return 0, false
-	}
-	switch v := c.Value.(type) {
-	case int64:
-		return float64(v), true
-	case schema.Ticks:
-		return float64(v), true
-	case schema.Span:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
 }
 
 // agg writes one aggregate.
