@@ -69,6 +69,10 @@ func NewCache(limit int64) *Cache {
 	}
 }
 
+// Far says that segments lie where reading is waiting, most of its time: more is read
+// at once. It is called before anything is acquired.
+func (c *Cache) Far() { c.slots = make(chan struct{}, max(16, runtime.GOMAXPROCS(0))) }
+
 // Acquire returns a pinned image for each want, in their order. The caller
 // gives them back with Release. After an error nothing is pinned.
 func (c *Cache) Acquire(ctx context.Context, wants []Want) ([]*Image, error) {

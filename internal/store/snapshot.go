@@ -12,6 +12,7 @@ import (
 
 	"logkeep/internal/batch"
 	"logkeep/internal/blob"
+	"logkeep/internal/bucket"
 	"logkeep/internal/schema"
 	"logkeep/internal/segment"
 )
@@ -95,6 +96,17 @@ func (o *object) ReadAt(p []byte, off int64) (n int, err error) {
 	}
 	defer b.Close()
 	return b.ReadAt(p, off)
+}
+
+// far is how many segments are opened at a time where that is waiting, most of its time.
+const far = 16
+
+// opens is how many segments a query opens at a time.
+func (s *Store) opens() int {
+	if _, bucketed := s.cfg.FS.(*bucket.Folder); bucketed {
+		return max(far, runtime.GOMAXPROCS(0))
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // A File is a Parquet file in memory with some of a snapshot's rows.
@@ -289,7 +301,7 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, members []segmen
 	}
 	found := make([]looked, len(p.segments))
 	work, stopped := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
+	work.SetLimit(p.s.opens())
 	for i, g := range p.segments {
 		edge := stay(g.info).Edge(p.edge)
 		first := max(from, edge)

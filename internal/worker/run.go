@@ -194,6 +194,9 @@ func newBase(start wire.Start, keeper func(context.Context) (net.Conn, error), l
 		vaults: &vaults{host: h, dial: tunnel.Dialer(keeper), roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
 		bound:  bound{memory: start.Memory.Engine, moved: make(chan struct{}, 1)},
 	}
+	if start.InBucket {
+		b.images.Far()
+	}
 	b.engine = sync.OnceValues(b.openEngine)
 	return b
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -240,4 +241,45 @@ func TestJournalsAreRemembered(t *testing.T) {
 	if got := fmt.Sprint(names(r.Reader())); got != "[a/journal/1.journal/1 2 a/journal/2.journal/0 3]" || lists != 0 {
 		t.Errorf("%s after %d lists", got, lists)
 	}
+}
+
+// slow is a bucket that is far away.
+type slow struct{ *buckettest.Memory }
+
+const trip = 100 * time.Millisecond
+
+func (s slow) ReadAt(ctx context.Context, name string, p []byte, off int64) (int, error) {
+	time.Sleep(trip)
+	return s.Memory.ReadAt(ctx, name, p, off)
+}
+
+// What a long read needs of the bucket is fetched together, eight pieces at a time,
+// and kept; the second time nothing is.
+func TestALongReadIsFetchedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := buckettest.New()
+		body := make([]byte, 19<<20+12345)
+		for i := range body {
+			body[i] = byte(i * i >> 8)
+		}
+		m.Damage("a/objects/x", body)
+		c, _ := open(t, slow{m}, 1<<30)
+		r := room(t, c, "d")
+		for i, want := range []time.Duration{3 * trip, 0} { // 20 pieces
+			begin := time.Now()
+			got := make([]byte, len(body)-1000)
+			if n, err := r.ReadAt(t.Context(), "a/objects/x", got, 1000); n != len(got) || err != nil || !bytes.Equal(got, body[1000:]) {
+				t.Fatalf("%d bytes, %v", n, err)
+			}
+			if took := time.Since(begin); took != want {
+				t.Errorf("read %d took %v, want %v", i, took, want)
+			}
+		}
+		// Behind the end there is nothing.
+		got := make([]byte, 4<<20)
+		if n, err := r.ReadAt(t.Context(), "a/objects/x", got, 18<<20); n != 1<<20+12345 || err != io.EOF || !bytes.Equal(got[:n], body[18<<20:]) {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		c.Close()
+	})
 }

@@ -179,18 +179,49 @@ func (r *Room) ReadAt(ctx context.Context, name string, p []byte, off int64) (n 
 	}
 	for n < len(p) {
 		at := off + int64(n)
-		b, err := r.piece(ctx, place{name, at / pieceSize})
+		first := at / pieceSize
+		some, err := r.stretch(ctx, name, first, min((at+int64(len(p)-n)-1)/pieceSize, first+together-1))
+		for _, b := range some {
+			if at := off + int64(n); at%pieceSize < int64(len(b)) {
+				n += copy(p[n:], b[at%pieceSize:])
+			}
+			if len(b) < pieceSize && n < len(p) { // the object ends in it
+				return n, io.EOF
+			}
+		}
 		if err != nil {
 			return n, err
 		}
-		if at%pieceSize < int64(len(b)) {
-			n += copy(p[n:], b[at%pieceSize:])
-		}
-		if len(b) < pieceSize && n < len(p) { // the object ends in it
-			return n, io.EOF
-		}
 	}
 	return n, nil
+}
+
+// together is how many pieces of one read are fetched at a time: each is an answer's
+// way from the bucket.
+const together = 8
+
+// stretch returns pieces of an object from first to last, up to one that there is an
+// error about. Pieces behind the object's end are empty.
+func (r *Room) stretch(ctx context.Context, name string, first, last int64) ([][]byte, error) {
+	if first == last {
+		b, err := r.piece(ctx, place{name, first})
+		if err != nil {
+			return nil, err
+		}
+		return [][]byte{b}, nil
+	}
+	all, errs := make([][]byte, last-first+1), make([]error, last-first+1)
+	var group sync.WaitGroup
+	for i := range all {
+		group.Go(func() { all[i], errs[i] = r.piece(ctx, place{name, first + int64(i)}) })
+	}
+	group.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return all[:i], err
+		}
+	}
+	return all, nil
 }
 
 // piece returns a piece of an object, which must not be changed.
