@@ -50,13 +50,13 @@ func NewSearch(parts []Part, of Texts) *Search {
 	return s
 }
 
-// Find adds to found the rows among of that have a text which the search finds.
-// No row has, in a column of another type than text.
-func (c *Column) Find(s *Search, of, found Rows) error {
+// Find adds to found the rows among of that have a text which the search finds;
+// both are numbered from base. No row has, in a column of another type than text.
+func (c *Column) Find(s *Search, base int, of, found Rows) error {
 	if c.Type != arrow.STRING {
 		return nil
 	}
-	return c.each(of, func(b *body) (bool, error) {
+	return c.each(base, of, func(b *body) (bool, error) {
 		here, ok := b.found[s]
 		if !ok {
 			here = NewRows(b.rows)
@@ -68,9 +68,10 @@ func (c *Column) Find(s *Search, of, found Rows) error {
 			}
 			b.found[s] = here // the page may be asked about again, for other rows
 		}
-		for row := here.Next(0, b.rows); row < b.rows; row = here.Next(row+1, b.rows) {
-			if of.Has(b.first + row) {
-				found.Add(b.first + row)
+		from, end := max(base, b.first), min(base+len(of)*64, b.first+b.rows)
+		for row := here.Next(from-b.first, end-b.first); row < end-b.first; row = here.Next(row+1, end-b.first) {
+			if at := b.first + row - base; of.Has(at) {
+				found.Add(at)
 			}
 		}
 		return true, nil

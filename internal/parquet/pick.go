@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -37,17 +38,25 @@ func (c *Column) NewCells(n int) *Cells {
 	return p
 }
 
+// Foresee makes room for cells like those that there are, times times as many.
+func (p *Cells) Foresee(times float64) {
+	p.data = slices.Grow(p.data, int(float64(len(p.data))*times))
+	p.valid = slices.Grow(p.valid, int(float64(len(p.valid))*times))
+	p.ends = slices.Grow(p.ends, int(float64(len(p.ends))*times))
+}
+
 // Size is how many bytes the cells take.
 func (p *Cells) Size() int64 { return int64(cap(p.valid) + cap(p.data) + 4*cap(p.ends)) }
 
-// Pick appends the cells of some rows to p, in their order. More text than an
-// array can hold is ErrForm.
-func (c *Column) Pick(of Rows, p *Cells) error {
+// Pick appends the cells of some rows, numbered from base, to p, in their order.
+// More text than an array can hold is ErrForm.
+func (c *Column) Pick(base int, of Rows, p *Cells) error {
 	size := c.width() / 8
-	return c.each(of, func(b *body) (bool, error) {
+	return c.each(base, of, func(b *body) (bool, error) {
 		o, t := ordinals{present: b.present}, textWalk{}
-		for row := of.Next(b.first, b.first+b.rows); row < b.first+b.rows; row = of.Next(row+1, b.first+b.rows) {
-			value, ok := o.valueOf(row - b.first)
+		end := min(b.first+b.rows-base, len(of)*64)
+		for row := of.Next(max(b.first-base, 0), end); row < end; row = of.Next(row+1, end) {
+			value, ok := o.valueOf(base + row - b.first)
 			bit := byte(1) << (p.rows & 7)
 			if bit == 1 && p.valid != nil {
 				p.valid = append(p.valid, 0)
@@ -146,7 +155,7 @@ func (c *Column) Within(lo, hi int64) (from, end int, err error) {
 	}
 	all := NewRows(c.Rows)
 	all.AddRange(0, c.Rows)
-	err = c.each(all, func(b *body) (bool, error) {
+	err = c.each(0, all, func(b *body) (bool, error) {
 		for i := range b.rows {
 			v := c.wide(b, i)
 			if v < lo {

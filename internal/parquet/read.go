@@ -196,11 +196,15 @@ func (c *Column) unpack(p Page, further int64) (h header, b []byte, err error) {
 	return h, b, nil
 }
 
-// each opens the pages that have some of the rows, one after another, and calls
-// do with each; do says whether to go on.
-func (c *Column) each(of Rows, do func(*body) (bool, error)) error {
-	for row := of.Next(0, c.Rows); row < c.Rows; {
-		number, err := c.know(row)
+// each opens the pages that have some of the rows, which are numbered from base,
+// one after another, and calls do with each; do says whether to go on.
+func (c *Column) each(base int, of Rows, do func(*body) (bool, error)) error {
+	end := len(of) * 64
+	for row := of.Next(0, end); row < end; {
+		if base+row >= c.Rows {
+			return errRow
+		}
+		number, err := c.know(base + row)
 		if err != nil {
 			return err
 		}
@@ -211,10 +215,12 @@ func (c *Column) each(of Rows, do func(*body) (bool, error)) error {
 			return err
 		}
 		p := c.pages[number]
-		row = of.Next(p.First+p.Rows, c.Rows)
+		row = of.Next(p.First+p.Rows-base, end)
 	}
 	return nil
 }
+
+var errRow = errors.New("internal error: a row is asked for that the column does not have")
 
 // PageEnd is the row behind those of the page that has a row.
 func (c *Column) PageEnd(row int) (int, error) {

@@ -126,7 +126,7 @@ func TestPickedCellsAreThoseWritten(t *testing.T) {
 				for i, chunk := range places(t, b) {
 					c := desk.Column(chunk)
 					picked := c.NewCells(len(refs))
-					if err := c.Pick(of, picked); err != nil {
+					if err := c.Pick(0, of, picked); err != nil {
 						t.Fatalf("%+v, column %s: %v", s, columns[i].Name, err)
 					}
 					cells[i] = picked.Array()
@@ -240,7 +240,7 @@ func TestFindLosesNothing(t *testing.T) {
 				for i, chunk := range all[1:] {
 					c := desk.Column(chunk)
 					found := NewRows(n)
-					if err := c.Find(search, of, found); err != nil {
+					if err := c.Find(search, 0, of, found); err != nil {
 						t.Fatal(err)
 					}
 					c.Close()
@@ -317,15 +317,17 @@ func FuzzColumn(f *testing.F) {
 		}}
 		all := NewRows(rows)
 		all.AddRange(0, rows)
-		for _, of := range []Rows{all, all.Range(rows/2, rows/2+1)} {
+		one := NewRows(rows)
+		one.Add(rows / 2)
+		for _, of := range []Rows{all, one} {
 			c := desk.Column(chunk)
 			picked := c.NewCells(0)
-			if err := c.Pick(of, picked); err == nil {
+			if err := c.Pick(0, of, picked); err == nil {
 				if a := picked.Array(); a.Len() != of.Count() {
 					t.Errorf("%d rows of %d", a.Len(), of.Count())
 				}
 			}
-			if err := c.Find(search, of, NewRows(rows)); err == nil && chunk.Type != arrow.STRING && chunk.Type != arrow.BOOL {
+			if err := c.Find(search, 0, of, NewRows(rows)); err == nil && chunk.Type != arrow.STRING && chunk.Type != arrow.BOOL {
 				_, _, err = c.Within(3, 5)
 				_ = err
 			}

@@ -2,7 +2,8 @@ package parquet
 
 import "math/bits"
 
-// Rows are some of the rows of a row group, numbered from 0: a set of them in bits.
+// Rows are some rows that lie one after another, numbered from 0: a set of them
+// in bits.
 type Rows []uint64
 
 // NewRows returns an empty set of n rows.
@@ -10,6 +11,14 @@ func NewRows(n int) Rows { return make(Rows, (n+63)/64) }
 
 // Add adds a row.
 func (s Rows) Add(row int) { s[row>>6] |= 1 << (row & 63) }
+
+// Clear takes the rows before row out.
+func (s Rows) Clear(row int) {
+	clear(s[:row>>6])
+	if row&63 != 0 {
+		s[row>>6] &^= ^uint64(0) >> (64 - row&63)
+	}
+}
 
 // Has reports whether a row is in the set.
 func (s Rows) Has(row int) bool { return s[row>>6]>>(row&63)&1 != 0 }
@@ -66,13 +75,13 @@ func (s Rows) Without(of Rows) {
 	}
 }
 
-// Range is those of the set from from up to end, as another set.
-func (s Rows) Range(from, end int) Rows {
-	out := make(Rows, len(s))
-	for from < end {
-		n := min(64-from&63, end-from)
-		out[from>>6] |= s[from>>6] & (^uint64(0) >> (64 - n) << (from & 63))
-		from += n
+// Range is those of the set from base, a multiple of 64, up to end, as a set of
+// rows numbered from base.
+func (s Rows) Range(base, end int) Rows {
+	out := NewRows(end - base)
+	copy(out, s[base>>6:])
+	if n := (end - base) & 63; n != 0 {
+		out[len(out)-1] &= ^uint64(0) >> (64 - n)
 	}
 	return out
 }

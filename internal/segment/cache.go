@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 )
 
@@ -18,13 +19,13 @@ import (
 // Images in use are pinned and never dropped. It is safe for concurrent use.
 type Cache struct {
 	slots chan struct{} // bounds the goroutines that decrypt
-	desks sync.Pool     // of *parquet.Desk
 
 	mu     sync.Mutex
 	limit  int64
 	used   int64
 	images map[imageKey]*Image
-	recent *list.List // of *Image, the one used last in front
+	recent *list.List      // of *Image, the one used last in front
+	desks  []*parquet.Desk // that nobody uses; their buffers are counted
 }
 
 // maxImages bounds the descriptors that images in no use hold.
@@ -144,6 +145,11 @@ func (c *Cache) pin(wants []Want) (images []*Image, columns [][]int, err error) 
 // shrink drops images in no use until so much more fits, the ones used last at
 // last. It needs mu.
 func (c *Cache) shrink(need int64) {
+	for len(c.desks) > 0 && c.used+need > c.limit {
+		last := len(c.desks) - 1
+		c.used -= c.desks[last].Held()
+		c.desks = c.desks[:last]
+	}
 	for e := c.recent.Back(); e != nil && (c.used+need > c.limit || len(c.images) > maxImages); {
 		m := e.Value.(*Image)
 		e = e.Prev()
@@ -259,7 +265,8 @@ func (c *Cache) Forget(id schema.SegmentID) {
 	}
 }
 
-// Used returns the bytes that the images in the cache take.
+// Used returns the bytes that the images in the cache take, and what else is
+// counted with them.
 func (c *Cache) Used() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -273,4 +280,35 @@ func (c *Cache) Close() {
 	for _, m := range c.images {
 		c.remove(m)
 	}
+	for _, d := range c.desks {
+		c.used -= d.Held()
+	}
+	c.desks = nil
+}
+
+// desk returns a desk for one goroutine: what its buffers are is counted.
+func (c *Cache) desk() *parquet.Desk {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.desks) - 1
+	if last < 0 {
+		return &parquet.Desk{}
+	}
+	d := c.desks[last]
+	c.desks = c.desks[:last]
+	return d
+}
+
+// mostIdle is how many bytes of buffers a desk may keep that nobody uses.
+const mostIdle = 16 << 20
+
+// giveDesk takes a desk back.
+func (c *Cache) giveDesk(d *parquet.Desk) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d.Held() > mostIdle || len(c.desks) == cap(c.slots) || c.used > c.limit {
+		c.used -= d.Held()
+		return
+	}
+	c.desks = append(c.desks, d)
 }

@@ -161,24 +161,39 @@ func (g *sifting) sift() (arrow.RecordBatch, error) {
 		return nil, errDense
 	}
 	cells := make([]*parquet.Cells, len(g.columns))
-	for row := of.Next(0, n); row < n; {
+	for row := of.Next(0, n); row < n; row = of.Next(row, n) {
 		end, err := g.stepEnd(row)
 		if err != nil {
 			return nil, err
 		}
-		step, stay := of.Range(row, end), parquet.NewRows(n)
-		if err := g.find(step, stay); err != nil {
+		base := row &^ 63
+		step := of.Range(base, end)
+		step.Clear(row - base)
+		stay, err := g.find(base, step)
+		if err != nil {
 			return nil, err
 		}
+		first := kept == 0
 		looked += step.Count()
 		kept += stay.Count()
 		if dense(kept*all/looked, n) { // after the first page, and each other
 			return nil, errDense
 		}
-		if err := g.pick(stay, cells); err != nil {
+		if err := g.pick(base, stay, cells); err != nil {
 			return nil, err
 		}
-		row = of.Next(end, n)
+		if first && kept > 0 {
+			var more int64
+			for _, c := range cells {
+				more -= c.Size()
+				c.Foresee(1.1 * float64(all-looked) / float64(looked))
+				more += c.Size()
+			}
+			if err := g.desk.Charge(more); err != nil {
+				return nil, err
+			}
+		}
+		row = end
 	}
 	return g.record(cells, kept)
 }
@@ -232,8 +247,9 @@ func (g *sifting) stepEnd(row int) (int, error) {
 	return c.PageEnd(row)
 }
 
-// find adds to stay the rows among of for which every need has an alternative.
-func (g *sifting) find(of, stay parquet.Rows) error {
+// find returns the rows among of, numbered from base, for which every need has
+// an alternative.
+func (g *sifting) find(base int, of parquet.Rows) (parquet.Rows, error) {
 	for _, s := range g.needs {
 		left, found := slices.Clone(of), make(parquet.Rows, len(of))
 		for _, all := range s.any {
@@ -241,11 +257,11 @@ func (g *sifting) find(of, stay parquet.Rows) error {
 			for _, l := range all {
 				c, err := g.column(l.column)
 				if err != nil {
-					return err
+					return nil, err
 				}
 				next := make(parquet.Rows, len(of))
-				if err := c.Find(l.search, with, next); err != nil {
-					return err
+				if err := c.Find(l.search, base, with, next); err != nil {
+					return nil, err
 				}
 				with = next
 			}
@@ -254,12 +270,11 @@ func (g *sifting) find(of, stay parquet.Rows) error {
 		}
 		of = found
 	}
-	stay.Union(of)
-	return nil
+	return of, nil
 }
 
 // pick reads the wanted columns of the rows that stay.
-func (g *sifting) pick(stay parquet.Rows, cells []*parquet.Cells) error {
+func (g *sifting) pick(base int, stay parquet.Rows, cells []*parquet.Cells) error {
 	n := stay.Count()
 	if n == 0 {
 		return nil
@@ -273,7 +288,7 @@ func (g *sifting) pick(stay parquet.Rows, cells []*parquet.Cells) error {
 			cells[i] = c.NewCells(n)
 		}
 		before := cells[i].Size()
-		if err := c.Pick(stay, cells[i]); err != nil {
+		if err := c.Pick(base, stay, cells[i]); err != nil {
 			return err
 		}
 		if err := g.desk.Charge(cells[i].Size() - before); err != nil {

@@ -227,6 +227,8 @@ func TestSievesKeepWithinTheLimit(t *testing.T) {
 		t.Fatalf("%d rows kept, %d bytes used, %v", s.Kept, large.Used(), err)
 	}
 	s.Close()
+	small.Close()
+	large.Close()
 	if small.Used() != 0 || large.Used() != 0 {
 		t.Errorf("%d and %d bytes are still counted", small.Used(), large.Used())
 	}

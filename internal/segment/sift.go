@@ -113,10 +113,8 @@ type outcome struct {
 
 // sift sifts one row group.
 func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
-	desk, _ := s.cache.desks.Get().(*parquet.Desk)
-	if desk == nil {
-		desk = &parquet.Desk{}
-	}
+	desk := s.cache.desk()
+	had := desk.Held() // is counted already, and stays so
 	charged := int64(0)
 	desk.Read, desk.Charge = 0, func(n int64) error {
 		err := s.charge(n)
@@ -125,18 +123,15 @@ func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
 		}
 		return err
 	}
-	if err := desk.Charge(desk.Held()); err != nil {
-		return outcome{}, err
-	}
 	o := outcome{sieve: v}
 	var err error
 	o.kept, err = v.rows(ctx, desk)
 	o.read, desk.Charge = desk.Read, nil
-	s.cache.desks.Put(desk)
 	if o.kept != nil {
 		o.bytes = weigh(o.kept)
 	}
-	s.discharge(charged - o.bytes) // the buffers
+	s.leave(charged-o.bytes, desk.Held()-had)
+	s.cache.giveDesk(desk)
 	if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
 		o.whole, err = true, nil
 	}
@@ -168,6 +163,14 @@ func (s *Sifted) discharge(n int64) {
 	s.cache.mu.Lock()
 	defer s.cache.mu.Unlock()
 	s.cache.used -= n
+	s.bytes -= n
+}
+
+// leave gives back n bytes, but for those that the cache goes on to count.
+func (s *Sifted) leave(n, counted int64) {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.cache.used -= n - counted
 	s.bytes -= n
 }
 
