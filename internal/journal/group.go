@@ -21,14 +21,17 @@ var errGroup = errors.New("a frame opens but can't be read; a newer release may 
 
 // size is how long the payload is.
 func (e *Entry) size() int {
-	n := len(e.Payload)
+	if e.Parts == nil {
+		return len(e.Payload)
+	}
+	n := 0
 	for _, part := range e.Parts {
 		n += len(part)
 	}
 	return n
 }
 
-// unitSize returns how many bytes appendGroup needs for a unit.
+// unitSize returns how many bytes a unit has in a group.
 func unitSize(entries []Entry) int {
 	n := 4
 	for _, e := range entries {

@@ -18,8 +18,12 @@ var pieces = sync.Pool{New: func() any { return new([wide]byte) }}
 type wideConn struct{ net.Conn }
 
 // ReadFrom implements io.ReaderFrom, which is what an http.Transport calls with
-// a body.
+// a body. One that is known to be smaller than a piece goes as it would without:
+// very many of them may be on their way, and what is let in counts their bytes.
 func (c wideConn) ReadFrom(r io.Reader) (n int64, err error) {
+	if l, ok := r.(*io.LimitedReader); ok && l.N < wide {
+		return io.Copy(struct{ io.Writer }{c.Conn}, r)
+	}
 	piece := pieces.Get().(*[wide]byte)
 	defer pieces.Put(piece)
 	for {

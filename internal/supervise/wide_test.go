@@ -21,6 +21,8 @@ func TestBodiesGoInLargePieces(t *testing.T) {
 		"as a whole":   {bytes.NewReader(body), len(body), nil},
 		"small pieces": {iotest.HalfReader(bytes.NewReader(body)), len(body), nil},
 		"end with it":  {iotest.DataErrReader(bytes.NewReader(body)), len(body), nil},
+		"small":        {io.LimitReader(bytes.NewReader(body), 1000), 1000, nil},
+		"of a length":  {io.LimitReader(bytes.NewReader(body), wide+1000), wide + 1000, nil},
 		"nothing":      {bytes.NewReader(nil), 0, nil},
 		"cut":          {io.MultiReader(bytes.NewReader(body[:wide+5]), iotest.ErrReader(io.ErrUnexpectedEOF)), wide + 5, io.ErrUnexpectedEOF},
 	} {
@@ -40,7 +42,7 @@ func TestBodiesGoInLargePieces(t *testing.T) {
 					}
 				}
 			}()
-			n, err := io.Copy(wideConn{here}, struct{ io.Reader }{c.from})
+			n, err := wideConn{here}.ReadFrom(c.from)
 			here.Close()
 			all := <-got
 			if !errors.Is(err, c.err) || n != int64(c.want) || !bytes.Equal(all, body[:c.want]) {
