@@ -2,6 +2,7 @@ package bind
 
 import (
 	"regexp"
+	"slices"
 
 	"logkeep/internal/kql/builtin"
 	"logkeep/internal/kql/native"
@@ -14,7 +15,19 @@ func (b *binder) isScalarFunction(name string) bool {
 	return len(builtin.Functions().Forms(name)) > 0 || len(builtin.Aggregates().Forms(name)) > 0
 }
 
+// elsewhere are the functions of the language that have no meaning here: what
+// they tell of are extents, cursors, nodes of a cluster, and graphs.
+var elsewhere = []string{
+	"extent_id", "extentid", "extent_tags", "row_id", "rowstore_ordinal_range", "current_node_id",
+	"cursor_after", "cursor_before_or_at", "cursor_current", "current_cursor",
+	"node_id", "node_degree_in", "node_degree_out", "labels", "inner_nodes", "all", "map", "external_table", "materialized_view", "stored_query_result",
+}
+
 func (b *binder) unknownFunction(x *syntax.Call) {
+	if slices.Contains(elsewhere, x.Name.Name) {
+		b.fail(x.Name.Span, syntax.CodeUnsupported, "The function %s() is not supported.", x.Name.Name)
+		return
+	}
 	msg := "Unknown function: '" + x.Name.Name + "'."
 	all := append(append([]string{}, builtin.Functions().Names()...), builtin.Aggregates().Names()...)
 	if s := syntax.Suggest(x.Name.Name, all); s != "" {
