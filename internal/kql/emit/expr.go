@@ -266,10 +266,14 @@ func (e *emitter) matchOne(m *plan.Match, x, s string) string {
 	case plan.Regex:
 		p := native.Pattern(s)
 		_, isCol := m.X.(*plan.Col)
-		if known := longest(native.Literals(p)); isCol && len(known) >= worthLooking { // cheaper than to begin a match in every row
-			return "(contains(" + x + ", " + e.text(known) + ") AND regexp_matches(" + x + ", " + e.text(p) + "))"
+		matches := "regexp_matches(" + x + ", " + e.text(p) + ")"
+		if narrow := native.PatternASCII(s); isCol && narrow != p { // most texts are ASCII, for which a smaller program does
+			matches = "(CASE WHEN strlen(" + x + ") = length(" + x + ") THEN regexp_matches(" + x + ", " + e.text(narrow) + ") ELSE " + matches + " END)"
 		}
-		return "regexp_matches(" + x + ", " + e.text(p) + ")"
+		if known := longest(native.Literals(p)); isCol && len(known) >= worthLooking { // cheaper than to begin a match in every row
+			return "(contains(" + x + ", " + e.text(known) + ") AND " + matches + ")"
+		}
+		return matches
 	}
 	return e.terms(m, x, consts)
 }

@@ -33,6 +33,20 @@ func Pattern(expr string) string {
 		return expr
 	}
 	w := pattern{in: expr, ascii: crowded(expr)}
+	return w.rewrite()
+}
+
+// PatternASCII is Pattern for texts of ASCII alone, in which \s, \d and \w need
+// no more than that: it finds the same there, in half of the time.
+func PatternASCII(expr string) string {
+	if !strings.ContainsAny(expr, `\[`) || len(expr) > mostPattern {
+		return expr
+	}
+	w := pattern{in: expr, ascii: true, narrow: true}
+	return w.rewrite()
+}
+
+func (w *pattern) rewrite() string {
 	for w.at < len(w.in) {
 		switch c := w.in[w.at]; c {
 		case '\\':
@@ -49,10 +63,11 @@ func Pattern(expr string) string {
 
 // pattern is a regular expression while it is rewritten.
 type pattern struct {
-	in    string
-	at    int
-	out   strings.Builder
-	ascii bool
+	in     string
+	at     int
+	out    strings.Builder
+	ascii  bool // \d and \w are ASCII's
+	narrow bool // and so is \s
 }
 
 // crowded reports whether the classes of a pattern are too many to be large.
@@ -106,6 +121,8 @@ func (w *pattern) escape(class bool) string {
 			return take(len(rest), rest)
 		}
 		return take(n+2, rest[:n+2])
+	case w.narrow && (c == 's' || c == 'S'):
+		return take(2, rest[:2])
 	case c == 's':
 		return set(spaces)
 	case c == 'S' && !class:
@@ -171,7 +188,7 @@ func (w *pattern) plain() (string, bool) {
 			w.at += n
 		case rest[0] == '[' && closes(rest), operation(rest) != "":
 			return "", false
-		case strings.HasPrefix(rest, `\S`), strings.HasPrefix(rest, `\W`) && !w.ascii:
+		case strings.HasPrefix(rest, `\S`) && !w.narrow, strings.HasPrefix(rest, `\W`) && !w.ascii:
 			return "", false
 		case rest[0] == '\\':
 			b.WriteString(w.escape(true))
@@ -288,7 +305,7 @@ func (w *pattern) set() (runeSet, bool) {
 				return nil, false
 			}
 			now = union(now, s)
-		case strings.HasPrefix(rest, `\S`), strings.HasPrefix(rest, `\W`) && !w.ascii:
+		case strings.HasPrefix(rest, `\S`) && !w.narrow, strings.HasPrefix(rest, `\W`) && !w.ascii:
 			of := map[byte]string{'S': spaces, 'W': word}[rest[1]]
 			s, ok := readSet("[^" + of + "]")
 			if !ok || !flush() {

@@ -40,6 +40,15 @@ func TestPattern(t *testing.T) {
 			t.Errorf("%s: %v", c.pattern, err)
 			continue
 		}
+		for _, text := range []string{c.yes, c.no, "a1_ -\t.", "aB", "4"} { // of ASCII both forms find the same
+			narrow, err := regexp.Compile(PatternASCII(c.pattern))
+			if err != nil {
+				t.Fatalf("%s: %v", c.pattern, err)
+			}
+			if isASCII(text) && narrow.MatchString(text) != re.MatchString(text) {
+				t.Errorf("%s differs from %s on %q", PatternASCII(c.pattern), Pattern(c.pattern), text)
+			}
+		}
 		if c.yes != "" && !re.MatchString(c.yes) {
 			t.Errorf("%s is %s, which does not match %q", c.pattern, Pattern(c.pattern), c.yes)
 		}
@@ -54,5 +63,5 @@ func FuzzPattern(f *testing.F) {
 	for _, s := range []string{`[a-y&&[^b]]`, `\u{41}\Q[\E[\]]`, `[[:alpha:]--a]`, `(?i)[\W\S]`, `\`, `[`, `[^`, `[a`, `\u12`} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) { Pattern(s) })
+	f.Fuzz(func(t *testing.T, s string) { Pattern(s); PatternASCII(s) })
 }
