@@ -28,8 +28,9 @@ type Part struct {
 // looks for rows must look again. It is not safe for concurrent use.
 type Search struct {
 	parts   []Part
-	beyond  bool // characters beyond ASCII may be letters of a part
-	escapes bool // and so may what begins with a backslash
+	at      []int // of each part, where the byte is that it is looked for by
+	beyond  bool  // characters beyond ASCII may be letters of a part
+	escapes bool  // and so may what begins with a backslash
 }
 
 // Texts says what is known of the texts that are searched.
@@ -43,7 +44,7 @@ var folding = [][]byte{[]byte("\u212a"), []byte("\u0130"), []byte("\u017f")}
 
 // NewSearch makes a search ready. There is at least one part.
 func NewSearch(parts []Part, of Texts) *Search {
-	s := &Search{parts: parts, escapes: of.JSON}
+	s := &Search{parts: parts, at: make([]int, len(parts)), escapes: of.JSON}
 	for _, p := range parts {
 		s.beyond = s.beyond || !of.Plain && strings.ContainsAny(p.Text, "kis")
 	}
@@ -190,8 +191,8 @@ func (w *walk) to(at int) error {
 // may be written in another way. It looks for the byte of a part that the texts
 // have least often; only there is the rest compared.
 func (s *Search) main(b []byte, values int, found func(value int)) error {
-	n, at := s.rarest(b)
-	p := &s.parts[n]
+	n := s.rarest(b)
+	p, at := &s.parts[n], s.at[n]
 	w := walk{b: b, values: values, value: -1}
 	c := newCursor(b, p.Text[at])
 	last := len(b) - len(p.Text) + at
@@ -218,18 +219,19 @@ func (s *Search) main(b []byte, values int, found func(value int)) error {
 // rest reports whether a text has all parts but number n.
 func (s *Search) rest(text []byte, n int) bool {
 	for i := range s.parts {
-		if i != n && !s.parts[i].in(text) {
+		if i != n && !s.parts[i].in(text, s.at[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-// in reports whether a text has the part.
-func (p *Part) in(text []byte) bool {
-	c := newCursor(text, p.Text[0])
-	for i := c.next(0); i <= len(text)-len(p.Text); i = c.next(i + 1) {
-		if equalFold(text[i:i+len(p.Text)], p.Text) && p.bounded(text, i) {
+// in reports whether a text has the part, looked for by its byte at at.
+func (p *Part) in(text []byte, at int) bool {
+	c := newCursor(text, p.Text[at])
+	last := len(text) - len(p.Text) + at
+	for i := c.next(at); i <= last; i = c.next(i + 1) {
+		if from := i - at; equalFold(text[from:from+len(p.Text)], p.Text) && p.bounded(text, from) {
 			return true
 		}
 	}
@@ -247,31 +249,49 @@ func wordByte(c byte) bool {
 	return c >= 0x80 || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
 
-// probed is how many bytes are counted to see which are rare.
-const probed = 4 << 10
+// What a piece of texts is looked through for, to see how to look through all.
+const (
+	probed  = 4 << 10 // bytes
+	perPart = 16      // what a place costs that has a part, of what one costs that has its byte
+)
 
-// rarest is the part, and where in it the byte is, that a piece of b has least
-// often in either case.
-func (s *Search) rarest(b []byte) (part, at int) {
+// rarest is the part with which the least is to be done: a piece of b tells in how
+// many places a byte of it stands, in either case, and in how many all of it.
+func (s *Search) rarest(b []byte) (part int) {
 	from := max(0, len(b)/2-probed/2)
+	b = b[from:min(from+probed, len(b))]
 	var counts [256]int
-	for _, c := range b[from:min(from+probed, len(b))] {
+	for _, c := range b {
 		counts[c]++
 	}
-	least := len(b) + 1
+	best := -1
 	for n, p := range s.parts {
+		least := -1
 		for i := range len(p.Text) {
 			c := p.Text[i]
 			count := counts[c]
 			if c >= 'a' && c <= 'z' {
 				count += counts[c-0x20]
 			}
-			if count < least || count == least && len(p.Text) > len(s.parts[part].Text) {
-				part, at, least = n, i, count
+			if least < 0 || count < least {
+				s.at[n], least = i, count
 			}
 		}
+		if len(s.parts) == 1 {
+			return 0
+		}
+		cur, at := newCursor(b, p.Text[s.at[n]]), s.at[n]
+		cost := least
+		for i := cur.next(at); i <= len(b)-len(p.Text)+at; i = cur.next(i + 1) {
+			if equalFold(b[i-at:i-at+len(p.Text)], p.Text) {
+				cost += perPart
+			}
+		}
+		if best < 0 || cost < best {
+			part, best = n, cost
+		}
 	}
-	return part, at
+	return part
 }
 
 // A cursor finds a byte in either case.

@@ -47,7 +47,11 @@ const (
 
 	// mostKept is the part of a row group's rows that may stay, one in so many. Of
 	// more the engine makes as much work from a row group as from the rows of it.
-	mostKept = 4
+	// Where rows are small, as numbers and texts of a dictionary are, it is quick
+	// with all of them: of such, fewer.
+	mostKept      = 4
+	mostSmallKept = 64
+	smallRow      = 24 // bytes, unpacked
 
 	// fewKept rows may always stay.
 	fewKept = 1 << 10
@@ -56,7 +60,18 @@ const (
 // errDense reports a row group of which too many rows stay.
 var errDense = errors.New("most rows stay")
 
-func dense(kept, rows int) bool { return kept > max(rows/mostKept, fewKept) }
+// dense reports whether too many of n rows stay.
+func (v *sieve) dense(kept, n int) bool {
+	one := mostKept
+	var size int64
+	for _, c := range v.columns {
+		size += v.reader.footer.Groups[v.group].Chunks[c].Unpacked
+	}
+	if size < smallRow*int64(n) {
+		one = mostSmallKept
+	}
+	return kept > max(n/one, fewKept)
+}
 
 // newSieve is nil if nothing of the row group can be left out.
 func newSieve(w Want, needs []Need) *sieve {
@@ -157,7 +172,7 @@ func (g *sifting) sift() (arrow.RecordBatch, error) {
 		return nil, err
 	}
 	all, looked, kept := of.Count(), 0, 0
-	if len(g.needs) == 0 && dense(all, n) {
+	if len(g.needs) == 0 && g.dense(all, n) {
 		return nil, errDense
 	}
 	cells := make([]*parquet.Cells, len(g.columns))
@@ -176,7 +191,7 @@ func (g *sifting) sift() (arrow.RecordBatch, error) {
 		first := kept == 0
 		looked += step.Count()
 		kept += stay.Count()
-		if dense(kept*all/looked, n) { // after the first page, and each other
+		if g.dense(kept*all/looked, n) { // after the first page, and each other
 			return nil, errDense
 		}
 		if err := g.pick(base, stay, cells); err != nil {
