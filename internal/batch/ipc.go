@@ -107,6 +107,9 @@ func Decode(payload []byte) (rec arrow.RecordBatch, err error) {
 			rec, err = nil, fmt.Errorf("decode rows: malformed Arrow stream")
 		}
 	}()
+	if err := claims(payload); err != nil {
+		return nil, fmt.Errorf("decode rows: %w", err)
+	}
 	r, err := ipc.NewReader(bytes.NewReader(payload), ipc.WithAllocator(&purse{left: 2*len(payload) + 64<<10}))
 	if err != nil {
 		return nil, fmt.Errorf("decode rows: %w", err)
