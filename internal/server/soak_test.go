@@ -156,7 +156,11 @@ func (s *site) load(m *model, round int, r *rand.Rand, backups string) {
 		})
 	}
 	enough(3)
-	switch what := (round + r.IntN(2)) % 4; what {
+	what := (round + r.IntN(2)) % 4
+	if what == 3 && len(m.gone) >= 50 {
+		what = 2 // a workspace takes 50 purges an hour
+	}
+	switch what {
 	case 0:
 		s.rotate()
 	case 1:
