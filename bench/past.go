@@ -42,7 +42,6 @@ type past struct {
 	began   schema.Ticks
 	step    schema.Ticks // from a segment to the next
 	rows    arrow.RecordBatch
-	made    int
 }
 
 // past gets the key of the cluster's account.

@@ -77,22 +77,21 @@ func (r *replayer) beyond(h io.ReaderAt, f found, at int64, limit uint64, wrong 
 	if limit > 0 {
 		last = limit - 1
 	}
-	for f.version != oldFileVersion {
+	if f.version != oldFileVersion {
 		next, err := scan(h, f.version, at+1, f.size, r.next, last)
 		if err != nil {
 			return 0, err
 		}
-		if next < 0 {
-			break
+		if next >= 0 {
+			head := make([]byte, frameHeaderSize)
+			if err := readFull(h, head, next); err != nil {
+				return 0, err
+			}
+			fh, _ := parseFrameHeader(head, f.version)
+			r.lose(f.name, fh.first-1, wrong)
+			r.previous = fh.previous
+			return next, nil
 		}
-		head := make([]byte, frameHeaderSize)
-		if err := readFull(h, head, next); err != nil {
-			return 0, err
-		}
-		fh, _ := parseFrameHeader(head, f.version)
-		r.lose(f.name, fh.first-1, wrong)
-		r.previous = fh.previous
-		return next, nil
 	}
 	if limit > 0 {
 		r.lose(f.name, limit-1, wrong)
