@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"logkeep/internal/bucket"
 	"logkeep/internal/catalog"
 	"logkeep/internal/inventory"
 	"logkeep/internal/schema"
@@ -19,7 +20,8 @@ import (
 
 // SalvageJournal has an account's worker bring into segments what can be read of a
 // damaged journal, so that the account works again. The journal's files are kept
-// before, as they are, in the account's folder "aside". It needs the key.
+// before, as they are, in the account's folder "aside", and so are segments that the
+// catalog does not name. It needs the key.
 func (d *Domains) SalvageJournal(ctx context.Context, id schema.AccountID) (out wire.Salvaged, err error) {
 	d.placing.Lock()
 	defer d.placing.Unlock()
@@ -37,7 +39,7 @@ func (d *Domains) SalvageJournal(ctx context.Context, id schema.AccountID) (out 
 		}
 	}
 	err = d.shutWhile(ctx, a, func() error {
-		if err := d.keepJournal(ctx, a.Domain, id); err != nil {
+		if err := errors.Join(d.keepJournal(ctx, a.Domain, id), d.keepUnnamed(ctx, a.Domain, id)); err != nil {
 			return err
 		}
 		var info wire.Account
@@ -74,21 +76,46 @@ func (d *Domains) keepJournal(ctx context.Context, domain schema.ClusterID, id s
 	if err := d.makeFolder(filepath.Join(account, "aside")); err != nil {
 		return err
 	}
-	files, err := os.ReadDir(filepath.Join(account, "journal"))
+	return linkAside(account, "journal", func(name string) bool { return strings.HasSuffix(name, ".journal") })
+}
+
+// linkAside gives files of an account's folder a second name in its folder "aside".
+// The first goes when they are not needed; the bytes are never written again.
+func linkAside(account, folder string, which func(name string) bool) error {
+	files, err := os.ReadDir(filepath.Join(account, folder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, f := range files {
-		if !strings.HasSuffix(f.Name(), ".journal") {
+		if !which(f.Name()) {
 			continue
 		}
-		// The name that it has in journal/ goes with the release; the bytes are never written again.
-		err := os.Link(filepath.Join(account, "journal", f.Name()), filepath.Join(account, "aside", f.Name()))
+		err := os.Link(filepath.Join(account, folder, f.Name()), filepath.Join(account, "aside", f.Name()))
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
 	return syncFolder(filepath.Join(account, "aside"))
+}
+
+// keepUnnamed keeps segments that the catalog does not name, as they are. An account
+// removes them when it is opened, for they are what crashes leave. But where the
+// journal does not begin where the catalog says, the catalog may be an older one, and
+// they have rows that nothing else has.
+func (d *Domains) keepUnnamed(ctx context.Context, domain schema.ClusterID, id schema.AccountID) error {
+	segments, err := d.cfg.Catalog.Segments(ctx, id)
+	if err != nil {
+		return err
+	}
+	named := make(map[string]bool, len(segments))
+	for _, s := range segments {
+		named[string(s.ID)] = true
+	}
+	unnamed := func(name string) bool { return !named[name] && !strings.HasPrefix(name, ".") }
+	if d.cfg.Storage != nil {
+		return d.cfg.Storage.keepUnnamed(ctx, id, unnamed)
+	}
+	return linkAside(inventory.Of(d.cfg.Accounts, domain, id), "objects", unnamed)
 }
 
 // keepJournal copies a journal's parts, as they are, to ACCOUNT/aside.
@@ -99,15 +126,39 @@ func (s *Storage) keepJournal(ctx context.Context, id schema.AccountID) error {
 		return err
 	}
 	for _, p := range parts {
-		b := make([]byte, p.Size)
-		if n, err := s.Bucket.ReadAt(ctx, p.Name, b, 0); int64(n) < p.Size {
-			return fmt.Errorf("object %s can't be read to its end: %w", p.Name, err)
-		}
 		file, offset := path.Split(strings.TrimPrefix(p.Name, string(id)+"/journal/"))
-		err := s.Bucket.Put(ctx, string(id)+"/aside/"+file+offset, b)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := s.copyAside(ctx, id, p, file+offset); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keepUnnamed copies objects, as they are, to ACCOUNT/aside.
+func (s *Storage) keepUnnamed(ctx context.Context, id schema.AccountID, unnamed func(name string) bool) error {
+	objects, err := s.Bucket.List(ctx, string(id)+"/objects/")
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if name := path.Base(o.Name); unnamed(name) {
+			if err := s.copyAside(ctx, id, o, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// copyAside copies an object of an account to ACCOUNT/aside, unless it is there.
+func (s *Storage) copyAside(ctx context.Context, id schema.AccountID, from bucket.Info, name string) error {
+	b := make([]byte, from.Size)
+	if n, err := s.Bucket.ReadAt(ctx, from.Name, b, 0); int64(n) < from.Size {
+		return fmt.Errorf("object %s can't be read to its end: %w", from.Name, err)
+	}
+	err := s.Bucket.Put(ctx, string(id)+"/aside/"+name, b)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }

@@ -58,7 +58,7 @@ var kinds = [...]Kind{
 		"a random id, its size, and how often it is sealed", "a file needs a name"},
 	{Segment, "accounts/*/*/objects/*", "rows of one table, with their statistics and column names", ByAccount,
 		"a random id, its size, and how often it is sealed", "a file needs a name"},
-	{"segment set aside", "accounts/*/*/aside/*", "what is left of a segment that can't be read", ByAccount, "as for a segment", "as for a segment"},
+	{"segment set aside", "accounts/*/*/aside/*", "what is left of segments and journals that can't be read, and segments that the catalog did not name when a journal was repaired", ByAccount, "as for segments and journals", "as for these"},
 	{Journal, "accounts/*/*/journal/*.journal", "rows that were accepted and are not in a segment yet", ByAccount,
 		"the key generation, how many appends it holds, and how long each group of them is", "it is found and cut after a crash before any key is there"},
 	{Spool, "accounts/*/*/spool/*.spool", "rows that were accepted while the key could not be used, until they are imported", ByAccount,

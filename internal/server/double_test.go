@@ -190,7 +190,7 @@ func TestEveryObjectOfAClusterNeedsBothKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, path := range files {
-			twiceSealed(t, path, 52+20) // behind the file's header and the frame's
+			twiceSealed(t, path, 52+52) // behind the file's header and the frame's
 		}
 	}
 	if id == "" || objects == 0 {

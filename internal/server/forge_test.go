@@ -215,7 +215,21 @@ func TestAnOlderManifestIsNotTaken(t *testing.T) {
 	must(t, f.db.Close())
 	s.serve()
 	_, err = s.count()
-	t.Log(refused(t, err, http.StatusServiceUnavailable, "CustomerManagedKeyDamaged").Message)
+	t.Log(refused(t, err, http.StatusInternalServerError, "StorageDamaged").Message)
+
+	// Who has it repaired all the same keeps the segments of the newer one.
+	s.checked(true)
+	kept, err := filepath.Glob(filepath.Join(s.DataDir, "accounts", "*", string(account), "aside", "*"))
+	must(t, err)
+	segments := 0
+	for _, path := range kept {
+		if filepath.Ext(path) == "" {
+			segments++
+		}
+	}
+	if segments != 2 {
+		t.Errorf("%d segments are kept aside: %v", segments, kept)
+	}
 }
 
 // copy is another server with the same data, not started.
