@@ -70,7 +70,7 @@ func (d *Domains) findOverdue(ctx context.Context, due map[schema.ClusterID]*ove
 		if t.MinTime >= before {
 			continue
 		}
-		segments, err := d.cfg.Catalog.OldSegments(ctx, at.Account, w, t.Table, before)
+		segments, err := d.cfg.Catalog.OldSegments(ctx, at.Account, w, t.Table, before, schema.HistoryFrom(before))
 		if err != nil {
 			return err
 		}

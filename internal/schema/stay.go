@@ -40,6 +40,10 @@ func (s Stay) Edge(edge Ticks) Ticks {
 	return edge
 }
 
+// HistoryFrom is the time since which rows from before an edge came as history, of
+// which none is due.
+func HistoryFrom(edge Ticks) Ticks { return edge + lateness }
+
 // Expired reports whether all rows are behind an edge.
 func (s Stay) Expired(edge Ticks) bool { return s.Last < s.Edge(edge) }
 
