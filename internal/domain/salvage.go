@@ -127,7 +127,7 @@ func (s *Storage) keepJournal(ctx context.Context, id schema.AccountID) error {
 	}
 	for _, p := range parts {
 		file, offset := path.Split(strings.TrimPrefix(p.Name, string(id)+"/journal/"))
-		if err := s.copyAside(ctx, id, p, file+offset); err != nil {
+		if err := s.copyAside(ctx, id, p, file+offset); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func (s *Storage) keepUnnamed(ctx context.Context, id schema.AccountID, unnamed 
 	}
 	for _, o := range objects {
 		if name := path.Base(o.Name); unnamed(name) {
-			if err := s.copyAside(ctx, id, o, name); err != nil {
+			if err := s.copyAside(ctx, id, o, name); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
 			}
 		}
@@ -150,15 +150,12 @@ func (s *Storage) keepUnnamed(ctx context.Context, id schema.AccountID, unnamed 
 	return nil
 }
 
-// copyAside copies an object of an account to ACCOUNT/aside, unless it is there.
+// copyAside copies an object of an account to ACCOUNT/aside. If it is there, that is
+// fs.ErrExist.
 func (s *Storage) copyAside(ctx context.Context, id schema.AccountID, from bucket.Info, name string) error {
 	b := make([]byte, from.Size)
 	if n, err := s.Bucket.ReadAt(ctx, from.Name, b, 0); int64(n) < from.Size {
 		return fmt.Errorf("object %s can't be read to its end: %w", from.Name, err)
 	}
-	err := s.Bucket.Put(ctx, string(id)+"/aside/"+name, b)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	return err
+	return s.Bucket.Put(ctx, string(id)+"/aside/"+name, b)
 }

@@ -185,12 +185,7 @@ func (s *Storage) keepAside(ctx context.Context, id schema.AccountID, segments [
 		if err != nil {
 			return err
 		}
-		b := make([]byte, size)
-		n, err := s.Bucket.ReadAt(ctx, name, b, 0)
-		if int64(n) < size {
-			return fmt.Errorf("object %s can't be read to its end: %w", name, err)
-		}
-		if err := s.Bucket.Put(ctx, string(id)+"/aside/"+string(g.ID), b); err != nil {
+		if err := s.copyAside(ctx, id, bucket.Info{Name: name, Size: size}, string(g.ID)); err != nil {
 			return err
 		}
 		if err := s.Bucket.Remove(ctx, name); err != nil {

@@ -223,16 +223,8 @@ func rawText(x plan.Expr, s string) (*plan.Col, bool) {
 	if !ok || call.F.Names[0] != "tostring" || len(call.Args) != 1 || call.Args[0].Type() != schema.Dynamic {
 		return nil, false
 	}
-	numberOnly := true
-	for i := range len(s) {
-		c := s[i]
-		if c < ' ' || c > '~' || strings.IndexByte(`"\:,[]{}`, c) >= 0 {
-			return nil, false // may be escaped, or reach from one part into a number
-		}
-		numberOnly = numberOnly && strings.IndexByte("0123456789eE+-.infatyINFATY", c) >= 0
-	}
 	col, ok := call.Args[0].(*plan.Col)
-	return col, ok && !numberOnly
+	return col, ok && plan.InsideOfString(s)
 }
 
 // matchOne writes a search of x for one constant.

@@ -263,7 +263,7 @@ func (h hint) clue(s *Scan) (Clue, bool) {
 		terms = slices.DeleteFunc(slices.Clone(terms), func(t string) bool { return strings.Trim(t, "0123456789e") == "" })
 		parts = nil
 		for _, p := range h.parts {
-			if !insideOfString(p.Text) {
+			if !InsideOfString(p.Text) {
 				continue
 			}
 			if p.Left == AtEnd {
@@ -278,16 +278,16 @@ func (h hint) clue(s *Scan) (Clue, bool) {
 	return Clue{col.Name, terms, parts}, len(terms)+len(parts) > 0
 }
 
-// insideOfString reports whether a text that a dynamic value has, told as text, is
+// InsideOfString reports whether a text that a dynamic value has, told as text, is
 // in its JSON as it is, but for escapes that begin with a backslash.
-func insideOfString(s string) bool {
+func InsideOfString(s string) bool {
 	number := true
 	for i := range len(s) {
 		c := s[i]
 		if c < ' ' || c > '~' || strings.IndexByte(`"\:,[]{}`, c) >= 0 {
-			return false
+			return false // may be escaped, or reach from one part into a number
 		}
-		number = number && strings.IndexByte("0123456789e+-.infaty", c) >= 0
+		number = number && strings.IndexByte("0123456789eE+-.infatyINFATY", c) >= 0
 	}
 	return !number
 }
