@@ -22,6 +22,7 @@ import (
 	"logkeep/internal/seal"
 	"logkeep/internal/segment"
 	"logkeep/internal/store"
+	"logkeep/internal/worker/wire"
 	"logkeep/internal/wrap"
 )
 
@@ -218,7 +219,26 @@ func (p *past) commit(ctx context.Context, cat *catalog.Catalog, was []schema.Se
 			gone = append(gone, id)
 		}
 	}
-	return cat.CommitSegments(ctx, p.account.ID, add, gone, catalog.Manifest{Seq: made.last.Seq, Floor: made.last.Floor, MAC: made.last.MAC})
+	m := catalog.Manifest{Seq: made.last.Seq, Floor: made.last.Floor, MAC: made.last.MAC}
+	if err := cat.CommitSegments(ctx, p.account.ID, add, gone, m); err != nil {
+		return err
+	}
+	// The keeper would have packed them at some of so many changes.
+	if due, err := cat.PackDue(ctx, p.account.ID); err != nil || !due {
+		return err
+	}
+	var all wire.Manifest
+	for _, s := range add {
+		all.Add(wire.Segment{
+			ID: s.ID, Workspace: s.Workspace, Table: s.Table, Generation: s.Generation, Rows: s.Rows,
+			Bytes: s.Bytes, MinTime: s.MinTime, MaxTime: s.MaxTime, Columns: s.Columns, Created: s.Created,
+		})
+	}
+	packed, err := all.Pack()
+	if err != nil {
+		return err
+	}
+	return cat.PutPack(ctx, p.account.ID, m, len(add), packed)
 }
 
 // A change is all changes that were made, as one.

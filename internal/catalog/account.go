@@ -67,7 +67,7 @@ func (r Records) Accounts(ctx context.Context, domain schema.ClusterID) ([]Accou
 // manifest: what it held can't be read again.
 func (r Records) RemoveAccount(ctx context.Context, id schema.AccountID) error {
 	return r.change(ctx, func(tx *Tx) error {
-		for _, table := range []string{"wraps", "segments", "manifests", "aside"} {
+		for _, table := range []string{"wraps", "segments", "manifests", "aside", "packs", "unpacked"} {
 			if _, err := tx.exec(ctx, "DELETE FROM "+table+" WHERE account = ?", string(id)); err != nil {
 				return fmt.Errorf("remove account %s: %w", id, err)
 			}

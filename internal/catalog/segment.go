@@ -69,6 +69,9 @@ func (r Records) CommitSegments(ctx context.Context, account schema.AccountID, a
 				return err
 			}
 		}
+		if err := tx.unpack(ctx, account, add, remove); err != nil {
+			return err
+		}
 		_, err = tx.exec(ctx, "INSERT INTO manifests (account, seq, floor, mac) VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET seq = excluded.seq, floor = excluded.floor, mac = excluded.mac",
 			string(account), int64(m.Seq), int64(m.Floor), nonNil(m.MAC))
 		return err
@@ -110,15 +113,16 @@ func (r Records) Manifest(ctx context.Context, account schema.AccountID) (Manife
 // To have them and the manifest of one state, ask for both in one View. The
 // caller must not change their columns, which segments share.
 func (r Records) Segments(ctx context.Context, account schema.AccountID) ([]Segment, error) {
-	// Few sets of columns are those of very many segments.
-	sets := map[string][]schema.Column{}
-	return query(ctx, r.read(), func(scan func(...any) error) (Segment, error) { return scanSegment(scan, sets) }, selectSegment+
+	return query(ctx, r.read(), columnSets{}.scan, selectSegment+
 		"WHERE account = ? ORDER BY workspace, table_name, min_time, id", string(account))
 }
 
 const selectSegment = "SELECT id, account, workspace, table_name, generation, row_count, bytes, min_time, max_time, columns, created FROM segments "
 
-func scanSegment(scan func(...any) error, sets map[string][]schema.Column) (Segment, error) {
+// columnSets are sets of columns by their JSON: few are those of very many segments.
+type columnSets map[string][]schema.Column
+
+func (sets columnSets) scan(scan func(...any) error) (Segment, error) {
 	var (
 		s       Segment
 		columns sql.RawBytes

@@ -7,7 +7,6 @@ import (
 
 	"logkeep/internal/catalog"
 	"logkeep/internal/schema"
-	"logkeep/internal/worker/wire"
 )
 
 // BenchmarkDescribe is what the keeper does before a worker can open an account
@@ -36,20 +35,41 @@ func BenchmarkDescribe(b *testing.B) {
 	if err := cat.CommitSegments(b.Context(), "a", all, nil, catalog.Manifest{Seq: 1, Floor: 1, MAC: make([]byte, 69)}); err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
-		err := cat.View(b.Context(), func(tx *catalog.Tx) error {
-			var m wire.Manifest
-			segments, err := tx.Segments(b.Context(), "a")
-			for _, s := range segments {
-				m.Add(wireSegment(s))
+	read := func(b *testing.B) {
+		for b.Loop() {
+			err := cat.View(b.Context(), func(tx *catalog.Tx) error {
+				m, n, err := stored(b.Context(), tx, "a")
+				if err == nil && (n != segments || len(m.Packed) < 60*segments) {
+					err = fmt.Errorf("%d segments in %d bytes", n, len(m.Packed))
+				}
+				return err
+			})
+			if err != nil {
+				b.Fatal(err)
 			}
-			if n := len(m.Packed); n < 60*len(all) {
-				return fmt.Errorf("%d bytes", n)
-			}
-			return err
-		})
+		}
+	}
+	b.Run("rows", read)
+	d := New(Config{Catalog: cat})
+	b.Run("pack", func(b *testing.B) {
+		if err := d.repack(b.Context(), "a"); err != nil {
+			b.Fatal(err)
+		}
+		read(b)
+	})
+	b.Run("packing", func(b *testing.B) {
+		m, err := cat.Manifest(b.Context(), "a")
 		if err != nil {
 			b.Fatal(err)
 		}
-	}
+		p, err := cat.Pack(b.Context(), "a")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if err := cat.PutPack(b.Context(), "a", m, segments, p.Packed); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

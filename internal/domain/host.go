@@ -65,6 +65,11 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 	}
 	d.noteUse(ctx, domain, slices.Collect(maps.Keys(used)))
 	d.fillCache(domain, out)
+	for _, a := range out {
+		if len(a.Manifest.Packed) > keptFrom*usualPacked {
+			d.repackSoon(a.ID)
+		}
+	}
 	return out, nil
 }
 
@@ -264,6 +269,9 @@ func (d *Domains) Commit(ctx context.Context, domain schema.ClusterID, c wire.Co
 	if err == nil && by != "" {
 		d.changes.note(c)
 		d.manifests.note(c)
+		if c.Seq%repackEach == 0 {
+			d.repackSoon(c.Account)
+		}
 		d.cfg.Metrics.wrote(domain, by, c.Add)
 	}
 	return err

@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -15,8 +16,9 @@ import (
 // asks for all of them. So the keeper keeps manifests as they travel, with the changes
 // since, and reads the catalog's rows once.
 const (
-	keptFrom  = 256      // segments; fewer are read in a moment
-	keptBytes = 64 << 20 // of all manifests
+	keptFrom    = 256      // segments; fewer are read in a moment
+	keptBytes   = 64 << 20 // of all manifests
+	usualPacked = 60       // bytes of a segment, about
 )
 
 // manifests are the packed manifests of accounts. The zero value is ready.
@@ -50,22 +52,103 @@ func (k *manifests) segments(ctx context.Context, tx *catalog.Tx, id schema.Acco
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.reach(m) {
-		all, err := tx.Segments(ctx, id)
+		all, n, err := stored(ctx, tx, id)
 		if err != nil {
 			return wire.Manifest{}, err
 		}
-		e.m = wire.Manifest{}
-		for _, s := range all {
-			e.m.Add(wireSegment(s))
-		}
-		e.seq, e.mac, e.late = m.Seq, m.MAC, nil
-		if len(all) < keptFrom || m.MAC == nil {
+		e.m, e.seq, e.mac, e.late = all, m.Seq, m.MAC, nil
+		if n < keptFrom || m.MAC == nil {
 			defer k.forget(id)
 		}
 	}
 	out := wire.Manifest{Seq: m.Seq, Floor: m.Floor, MAC: m.MAC, Tables: slices.Clip(e.m.Tables), Packed: slices.Clip(e.m.Packed)}
 	k.count(id, e)
 	return out, nil
+}
+
+// stored reads an account's segments from the catalog, and says how many they are:
+// from the pack and what changed since, or one by one.
+func stored(ctx context.Context, tx *catalog.Tx, id schema.AccountID) (m wire.Manifest, n int, err error) {
+	p, err := tx.Pack(ctx, id)
+	if err == nil {
+		if m, n, err = unpacked(ctx, tx, id, p); err == nil || ctx.Err() != nil {
+			return m, n, err
+		}
+		m = wire.Manifest{} // a pack is a copy: one that can't be read is not missed
+	} else if !errors.Is(err, catalog.ErrNotFound) {
+		return m, 0, err
+	}
+	all, err := tx.Segments(ctx, id)
+	for _, s := range all {
+		m.Add(wireSegment(s))
+	}
+	return m, len(all), err
+}
+
+func unpacked(ctx context.Context, tx *catalog.Tx, id schema.AccountID, p catalog.Pack) (wire.Manifest, int, error) {
+	m, err := wire.Unpack(p.Packed)
+	if err != nil {
+		return m, 0, err
+	}
+	changed := make(map[schema.SegmentID]bool, len(p.Changed))
+	for _, id := range p.Changed {
+		changed[id] = true
+	}
+	m, n, err := m.Without(changed)
+	if err != nil {
+		return m, 0, err
+	}
+	there, err := tx.Named(ctx, id, p.Changed)
+	for _, s := range there {
+		m.Add(wireSegment(s))
+	}
+	return m, n + len(there), err
+}
+
+// repackEach is after how many changes an account is looked at, whether it should
+// have a new pack.
+const repackEach = 64
+
+// repack keeps an account's segments in one piece in the catalog, if they are many
+// and that has not been done lately, so that the next start reads that piece. If it
+// fails, the start takes longer.
+func (d *Domains) repack(ctx context.Context, id schema.AccountID) error {
+	var m catalog.Manifest
+	var all wire.Manifest
+	due := false
+	err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		var err error
+		if due, err = tx.PackDue(ctx, id); err != nil || !due {
+			return err
+		}
+		if m, err = tx.Manifest(ctx, id); err != nil {
+			return err
+		}
+		all, err = d.manifests.segments(ctx, tx, id, m)
+		return err
+	})
+	if err != nil || !due {
+		return err
+	}
+	_, n, err := all.Without(nil)
+	if err != nil {
+		return err
+	}
+	packed, err := all.Pack()
+	if err != nil {
+		return err
+	}
+	return d.cfg.Catalog.PutPack(ctx, id, m, n, packed)
+}
+
+// repackSoon does so beside what else is done.
+func (d *Domains) repackSoon(id schema.AccountID) {
+	d.imports.Go(func() {
+		err := d.repack(d.importing, id)
+		if err != nil && d.importing.Err() == nil && !errors.Is(err, catalog.ErrConflict) {
+			d.cfg.Log.Warn("an account's segments were not packed; the next start takes longer", "account", string(id), "error", err)
+		}
+	})
 }
 
 // reach brings what is kept to change m, and reports whether it could.
@@ -91,16 +174,11 @@ func (e *keptManifest) reach(m catalog.Manifest) bool {
 		}
 	}
 	if len(gone) > 0 {
-		all, err := e.m.Segments()
+		less, _, err := e.m.Without(gone)
 		if err != nil {
 			return false
 		}
-		e.m = wire.Manifest{}
-		for _, s := range all {
-			if !gone[s.ID] {
-				e.m.Add(s)
-			}
-		}
+		e.m = less
 	}
 	for _, c := range e.late[:n] {
 		for _, s := range c.Add {

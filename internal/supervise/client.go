@@ -19,7 +19,22 @@ var ErrGone = fmt.Errorf("the worker ended")
 const maxAnswer = 64 << 20
 
 // Open has the worker open accounts.
-func (w *Worker) Open(ctx context.Context, r wire.Open) error { return w.call(ctx, "/open", r, nil) }
+func (w *Worker) Open(ctx context.Context, r wire.Open) error {
+	parts, err := r.Parts()
+	if err != nil {
+		return err
+	}
+	body, length := make([]io.Reader, len(parts)), 0
+	for i, p := range parts {
+		body[i] = bytes.NewReader(p)
+		length += len(p)
+	}
+	answer, err := w.do(ctx, "/open", nil, io.MultiReader(body...), int64(length))
+	if err != nil {
+		return err
+	}
+	return answer.Close()
+}
 
 // Generate has the worker make new key generations.
 func (w *Worker) Generate(ctx context.Context, r wire.Generate) (g wire.Generated, err error) {

@@ -25,7 +25,11 @@ func (s *Supervisor) hostFace(h Holding, objects http.Handler) http.Handler {
 			return s.cfg.Host.Account(ctx, h, id)
 		}))
 		mux.HandleFunc("POST /manifest", answer(func(ctx context.Context, of wire.ManifestOf) (any, error) {
-			return s.cfg.Host.Manifest(ctx, h, of)
+			m, err := s.cfg.Host.Manifest(ctx, h, of)
+			if err != nil {
+				return nil, err
+			}
+			return m.Parts()
 		}))
 	} else {
 		mux.HandleFunc("POST /commit", answer(func(ctx context.Context, c wire.Commit) (any, error) {
@@ -70,6 +74,12 @@ func answer[In any](f func(context.Context, In) (any, error)) http.HandlerFunc {
 			status, text := wire.EncodeFault(err)
 			w.WriteHeader(status)
 			w.Write(text)
+			return
+		}
+		if parts, ok := out.([][]byte); ok { // as they travel
+			for _, p := range parts {
+				w.Write(p)
+			}
 			return
 		}
 		json.NewEncoder(w).Encode(out)

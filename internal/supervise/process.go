@@ -101,7 +101,7 @@ func (s *Supervisor) open(ctx context.Context, d *seat, n int) (*Worker, error) 
 	s.mu.Lock()
 	expect := d.first
 	s.mu.Unlock()
-	if err := w.call(ctx, "/open", wire.Open{Accounts: accounts, Expect: expect}, nil); err != nil {
+	if err := w.Open(ctx, wire.Open{Accounts: accounts, Expect: expect}); err != nil {
 		if w.asked() {
 			err = ErrNoLease
 		}

@@ -49,29 +49,26 @@ func (h *host) account(ctx context.Context, id schema.AccountID) (a wire.Account
 
 // manifest asks for an account's manifest as it is now.
 func (h *host) manifest(ctx context.Context, of wire.ManifestOf) (m wire.Manifest, err error) {
-	return m, h.call(ctx, "/manifest", of, &m)
+	answer, err := h.ask(ctx, "/manifest", of)
+	if err != nil {
+		return m, err
+	}
+	defer answer.Close()
+	if m, err = wire.ReadManifest(answer); err != nil {
+		return m, fmt.Errorf("ask the keeper (/manifest): %w", err)
+	}
+	return m, nil
 }
 
 func (h *host) call(ctx context.Context, path string, in, out any) error {
-	body, err := json.Marshal(in)
+	answer, err := h.ask(ctx, path, in)
 	if err != nil {
-		return fmt.Errorf("internal error: %w", err)
+		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://keeper"+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("internal error: %w", err)
-	}
-	answer, err := h.http.Do(r)
+	defer answer.Close()
+	text, err := io.ReadAll(io.LimitReader(answer, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("ask the keeper (%s): %w", path, err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("ask the keeper (%s): %w", path, err)
-	}
-	if answer.StatusCode != http.StatusOK {
-		return wire.DecodeFault(text)
 	}
 	if out == nil {
 		return nil
@@ -80,4 +77,29 @@ func (h *host) call(ctx context.Context, path string, in, out any) error {
 		return fmt.Errorf("ask the keeper (%s): %w", path, err)
 	}
 	return nil
+}
+
+// ask returns the keeper's answer, to be closed, or the fault that it told.
+func (h *host) ask(ctx context.Context, path string, in any) (io.ReadCloser, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("internal error: %w", err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://keeper"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("internal error: %w", err)
+	}
+	answer, err := h.http.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("ask the keeper (%s): %w", path, err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return answer.Body, nil
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("ask the keeper (%s): %w", path, err)
+	}
+	return nil, wire.DecodeFault(text)
 }

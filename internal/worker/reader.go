@@ -48,7 +48,7 @@ func newReader(b *base) *Reader {
 
 func (r *Reader) face() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /open", answer(r.base, func(ctx context.Context, o wire.Open) (any, error) {
+	mux.HandleFunc("POST /open", answerTo(r.base, wire.ReadOpen, func(ctx context.Context, o wire.Open) (any, error) {
 		for _, id := range o.Expect {
 			r.expect(ctx, id)
 		}

@@ -13,7 +13,7 @@ import (
 // face is what the keeper can ask.
 func (w *Worker) face() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /open", answer(w.base, func(ctx context.Context, r wire.Open) (any, error) { return struct{}{}, w.open(ctx, r) }))
+	mux.HandleFunc("POST /open", answerTo(w.base, wire.ReadOpen, func(ctx context.Context, r wire.Open) (any, error) { return struct{}{}, w.open(ctx, r) }))
 	mux.HandleFunc("POST /generate", answer(w.base, func(ctx context.Context, r wire.Generate) (any, error) { return w.generate(ctx, r) }))
 	mux.HandleFunc("POST /rewrap", answer(w.base, func(ctx context.Context, r wire.Rewrap) (any, error) { return w.rewrap(ctx, r) }))
 	mux.HandleFunc("POST /adopt", answer(w.base, func(ctx context.Context, r wire.Adopt) (any, error) { return struct{}{}, w.adopt(ctx, r) }))
@@ -36,10 +36,13 @@ func (w *Worker) face() http.Handler {
 const maxControl = 1 << 30
 
 func answer[In any](w *base, f func(context.Context, In) (any, error)) http.HandlerFunc {
+	return answerTo(w, func(from io.Reader) (in In, err error) { return in, json.NewDecoder(from).Decode(&in) }, f)
+}
+
+func answerTo[In any](w *base, read func(io.Reader) (In, error), f func(context.Context, In) (any, error)) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
-		var in In
 		var out any
-		err := json.NewDecoder(io.LimitReader(r.Body, maxControl)).Decode(&in)
+		in, err := read(io.LimitReader(r.Body, maxControl))
 		if err != nil {
 			err = fault.New(fault.InvalidRequestContent, "The keeper's request could not be read.").Because(err)
 		} else {

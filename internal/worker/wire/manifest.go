@@ -25,6 +25,7 @@ type Manifest struct {
 	MAC    []byte          `json:"mac,omitempty"`
 	Tables []ManifestTable `json:"tables,omitempty"`
 	Packed []byte          `json:"segments,omitempty"`
+	Behind int             `json:"behind,omitempty"` // so many bytes of Packed follow behind the JSON
 
 	// Aside are segments whose objects are gone or can't be used; the next change
 	// of the manifest removes them.
@@ -61,6 +62,13 @@ var errManifest = errors.New("a manifest's segments can't be read")
 
 // Add adds a segment.
 func (m *Manifest) Add(s Segment) {
+	if m.known == nil {
+		m.known = map[tableName][]int{}
+		for i, t := range m.Tables {
+			name := tableName{t.Workspace, t.Table}
+			m.known[name] = append(m.known[name], i)
+		}
+	}
 	name, of := tableName{s.Workspace, s.Table}, -1
 	for _, i := range m.known[name] {
 		if slices.Equal(m.Tables[i].Columns, s.Columns) {
@@ -69,9 +77,6 @@ func (m *Manifest) Add(s Segment) {
 		}
 	}
 	if of < 0 {
-		if m.known == nil {
-			m.known = map[tableName][]int{}
-		}
 		of = len(m.Tables)
 		m.known[name] = append(m.known[name], of)
 		m.Tables = append(m.Tables, ManifestTable{s.Workspace, s.Table, s.Columns})
@@ -87,28 +92,68 @@ func (m *Manifest) Add(s Segment) {
 func (m Manifest) Segments() ([]Segment, error) {
 	const usual = 60 // bytes of one
 	all := make([]Segment, 0, len(m.Packed)/usual+1)
-	for b := m.Packed; len(b) > 0; {
-		size, n := binary.Uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
-			return nil, errManifest
-		}
-		id := schema.SegmentID(b[n : n+int(size)])
-		b = b[n+int(size):]
-		var v [7]int64
-		for i := range v {
-			if v[i], n = binary.Varint(b); n <= 0 {
-				return nil, errManifest
-			}
-			b = b[n:]
-		}
+	err := m.each(func(_ []byte, id []byte, v [7]int64) error {
 		if v[0] < 0 || v[0] >= int64(len(m.Tables)) || v[1] < 0 || v[1] > math.MaxUint32 {
-			return nil, errManifest
+			return errManifest
 		}
 		t := &m.Tables[v[0]]
 		all = append(all, Segment{
-			ID: id, Workspace: t.Workspace, Table: t.Table, Columns: t.Columns, Generation: uint32(v[1]), Rows: v[2], Bytes: v[3],
+			ID: schema.SegmentID(id), Workspace: t.Workspace, Table: t.Table, Columns: t.Columns, Generation: uint32(v[1]), Rows: v[2], Bytes: v[3],
 			MinTime: schema.Ticks(v[4]), MaxTime: schema.Ticks(v[5]), Created: time.Unix(0, v[6]).UTC(),
 		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return all, nil
+}
+
+// Without returns the manifest without some of its segments, and how many it has.
+func (m Manifest) Without(gone map[schema.SegmentID]bool) (Manifest, int, error) {
+	var packed []byte
+	if len(gone) > 0 {
+		packed = make([]byte, 0, len(m.Packed))
+	}
+	n := 0
+	err := m.each(func(whole, id []byte, v [7]int64) error {
+		if v[0] < 0 || v[0] >= int64(len(m.Tables)) {
+			return errManifest
+		}
+		if len(gone) > 0 {
+			if gone[schema.SegmentID(id)] {
+				return nil
+			}
+			packed = append(packed, whole...)
+		}
+		n++
+		return nil
+	})
+	if len(gone) > 0 {
+		m.Packed = packed
+	}
+	return m, n, err
+}
+
+// each calls f with each packed segment, its id and its numbers.
+func (m Manifest) each(f func(whole, id []byte, numbers [7]int64) error) error {
+	for b := m.Packed; len(b) > 0; {
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return errManifest
+		}
+		id, rest := b[n:n+int(size)], b[n+int(size):]
+		var v [7]int64
+		for i := range v {
+			if v[i], n = binary.Varint(rest); n <= 0 {
+				return errManifest
+			}
+			rest = rest[n:]
+		}
+		if err := f(b[:len(b)-len(rest)], id, v); err != nil {
+			return err
+		}
+		b = rest
+	}
+	return nil
 }
