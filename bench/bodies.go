@@ -6,8 +6,11 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"net/http"
 	"os"
+	"sync/atomic"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	ingestion "github.com/Azure/azure-sdk-for-go/sdk/monitor/ingestion/azlogs"
 	"github.com/klauspost/compress/gzip"
@@ -61,10 +64,14 @@ func bodies(rows iter.Seq[[]byte]) iter.Seq[body] {
 }
 
 // post sends bodies, several at a time, with the official client.
-func (s *site) post(ctx context.Context, target client.Target, all iter.Seq[body]) (done client.Uploaded, err error) {
-	sender, err := s.Ingestion(target.Endpoint)
+// refused is how many answers told it to come again.
+func (s *site) post(ctx context.Context, target client.Target, all iter.Seq[body]) (done client.Uploaded, refused int64, err error) {
+	var again refusals
+	options := s.ARM().ClientOptions
+	options.PerRetryPolicies = append(options.PerRetryPolicies, &again)
+	sender, err := ingestion.NewClient(target.Endpoint, s.Credential(), &ingestion.ClientOptions{ClientOptions: options})
 	if err != nil {
-		return done, err
+		return done, 0, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(inFlight)
@@ -82,7 +89,20 @@ func (s *site) post(ctx context.Context, target client.Target, all iter.Seq[body
 			return err
 		})
 	}
-	return done, group.Wait()
+	err = group.Wait()
+	return done, again.n.Load(), err
+}
+
+// Refusals counts the answers that tell a client to come again.
+type refusals struct{ n atomic.Int64 }
+
+// Do implements policy.Policy.
+func (r *refusals) Do(q *policy.Request) (*http.Response, error) {
+	answer, err := q.Next()
+	if err == nil && answer.StatusCode == http.StatusTooManyRequests {
+		r.n.Add(1)
+	}
+	return answer, err
 }
 
 // A parcel is bodies that were packed beforehand, in a file without a name, so

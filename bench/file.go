@@ -62,6 +62,9 @@ type stream struct {
 // are told apart. Bodies are packed before anything is measured.
 func measureFile(ctx context.Context, o options, r *report) error {
 	for _, packed := range []bool{false, true} {
+		if o.way != "" && packed != (o.way == "gzip") {
+			continue
+		}
 		st, err := sendFile(ctx, o, packed)
 		if err != nil {
 			return err
@@ -114,7 +117,10 @@ func sendFile(ctx context.Context, o options, packed bool) (st stream, err error
 	progress("rows of %s, packed: %v", o.file, packed)
 	st.Packed = packed
 	before, begin := s.used(), time.Now()
-	if err := s.count(&st.ingested, func() (client.Uploaded, error) { return s.post(ctx, s.large, all) }); err != nil {
+	if err := s.count(&st.ingested, func() (done client.Uploaded, err error) {
+		done, st.Refused, err = s.post(ctx, s.large, all)
+		return done, err
+	}); err != nil {
 		return st, err
 	}
 	if failed != nil {
@@ -139,6 +145,7 @@ func (st *stream) print(line func(string, ...string)) {
 	}
 	one := report{}
 	one.printIngest(line, fmt.Sprintf("%s rows of a file, %s", count(float64(st.Rows)), way), st.ingested, ingested{})
+	line("told to come again", count(float64(st.Refused)))
 	line("peak memory of all processes", megabytes(st.Memory.memory()), "", "", "1000 MB")
 	line("segments on the disk", megabytes(st.SegmentBytes))
 	line("write amplification of segments, in bytes", st.Written.amplification(), "", "", "1.00")

@@ -21,6 +21,7 @@ type ingested struct {
 	Settled time.Duration            // CPU until the rows were in segments, without what passes while nothing comes
 	Idle    float64                  // that, as a share of one core
 	Memory  usage
+	Refused int64 // answers that told the client to come again, where it counts them
 }
 
 // ingest adds an upload to in, count one of any kind.
@@ -57,7 +58,8 @@ func (s *site) upload(ctx context.Context, to client.Target, rows iter.Seq[[]byt
 			}
 		}, nil)
 	}
-	return s.post(ctx, to, bodies(rows))
+	done, _, err := s.post(ctx, to, bodies(rows))
+	return done, err
 }
 
 // ownCPU is what this process has used.

@@ -43,6 +43,7 @@ type options struct {
 	control  bool
 	plane    planeOptions
 	file     string
+	way      string
 	perf     string
 	queries  bool
 	data     string
@@ -75,6 +76,7 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
 	flag.IntVar(&o.grow, "grow", 0, "millions of rows to stream, to see whether a row costs the same when there are many; nothing else is measured then")
 	flag.StringVar(&o.file, "file", "", "stream the rows of this file of JSON lines, which have the benchmark's columns; nothing else is measured then")
+	flag.StringVar(&o.way, "way", "", "with -file: only `plain` or gzip; both by default")
 	flag.StringVar(&o.perf, "perf", "", "with -file: have perf record the server's processes into files of this name")
 	flag.Parse()
 	if *vault > 0 {

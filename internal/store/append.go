@@ -33,9 +33,15 @@ type Rows struct {
 // checked is rows with what the tail must know of them.
 type checked struct {
 	Rows
-	columns     []schema.Column
-	first, last schema.Ticks
+	columns []schema.Column
+	mark
+}
+
+// A mark is what is known of the rows of one append to a table.
+type mark struct {
+	seq         uint64 // its number in the journal
 	bytes       int64
+	first, last schema.Ticks
 }
 
 func newRows(r Rows, bytes int64) (checked, error) {
@@ -43,7 +49,7 @@ func newRows(r Rows, bytes int64) (checked, error) {
 	if err != nil {
 		return checked{}, fmt.Errorf("rows for table %s: %w", r.Table, err)
 	}
-	c := checked{Rows: r, columns: columns, bytes: bytes}
+	c := checked{Rows: r, columns: columns, mark: mark{bytes: bytes}}
 	if r.Record.NumRows() > 0 {
 		if c.first, c.last, err = batch.Span(r.Record); err != nil {
 			return checked{}, fmt.Errorf("rows for table %s: %w", r.Table, err)
@@ -106,27 +112,33 @@ func (s *Store) append(ctx context.Context, admit func() error, rows []Rows) err
 	}
 	s.gate.RLock()
 	defer s.gate.RUnlock()
-	if _, err := s.journal.Append(ctx, entries...); err != nil {
+	seq, err := s.journal.Append(ctx, entries...)
+	if err != nil {
 		if errors.Is(err, journal.ErrClosed) {
 			return ErrClosed
 		}
 		return fmt.Errorf("account %s: %w", s.cfg.Account, err)
 	}
+	for i := range all {
+		all[i].seq = seq
+	}
 	s.take(all...)
 	return nil
 }
 
-// Ready returns the error with which Append would refuse rows now, so that those
-// need not be read first; nil is no promise.
-func (s *Store) Ready() error { return s.admit() }
-
 func (s *Store) admit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.hasRoom(4)
+}
+
+// hasRoom returns the error with which rows are refused if so many quarters of
+// what the tail may have are in use. It needs mu.
+func (s *Store) hasRoom(quarters int64) error {
 	if s.closed {
 		return ErrClosed
 	}
-	if s.tail.bytes > behind*s.cfg.FlushBytes || s.cfg.Budget.full() {
+	if s.tail.bytes > behind*s.cfg.FlushBytes/4*quarters || s.cfg.Budget.full(quarters) {
 		return ErrBehind
 	}
 	return nil

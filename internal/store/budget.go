@@ -29,6 +29,14 @@ func (b *Budget) leave(s *Store, held int64) {
 		defer b.mu.Unlock()
 		delete(b.stores, s)
 		b.used -= held
+		b.ring()
+	}
+}
+
+// ring tells all who wait that there is room. It needs mu.
+func (b *Budget) ring() {
+	for s := range b.stores {
+		s.room.ring()
 	}
 }
 
@@ -44,6 +52,8 @@ func (b *Budget) spend(bytes int64) {
 	b.used += bytes
 	if bytes > 0 {
 		b.press()
+	} else {
+		b.ring()
 	}
 }
 
@@ -63,6 +73,7 @@ func (b *Budget) Limit(most int64) {
 	defer b.mu.Unlock()
 	b.most = most
 	b.press()
+	b.ring()
 }
 
 // pressed reports whether stores are to flush, however little they hold.
@@ -75,11 +86,12 @@ func (b *Budget) pressed() bool {
 	return b.used >= b.most/2
 }
 
-func (b *Budget) full() bool {
+// full reports whether a part of the budget is used up, in quarters.
+func (b *Budget) full(quarters int64) bool {
 	if b == nil {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used >= b.most
+	return b.used >= b.most/4*quarters
 }

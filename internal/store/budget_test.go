@@ -39,7 +39,7 @@ func TestStoresShareABudget(t *testing.T) {
 		if !errors.Is(err, store.ErrBehind) {
 			t.Fatalf("%d appends, more than the budget has room for: %v", n, err)
 		}
-		if err := stores[1].Ready(); !errors.Is(err, store.ErrBehind) {
+		if err := stores[1].Ready(t.Context()); !errors.Is(err, store.ErrBehind) {
 			t.Errorf("a store says that it takes rows that it would refuse: %v", err)
 		}
 		if err := stores[1].Append(t.Context(), rows(narrow, n)); !errors.Is(err, store.ErrBehind) {

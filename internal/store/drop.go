@@ -21,7 +21,7 @@ func (s *Store) Drop(ctx context.Context, workspace schema.WorkspaceID, table sc
 	}
 	// What is in the tail goes into segments first, so that the journal, which
 	// can't forget a single row, has none of them left.
-	err := s.flush(ctx)
+	err := s.flush(ctx, (*Store).all)
 	if err == nil {
 		err = s.settle(ctx) // a merge after the flush may have no answer
 	}

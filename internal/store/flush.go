@@ -35,30 +35,52 @@ func (s *Store) Flush(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := s.flush(ctx); err != nil {
+	return s.flush(ctx, (*Store).all)
+}
+
+// fill is Flush, of rows that fill row groups; others stay in the tail. If there
+// are none, or memory is short, it is Flush.
+func (s *Store) fill(ctx context.Context) error {
+	select {
+	case s.flushing <- struct{}{}:
+		defer func() { <-s.flushing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return s.flush(ctx, (*Store).groups)
+}
+
+func (s *Store) flush(ctx context.Context, through func(*Store) uint64) error {
+	err := s.flushAll(ctx, through)
+	s.mu.Lock()
+	s.failing = err != nil
+	s.mu.Unlock()
+	s.room.ring()
+	if err != nil {
 		return fmt.Errorf("flush account %s: %w", s.cfg.Account, err)
 	}
 	return nil
 }
 
-func (s *Store) flush(ctx context.Context) error {
+func (s *Store) flushAll(ctx context.Context, through func(*Store) uint64) error {
 	if err := s.takeWaiting(ctx); err != nil {
 		if s.waiting.halfway() {
 			return err
 		}
 		s.log.Error("rows that were accepted while the key was away wait longer", "error", err)
 	}
-	return s.flushTail(ctx)
+	return s.flushTail(ctx, through)
 }
 
-func (s *Store) flushTail(ctx context.Context) error {
+// flushTail moves rows up to the number in the journal that through tells.
+func (s *Store) flushTail(ctx context.Context, through func(*Store) uint64) error {
 	if err := s.findOrphans(ctx); err != nil {
 		return err
 	}
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	f, err := s.cut()
+	f, err := s.cut(through)
 	if f == nil || err != nil {
 		return err
 	}
@@ -85,8 +107,9 @@ func (s *Store) settle(ctx context.Context) error {
 	return s.commit(ctx, s.pending)
 }
 
-// cut takes all rows out of the growing tail. They stay visible.
-func (s *Store) cut() (*flush, error) {
+// cut takes rows out of the growing tail, those up to a number in the journal.
+// They stay visible. through is called with mu.
+func (s *Store) cut(through func(*Store) uint64) (*flush, error) {
 	s.gate.Lock() // no append is between the journal and the tail
 	defer s.gate.Unlock()
 	s.mu.Lock()
@@ -94,19 +117,27 @@ func (s *Store) cut() (*flush, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	f := &flush{rows: make(map[tableKey][]*chunk), floor: s.journal.Last() + 1}
+	last := through(s)
+	f := &flush{rows: make(map[tableKey][]*chunk), floor: last + 1}
+	stay := false
 	for key, t := range s.tables {
 		if len(t.chunks) == 0 {
 			continue
 		}
-		f.rows[key] = t.chunks
-		t.leaving, t.chunks = t.chunks, nil
+		t.leaving, t.chunks = split(t.chunks, last)
+		stay = stay || len(t.chunks) > 0
+		if len(t.leaving) == 0 {
+			continue
+		}
+		f.rows[key] = t.leaving
 		for _, c := range t.leaving {
 			f.size.rows += c.rows
 			f.size.bytes += c.bytes
 		}
 	}
-	s.oldest = time.Time{}
+	if s.oldest = (time.Time{}); stay {
+		s.oldest = time.Now() // not much older: they came after all that leaves
+	}
 	if len(f.rows) == 0 {
 		return nil, nil
 	}

@@ -42,14 +42,9 @@ type Follower struct {
 	journal  *journal.Follower
 	manifest func(context.Context, uint64) (Manifest, error)
 	turn     chan struct{}                     // holds a token while the follower moves; guards what follows
-	rows     []numbered                        // in the journal from the manifest's floor on
+	rows     []checked                         // in the journal from the manifest's floor on
 	at       uint64                            // number of the last of the journal that was read
 	aside    map[schema.SegmentID]segment.Info // of the manifest that is shown, but not there to be read
-}
-
-type numbered struct {
-	seq uint64
-	checked
 }
 
 // Follow returns a Follower that knows no row yet. Of the Config it needs FS,
@@ -193,8 +188,8 @@ func (f *Follower) ask(ctx context.Context) (newer, error) {
 }
 
 // decode reads the journal's entries as rows.
-func decode(entries []journal.Numbered) ([]numbered, error) {
-	rows := make([]numbered, 0, len(entries))
+func decode(entries []journal.Numbered) ([]checked, error) {
+	rows := make([]checked, 0, len(entries))
 	for _, e := range entries {
 		if isMilestone(e.Entry) {
 			continue
@@ -207,14 +202,15 @@ func decode(entries []journal.Numbered) ([]numbered, error) {
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
-		rows = append(rows, numbered{e.Seq, c})
+		c.seq = e.Seq
+		rows = append(rows, c)
 	}
 	return rows, nil
 }
 
 // show makes the manifest and the journal's rows from its floor on what
 // snapshots see, in one step.
-func (f *Follower) show(next newer, fresh []numbered) {
+func (f *Follower) show(next newer, fresh []checked) {
 	s := f.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,7 +221,7 @@ func (f *Follower) show(next newer, fresh []numbered) {
 		} else {
 			f.replace(*next.from)
 		}
-		f.rows = slices.DeleteFunc(f.rows, func(r numbered) bool { return r.seq < next.floor })
+		f.rows = slices.DeleteFunc(f.rows, func(r checked) bool { return r.seq < next.floor })
 		for _, t := range s.tables {
 			for _, c := range t.chunks {
 				c.current.unpin()
@@ -236,7 +232,7 @@ func (f *Follower) show(next newer, fresh []numbered) {
 		fresh = f.rows
 	}
 	for _, r := range fresh {
-		s.keep(r.checked)
+		s.keep(r)
 	}
 }
 

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// A pace says when to flush: as soon as full is signalled, if ripe says so still,
-// and when old says so. A flush that fails is tried again after an age, not at once. After a flush
+// A pace says when to flush: to fill row groups as soon as full is signalled, if
+// ripe says so still, and all when old says so. A flush that fails is tried again after an age, not at once. After a flush
 // segments are merged until there are none to merge or it is time to flush again.
 type pace struct {
 	age   time.Duration
 	full  <-chan struct{}
 	ripe  func() bool
 	old   func() bool
+	fill  func(context.Context) error
 	flush func(context.Context) error
 	merge func(context.Context) (more bool, err error)
 	log   *slog.Logger
@@ -24,6 +25,7 @@ func (p pace) run(ctx context.Context) {
 	tick := time.NewTicker(max(p.age/4, time.Millisecond))
 	defer tick.Stop()
 	for {
+		flush := p.flush
 		select {
 		case <-ctx.Done():
 			return
@@ -31,12 +33,13 @@ func (p pace) run(ctx context.Context) {
 			if !p.ripe() {
 				continue
 			}
+			flush = p.fill
 		case <-tick.C:
 			if !p.old() {
 				continue
 			}
 		}
-		if err := p.flush(ctx); err != nil && ctx.Err() == nil {
+		if err := flush(ctx); err != nil && ctx.Err() == nil {
 			p.log.Error("rows stay in the journal", "error", err)
 			select {
 			case <-ctx.Done():

@@ -21,31 +21,34 @@ func TestPace(t *testing.T) {
 		full    time.Duration // when much waits; 0 is never
 		ripe    time.Duration // before that much may wait, and a flush would come too early
 		failing int           // so many flushes fail
-		want    []int
+		want    []string
 	}{
 		"nothing waits":        {want: nil},
-		"rows get old":         {arrive: 20 * time.Second, want: []int{90}},
-		"much waits":           {arrive: 20 * time.Second, full: 21 * time.Second, want: []int{21}},
-		"too early":            {arrive: 20 * time.Second, full: 21 * time.Second, ripe: 22 * time.Second, want: []int{90}},
-		"a flush fails, twice": {arrive: 20 * time.Second, full: 21 * time.Second, failing: 2, want: []int{21, 81, 141}},
+		"rows get old":         {arrive: 20 * time.Second, want: []string{"90 all"}},
+		"much waits":           {arrive: 20 * time.Second, full: 21 * time.Second, want: []string{"21 groups"}},
+		"too early":            {arrive: 20 * time.Second, full: 21 * time.Second, ripe: 22 * time.Second, want: []string{"90 all"}},
+		"a flush fails, twice": {arrive: 20 * time.Second, full: 21 * time.Second, failing: 2, want: []string{"21 groups", "81 all", "141 all"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
 				full := make(chan struct{}, 1)
-				var got []int
+				var got []string
 				waiting := false
-				p := pace{
-					age: time.Minute, full: full, ripe: func() bool { return c.ripe <= time.Since(begin) }, log: slog.New(slog.DiscardHandler),
-					old: func() bool { return waiting && time.Since(begin) >= c.arrive+time.Minute },
-					flush: func(context.Context) error {
-						got = append(got, int(time.Since(begin).Seconds()))
+				flush := func(what string) func(context.Context) error {
+					return func(context.Context) error {
+						got = append(got, fmt.Sprint(int(time.Since(begin).Seconds()), what))
 						if len(got) <= c.failing {
 							return down
 						}
 						waiting = false
 						return nil
-					},
+					}
+				}
+				p := pace{
+					age: time.Minute, full: full, ripe: func() bool { return c.ripe <= time.Since(begin) }, log: slog.New(slog.DiscardHandler),
+					old:  func() bool { return waiting && time.Since(begin) >= c.arrive+time.Minute },
+					fill: flush(" groups"), flush: flush(" all"),
 					merge: func(context.Context) (bool, error) { return false, nil },
 				}
 				ctx, cancel := context.WithCancel(t.Context())

@@ -45,7 +45,7 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	f, err := s.cut()
+	f, err := s.cut((*Store).all)
 	if err != nil {
 		return err
 	}

@@ -126,9 +126,12 @@ type Store struct {
 	unmerged map[tableKey]bool // tables that got segments since none was found to merge
 	tail     size              // of all tables, rows being flushed included
 	leaving  int64             // bytes of these
+	failing  bool              // the last flush did
+	waits    int               // appends that wait for room
 	oldest   time.Time         // when the first row not being flushed came
 
 	full chan struct{} // wakes the background when much waits
+	room bell          // rung when there may be room in the tail, or never will be
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
@@ -224,7 +227,7 @@ func open(ctx context.Context, cfg Config) (s *Store, err error) {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	p := pace{age: cfg.FlushAge, full: s.full, ripe: s.isRipe, old: s.old, flush: s.Flush, merge: s.tidy, log: s.log}
+	p := pace{age: cfg.FlushAge, full: s.full, ripe: s.isRipe, old: s.old, flush: s.Flush, fill: s.fill, merge: s.tidy, log: s.log}
 	s.done.Go(func() { s.look(background) })
 	s.done.Go(func() { p.run(background) })
 	return s, nil
@@ -245,7 +248,7 @@ func (s *Store) openObjects() (err error) {
 }
 
 // replay takes an entry of the journal into the tail.
-func (s *Store) replay(_ uint64, e journal.Entry) error {
+func (s *Store) replay(seq uint64, e journal.Entry) error {
 	if isMilestone(e) {
 		return s.manifest.reached(e.Payload)
 	}
@@ -258,6 +261,7 @@ func (s *Store) replay(_ uint64, e journal.Entry) error {
 	if err != nil {
 		return err
 	}
+	rows.seq = seq
 	s.take(rows)
 	return nil
 }
@@ -362,6 +366,7 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
+	s.room.ring()
 	s.stop()
 	s.done.Wait()
 	s.flushing <- struct{}{} // a flush under way ends first

@@ -19,6 +19,7 @@ const chunkBytes = 4 << 20
 type chunk struct {
 	size
 	columns []schema.Column
+	marks   []mark // of the records of current, in their order
 	current *view
 }
 
@@ -38,7 +39,7 @@ type view struct {
 func newChunk(r checked) *chunk {
 	return &chunk{
 		size:    size{r.Record.NumRows(), r.bytes},
-		columns: r.columns,
+		columns: r.columns, marks: []mark{r.mark},
 		current: &view{recs: []arrow.RecordBatch{r.Record}, rows: r.Record.NumRows(), first: r.first, last: r.last, pins: 1},
 	}
 }
@@ -50,6 +51,7 @@ func (c *chunk) fits(r checked) bool {
 
 func (c *chunk) add(r checked) {
 	old := c.current
+	c.marks = append(c.marks, r.mark)
 	c.rows += r.Record.NumRows()
 	c.bytes += r.bytes
 	c.current = &view{
@@ -58,6 +60,43 @@ func (c *chunk) add(r checked) {
 		first: min(old.first, r.first), last: max(old.last, r.last), pins: 1,
 	}
 	old.unpin()
+}
+
+// split returns what chunks have up to a number of the journal, and what they have
+// past it. A chunk that has both becomes two.
+func split(chunks []*chunk, through uint64) (until, past []*chunk) {
+	for _, c := range chunks {
+		beyond := 0
+		for _, m := range c.marks {
+			if m.seq > through {
+				beyond++
+			}
+		}
+		switch beyond {
+		case 0:
+			until = append(until, c)
+			continue
+		case len(c.marks):
+			past = append(past, c)
+			continue
+		}
+		var parts [2]*chunk
+		for i, m := range c.marks {
+			r := checked{Rows: Rows{Record: c.current.recs[i]}, columns: c.columns, mark: m}
+			part := &parts[0]
+			if m.seq > through {
+				part = &parts[1]
+			}
+			if *part == nil {
+				*part = newChunk(r)
+			} else {
+				(*part).add(r)
+			}
+		}
+		c.current.unpin()
+		until, past = append(until, parts[0]), append(past, parts[1])
+	}
+	return until, past
 }
 
 // unpin needs the store's mutex.

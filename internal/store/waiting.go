@@ -74,7 +74,7 @@ func (s *Store) takeWaiting(ctx context.Context) error {
 		full := s.tail.bytes >= s.cfg.FlushBytes
 		s.mu.Unlock()
 		if full {
-			if err := s.flushTail(ctx); err != nil {
+			if err := s.flushTail(ctx, (*Store).all); err != nil {
 				return err
 			}
 		}

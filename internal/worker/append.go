@@ -42,7 +42,7 @@ func (w *Worker) append(ctx context.Context, what wire.Append, body io.Reader) (
 	if err != nil {
 		return done, err
 	}
-	if err := a.store.Ready(); err != nil {
+	if err := a.store.Ready(ctx); err != nil {
 		// What would be refused is not unpacked and parsed first. It is read all the
 		// same: else the connection to the keeper would end with it.
 		if _, failed := io.Copy(io.Discard, io.LimitReader(body, what.MaxBytes)); failed != nil {
