@@ -1,0 +1,109 @@
+package template
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// tens are powers of ten; shorter, how many numbers have fewer digits than n.
+var tens, shorter = func() (tens, shorter [mostDigits + 1]uint64) {
+	for n, p := 0, uint64(1); n <= mostDigits; n, p = n+1, p*10 {
+		if tens[n] = p; n > 1 {
+			shorter[n] = shorter[n-1] + tens[n-1]
+		}
+	}
+	return
+}()
+
+// place is the place of a number of 1 to 19 digits among all. Behind the digits 8
+// bytes can be read.
+func place(s []byte, from, end int) uint64 {
+	n := end - from
+	v := uint64(0)
+	for ; end-from > 8; from += 8 {
+		v = v*1e8 + eight(binary.LittleEndian.Uint64(s[from:]))
+	}
+	v = v*tens[end-from] + eight(binary.LittleEndian.Uint64(s[from:])<<(8*(8-(end-from))))
+	return v + shorter[n]
+}
+
+// eight is the number that eight digits are, the first in the lowest byte; what
+// is above a digit's lowest four bits does not matter.
+func eight(w uint64) uint64 {
+	w &= 0x0f0f0f0f0f0f0f0f
+	w = w*10 + w>>8
+	const mask = 0x000000ff000000ff
+	return ((w&mask)*(100+1000000<<32) + (w>>16&mask)*(1+10000<<32)) >> 32
+}
+
+// spell writes the digits of which v is the place, to which there is room for 20
+// bytes, and returns how many they are, 0 if there are none.
+func spell(b []byte, v uint64) int {
+	n := 1
+	for n < mostDigits && v >= shorter[n+1] {
+		n++
+	}
+	if v -= shorter[n]; n == mostDigits && v >= tens[mostDigits] {
+		return 0
+	}
+	_ = b[mostDigits]
+	at := n
+	for at >= 2 {
+		q := v / 100
+		r := (v - q*100) * 2
+		v = q
+		at -= 2
+		b[at], b[at+1] = pairs[r], pairs[r+1]
+	}
+	if at == 1 {
+		b[0] = '0' + byte(v)
+	}
+	return n
+}
+
+// pairs are the numbers below 100 in two digits.
+var pairs = func() (p [200]byte) {
+	for i := range 100 {
+		p[2*i], p[2*i+1] = '0'+byte(i/10), '0'+byte(i%10)
+	}
+	return
+}()
+
+// putHex writes hex digits s, behind which 8 bytes can be read, as halves of bytes.
+// It writes up to three bytes more than it returns.
+func putHex(b []byte, s []byte, n int) int {
+	at := 0
+	for i := 0; i < n; i += 8 {
+		w := binary.LittleEndian.Uint64(s[i:])
+		if n-i < 8 {
+			w = w << (8 * (8 - (n - i))) >> (8 * (8 - (n - i)))
+		}
+		w = w&(0x0f*each) + (w>>6&each)*9
+		w = (w | w>>4) & 0x00ff00ff00ff00ff
+		w = (w | w>>8) & 0x0000ffff0000ffff
+		binary.LittleEndian.PutUint32(b[at:], uint32(w|w>>16))
+		at += 4
+	}
+	return (n + 1) / 2
+}
+
+// getHex writes n hex digits to b. It reads and writes up to 8 bytes more.
+func getHex(b, from []byte, n int) {
+	for i := 0; i < n; i += 8 {
+		w := uint64(binary.LittleEndian.Uint32(from[i/2:]))
+		w = (w | w<<16) & 0x0000ffff0000ffff
+		w = (w | w<<8) & 0x00ff00ff00ff00ff
+		w = (w | w<<4) & (0x0f * each)
+		letter := (w + 6*each) >> 4 & each
+		binary.LittleEndian.PutUint64(b[i:], w+'0'*each+letter*('a'-'0'-10))
+	}
+}
+
+// uvarint reads a number below 1<<32 and returns where it ends, or -1.
+func uvarint(b []byte, at int) (v uint64, end int) {
+	v, n := binary.Uvarint(b[min(at, len(b)):])
+	if n <= 0 || v > math.MaxUint32 {
+		return 0, -1
+	}
+	return v, at + n
+}

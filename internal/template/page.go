@@ -1,0 +1,292 @@
+package template
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
+
+// A Page is the texts of a page, as a Coder wrote them. The zero value is ready for
+// Open, and is kept for the next page. It is not safe for concurrent use.
+type Page struct {
+	d        *Dictionary
+	body     []byte // with slack behind it
+	size     int    // bytes of all texts
+	present  []int
+	payloads []Span // of the present templates
+	index    []uint16
+
+	// While texts are made.
+	at      []uint32 // by present template, how far its payload is read
+	wanted  []bool
+	scratch []byte
+}
+
+// mostTexts bounds the bytes that the texts of a page have.
+const mostTexts = 64 << 20
+
+// Open begins to read a page of so many values. It keeps body, of which the caller
+// must change nothing as long as the page is read; it is copied if it has no room for
+// 32 bytes behind it.
+func (p *Page) Open(d *Dictionary, body []byte, values int) error {
+	n := len(body)
+	if cap(body)-n < slack {
+		body = append(make([]byte, 0, n+slack), body...)
+	}
+	p.d, p.body = d, body[:n+slack]
+	p.present, p.payloads, p.index = p.present[:0], p.payloads[:0], p.index[:0]
+	size, at := uvarint(body, 0)
+	if at < 0 || size > mostTexts {
+		return ErrDamaged
+	}
+	count, at := uvarint(body, at)
+	if at < 0 || count > uint64(values) || count > uint64(len(d.templates)) || count > uint64(n-at)/2 || count == 0 && values > 0 {
+		return ErrDamaged
+	}
+	number, sizes := uint64(0), uint64(0)
+	for i := range int(count) {
+		var more, bytes uint64
+		if more, at = uvarint(body, at); at < 0 || more == 0 && i > 0 {
+			return ErrDamaged
+		}
+		if bytes, at = uvarint(body, at); at < 0 {
+			return ErrDamaged
+		}
+		if number += more; number >= uint64(len(d.templates)) || bytes > math.MaxInt32-sizes {
+			return ErrDamaged
+		}
+		p.present = append(p.present, int(number))
+		p.payloads = append(p.payloads, Span{uint32(sizes), uint32(sizes + bytes)})
+		sizes += bytes
+	}
+	if at >= n || body[at] > 16 {
+		return ErrDamaged
+	}
+	width := int(body[at])
+	at++
+	begin := at + (values*width+7)/8
+	if begin > n || uint64(n-begin) != sizes {
+		return ErrDamaged
+	}
+	for i := range p.payloads {
+		p.payloads[i].From += uint32(begin)
+		p.payloads[i].End += uint32(begin)
+	}
+	if !p.indexes(body[at:n], values, width) {
+		return ErrDamaged
+	}
+	// So much can come of these payloads at most.
+	most := int64(sizes)
+	for _, i := range p.index {
+		most += int64(d.templates[p.present[i]].most)
+	}
+	if p.size = int(size); int64(size) > most {
+		return ErrDamaged
+	}
+	return nil
+}
+
+// indexes reads which templates values have.
+func (p *Page) indexes(b []byte, values, width int) bool {
+	p.index = slices.Grow(p.index, values)[:values]
+	mask := uint32(1)<<width - 1
+	most := uint16(0)
+	for i, bit := 0, 0; i < values; i, bit = i+1, bit+width {
+		var word [4]byte
+		var v uint32
+		if at := bit >> 3; at+4 <= len(b) {
+			v = binary.LittleEndian.Uint32(b[at:])
+		} else {
+			copy(word[:], b[at:])
+			v = binary.LittleEndian.Uint32(word[:])
+		}
+		n := uint16(v >> (bit & 7) & mask)
+		p.index[i] = n
+		most = max(most, n)
+	}
+	return values == 0 || int(most) < len(p.present)
+}
+
+// Present are the numbers of the templates that the page has, ascending. The caller
+// must not change them.
+func (p *Page) Present() []int { return p.present }
+
+// At is which of the present templates a value has.
+func (p *Page) At(value int) int { return int(p.index[value]) }
+
+// Values counts the values.
+func (p *Page) Values() int { return len(p.index) }
+
+// Size is how many bytes all texts have.
+func (p *Page) Size() int { return p.size }
+
+// Room is how many bytes Plain needs.
+func (p *Page) Room() int { return p.size + 4*len(p.index) + slack }
+
+// Plain writes all texts to b, each behind its length in 4 bytes, little-endian, and
+// returns what it has written. b has Room bytes.
+func (p *Page) Plain(b []byte) ([]byte, error) {
+	p.begin()
+	n := 0
+	for _, i := range p.index {
+		end, ok := p.text(b, n+4, int(i))
+		if !ok {
+			return nil, ErrDamaged
+		}
+		binary.LittleEndian.PutUint32(b[n:], uint32(end-n-4))
+		n = end
+	}
+	if n != p.size+4*len(p.index) || !p.read() {
+		return nil, ErrDamaged
+	}
+	return b[:n], nil
+}
+
+// Pick calls take with the text of each value of which the bit is set in of, in
+// order. A text is valid until take returns.
+func (p *Page) Pick(of []uint64, take func(value int, text []byte)) error {
+	p.begin()
+	p.wanted = append(p.wanted[:0], make([]bool, len(p.present))...)
+	for value, i := range p.index {
+		if of[value>>6]>>(value&63)&1 != 0 {
+			p.wanted[i] = true
+		}
+	}
+	for value, i := range p.index {
+		if !p.wanted[i] {
+			continue
+		}
+		if of[value>>6]>>(value&63)&1 == 0 {
+			if !p.skip(int(i)) {
+				return ErrDamaged
+			}
+			continue
+		}
+		// What comes of the payload, or of one byte more than the texts of the page have.
+		t := &p.d.templates[p.present[i]]
+		need := min(t.most+int(p.payloads[i].End-p.at[i]), p.size+1) + slack
+		if cap(p.scratch) < need {
+			p.scratch = make([]byte, need+need/4)
+		}
+		end, ok := p.text(p.scratch[:need], 0, int(i))
+		if !ok {
+			return ErrDamaged
+		}
+		take(value, p.scratch[:end])
+	}
+	return nil
+}
+
+// begin begins to read payloads.
+func (p *Page) begin() {
+	p.at = p.at[:0]
+	for _, s := range p.payloads {
+		p.at = append(p.at, s.From)
+	}
+}
+
+// read reports whether all payloads were read to their ends.
+func (p *Page) read() bool {
+	for i, s := range p.payloads {
+		if p.at[i] != s.End {
+			return false
+		}
+	}
+	return true
+}
+
+// text writes the next text of the i-th present template to b from n on. It needs
+// slack bytes more than the text has.
+func (p *Page) text(b []byte, n, i int) (end int, ok bool) {
+	t := &p.d.templates[p.present[i]]
+	at, behind := int(p.at[i]), int(p.payloads[i].End)
+	for k, kind := range t.kinds {
+		if n = put(b, n, t.literals[k]); n < 0 {
+			return 0, false
+		}
+		switch {
+		case kind == Digits:
+			v := uint64(p.body[at]) // there is slack
+			if at++; v >= 0x80 {
+				v &= 0x7f
+				for shift := 7; ; shift += 7 {
+					c := p.body[at]
+					at++
+					v |= uint64(c&0x7f) << shift
+					if c < 0x80 {
+						break
+					}
+					if shift == 63 {
+						return 0, false
+					}
+				}
+			}
+			if at > behind || n+mostDigits >= len(b) {
+				return 0, false
+			}
+			size := spell(b[n:n+mostDigits+1], v)
+			if size == 0 {
+				return 0, false
+			}
+			n += size
+		case kind > Hex:
+			size := int(kind - Hex)
+			if (size+1)/2 > behind-at || n+size+slack > len(b) {
+				return 0, false
+			}
+			getHex(b[n:], p.body[at:], size)
+			at, n = at+(size+1)/2, n+size
+		default:
+			size, from := uvarint(p.body[:behind], at)
+			if from < 0 || size > uint64(behind-from) || size > uint64(len(b)-n) {
+				return 0, false
+			}
+			n += copy(b[n:], p.body[from:from+int(size)])
+			at = from + int(size)
+		}
+	}
+	p.at[i] = uint32(at)
+	n = put(b, n, t.literals[len(t.kinds)])
+	return n, n >= 0
+}
+
+// put copies a literal, which has slack behind it, to b from n on, which is to have
+// as much. It returns where the literal ends, or -1.
+func put(b []byte, n int, literal []byte) int {
+	size := len(literal)
+	if n+size+slack > len(b) {
+		return -1
+	}
+	if size > 16 {
+		return n + copy(b[n:], literal)
+	}
+	*(*[16]byte)(b[n:]) = *(*[16]byte)(literal[:16])
+	return n + size
+}
+
+// skip reads over the next value of the i-th present template.
+func (p *Page) skip(i int) bool {
+	at, behind := int(p.at[i]), int(p.payloads[i].End)
+	for _, kind := range p.d.templates[p.present[i]].kinds {
+		switch {
+		case kind == Digits:
+			for at < behind && p.body[at] >= 0x80 {
+				at++
+			}
+			at++
+		case kind > Hex:
+			at += (int(kind-Hex) + 1) / 2
+		default:
+			size, from := uvarint(p.body[:behind], at)
+			if from < 0 {
+				return false
+			}
+			at = from + int(size)
+		}
+		if at > behind {
+			return false
+		}
+	}
+	p.at[i] = uint32(at)
+	return true
+}

@@ -1,0 +1,211 @@
+package template
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// stored are texts as a Coder stored them, in pages of so many.
+func stored(texts [][]byte, each int) (dictionary []byte, pages [][]byte) {
+	var c Coder
+	c.Reset()
+	for len(texts) > 0 {
+		n := min(each, len(texts))
+		for i, s := range texts[:n] {
+			if i%2 == 0 {
+				c.Add(bytes.Clone(s)[:len(s):len(s)]) // nothing can be read behind it
+			} else {
+				c.Add(append(bytes.Clone(s), "0123456789abcdef0123456789abcdef"...)[:len(s)]) // which is not the text's
+			}
+		}
+		pages = append(pages, c.Page(nil))
+		texts = texts[n:]
+	}
+	return c.Dictionary(nil), pages
+}
+
+// split takes texts with lengths apart.
+func split(t testing.TB, b []byte) (texts [][]byte) {
+	for len(b) > 0 {
+		n := 4 + int(binary.LittleEndian.Uint32(b))
+		if n > len(b) {
+			t.Fatal("the lengths of texts are wrong")
+		}
+		texts = append(texts, b[4:n])
+		b = b[n:]
+	}
+	return texts
+}
+
+// check stores texts, reads them again in every way and compares.
+func check(t testing.TB, texts [][]byte, each int) {
+	dictionary, pages := stored(texts, each)
+	d, err := Parse(dictionary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p Page
+	for k, page := range pages {
+		want := texts[k*each : min(k*each+each, len(texts))]
+		if err := p.Open(d, page, len(want)); err != nil {
+			t.Fatalf("page %d: %v", k, err)
+		}
+		b, err := p.Plain(make([]byte, p.Room()))
+		if err != nil {
+			t.Fatalf("page %d: %v", k, err)
+		}
+		got := split(t, b)
+		if len(got) != len(want) {
+			t.Fatalf("page %d: %d texts of %d", k, len(got), len(want))
+		}
+		for i := range want {
+			if !bytes.Equal(got[i], want[i]) {
+				t.Fatalf("page %d: got %q, want %q", k, got[i], want[i])
+			}
+		}
+		// Some of them, so that of a template some are passed over.
+		some := make([]uint64, len(want)/64+1)
+		n := 0
+		for i := range want {
+			if i%3 == k%3 {
+				some[i>>6] |= 1 << (i & 63)
+				n++
+			}
+		}
+		err = p.Pick(some, func(value int, text []byte) {
+			if n--; value%3 != k%3 || !bytes.Equal(text, want[value]) {
+				t.Fatalf("page %d: picked %d: got %q, want %q", k, value, text, want[value])
+			}
+		})
+		if err != nil || n != 0 {
+			t.Fatalf("page %d: %d are missing, %v", k, n, err)
+		}
+	}
+}
+
+func texts(of string) (all [][]byte) {
+	for line := range strings.SplitSeq(of, "\n") {
+		all = append(all, []byte(line))
+	}
+	return all
+}
+
+func TestRoundTrip(t *testing.T) {
+	check(t, nil, 1)
+	check(t, texts(strings.Join([]string{
+		"", "0", "00", "007", "9", "10", "18446744073709551615", "18446744073709551616", "9999999999999999999", "0000000000000000000",
+		"10000000000000000000", "00000000000000000000", "DELETE /orders/528929 took 1765ms (trace=3191ed2b79f48b207d3f0c40a1002096)",
+		"stb82ada46", "node12", "2026-11-01T00:00:01.686053Z", "1h30m5s", "a1", "1a", "A1", "x7k2p", "deadbeef", "deadbeef0", "DEADBEEF0",
+		"é1é", "1\xff2", "\xff", "\x00\x001\x00", "ünï1cøde 2", "K1", `{"a":"\u00e91","b":-0.50,"c":1e9}`, "\\1\\", strings.Repeat("a1 ", 300), strings.Repeat("f1", 200), strings.Repeat("f1", 31), strings.Repeat("g1", 31), strings.Repeat("7", 63) + " " + strings.Repeat("7", 64),
+		strings.Repeat("x", 60) + "123456789", strings.Repeat(" ", 60) + "12345678901234567890", strings.Repeat("x", 5000) + "1", strings.Repeat("1 ", 199), strings.Repeat("1 ", 200), strings.Repeat("1 ", 201),
+	}, "\n")), 7)
+	for n := range 300 { // words that end at every place, of every length
+		check(t, [][]byte{[]byte(strings.Repeat("-", n%131) + strings.Repeat("4e", n)), []byte(strings.Repeat("-", n%131) + strings.Repeat("4z", n)), []byte(strings.Repeat("-", n%131) + strings.Repeat("4", n))}, 3)
+	}
+}
+
+// TestMany has more texts of their own than there are templates.
+func TestMany(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var all [][]byte
+	letters := func() string {
+		b := make([]byte, 6)
+		for i := range b {
+			b[i] = 'a' + byte(r.IntN(26))
+		}
+		return string(b)
+	}
+	for range 2 * MostTemplates {
+		all = append(all, fmt.Appendf(nil, "%s %d", letters(), r.IntN(100)))
+	}
+	check(t, all, 2048)
+	var c Coder
+	c.Reset()
+	for _, s := range all {
+		c.Add(s)
+	}
+	if c.Templates() != MostTemplates || c.Odd() != MostTemplates+1 {
+		t.Fatalf("%d templates, %d texts without", c.Templates(), c.Odd())
+	}
+}
+
+// TestKinds tells of texts how they are cut.
+func TestKinds(t *testing.T) {
+	for text, want := range map[string]string{
+		"took 1765ms":             "took <digits>ms",
+		"id 3191ed2b79f48b20":     "id <hex 16>",
+		"acct stb82ada46":         "acct st<hex 8>",
+		"node12 v1":               "node<digits> v<digits>",
+		"2026-11-01T00:00":        "<digits>-<digits>-<digits>T<digits>:<digits>",
+		"1h30m5s":                 "<digits>h<digits>m<digits>s",
+		"id aB3dE5fG7 x7k2p":      "id <word> <word>",
+		"00000000000000000000":    "<hex 20>",
+		strings.Repeat("1", 300):  "<word>",
+		strings.Repeat("1 ", 201): "<any>",
+	} {
+		dictionary, _ := stored([][]byte{[]byte(text)}, 1)
+		d, err := Parse(dictionary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := d.Templates()
+		if got := all[len(all)-1].String(); got != want {
+			t.Errorf("%.40q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// FuzzRoundTrip stores the lines of a text.
+func FuzzRoundTrip(f *testing.F) {
+	f.Add([]byte("GET /1 in 20ms\nGET /2 in 3ms\n\n\xff1\xfe\n0abc"), uint8(2))
+	f.Fuzz(func(t *testing.T, b []byte, each uint8) {
+		check(t, bytes.Split(b, []byte{'\n'}), int(each)+1)
+	})
+}
+
+// FuzzHostile reads what nobody wrote: it is refused, or read in every way without
+// harm, and all ways tell the same.
+func FuzzHostile(f *testing.F) {
+	dictionary, pages := stored(texts("GET /1 in 20ms\nGET /2 in 3ms\n\nabcdef01\nx7k2p"), 5)
+	f.Add(dictionary, pages[0], 5)
+	f.Fuzz(func(t *testing.T, dictionary, page []byte, values int) {
+		if values < 0 || values > 1<<12 {
+			return
+		}
+		d, err := Parse(dictionary)
+		if err != nil {
+			return
+		}
+		for i := range d.Templates() {
+			d.Templates()[i].Has(Part{Text: "abc1", Left: Boundary}) // whatever it says
+		}
+		var p Page
+		if p.Open(d, page, values) != nil || p.Size() > 1<<20 {
+			return
+		}
+		b, err := p.Plain(make([]byte, p.Room()))
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatal(err)
+			}
+		}
+		all := make([]uint64, values/64+1)
+		for i := range all {
+			all[i] = ^uint64(0)
+		}
+		want := split(t, b)
+		picked := p.Pick(all, func(value int, text []byte) {
+			if err == nil && !bytes.Equal(text, want[value]) {
+				t.Fatalf("value %d: %q, picked %q", value, want[value], text)
+			}
+		})
+		if err == nil && picked != nil {
+			t.Fatal(picked)
+		}
+	})
+}
