@@ -148,10 +148,11 @@ func printStatistics(out io.Writer, s client.Statistics) error {
 segments  %d in the time range
 groups    %d of %d row groups read, the others ruled out by time or by terms
 rows      %d kept of %d looked through by their texts
+weights   %d weighted rows in place of %d
 bytes     %s of %s decrypted
 tail      %d rows not yet in segments
 `, ms(s.ExecutionTime), ms(s.CompileTime), ms(s.OpenTime), ms(s.ExecutionTime-s.CompileTime-s.OpenTime),
-		of.Segments, of.RowGroupsRead, of.RowGroups, of.KeptRows, of.SiftedRows, size(of.OpenedBytes), size(of.SealedBytes), of.TailRows)
+		of.Segments, of.RowGroupsRead, of.RowGroups, of.KeptRows, of.SiftedRows, of.WeightedRows, of.WeighedRows, size(of.OpenedBytes), size(of.SealedBytes), of.TailRows)
 	return err
 }
 

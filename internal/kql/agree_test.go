@@ -66,7 +66,7 @@ func (m *maker) value(kind string) string {
 		if c == "" || m.n(4) == 0 {
 			return m.pick("datetime(2026-01-01)", "ago(1d)", "now()", "datetime(2026-01-02 01:00)", "ago(2d) + 3h")
 		}
-		return m.pick(c, c, "bin("+c+", 1h)", c+" + 1h", "startofday("+c+")")
+		return m.pick(c, c, "bin("+c+", 1h)", c+" + 1h", "startofday("+c+")", "bin_at("+c+", 7h, datetime(2026-01-01 05:30))", "endofmonth("+c+")")
 	}
 	return c
 }
@@ -127,12 +127,13 @@ func (m *maker) op() string {
 		if c := m.value(kind); m.col(kind) != "" {
 			by = " by k = " + c
 		}
-		x, y := m.value("number"), m.value("time")
+		x, y, z := m.value("number"), m.value("time"), m.value("text")
 		m.cols = []string{"n:number", "s:number", "t:time"}
 		if by != "" {
 			m.cols = append(m.cols, "k:"+kind)
 		}
-		return "summarize n = count(), s = sum(" + x + "), t = max(" + y + ")" + by
+		s := m.pick("sum("+x+")", "countif("+m.cond()+")", "dcount("+z+")", "sumif("+x+", "+m.cond()+")", "toint(avg("+x+"))", "toint(percentile("+x+", 50))", "tolong(array_length(make_set("+z+")))", "tolong(array_length(make_list("+z+")))")
+		return "summarize n = " + m.pick("count()", "tolong(min("+x+"))", "count()") + ", s = " + s + ", t = max(" + m.pick(y, "bin("+y+", 1h)") + ")" + by
 	case 6:
 		kind := m.pick("number", "time", "text")
 		if c := m.col(kind); c != "" {
@@ -220,12 +221,19 @@ func agree(t *testing.T, db *duck.DB, text string) {
 	if err != nil {
 		t.Fatalf("%s\nonly without rules: %v", text, err)
 	}
-	a, b := answer(t, db, p), answer(t, db, q)
+	w, err := kql.Compile(text, tables{}, kql.Options{Now: now, Weights: true})
+	if err != nil {
+		t.Fatalf("%s\nonly with weighted rows: %v", text, err)
+	}
+	a, b, c := answer(t, db, p), answer(t, db, q), answer(t, db, w)
 	if strings.HasPrefix(a, "run: ") {
 		t.Errorf("%s\n%s", text, a)
 	}
 	if sortedLines(a) != sortedLines(b) {
 		t.Errorf("%s\nwith rules:\n%s\nwithout:\n%s\nplan:\n%s", text, a, b, p.Plan())
+	}
+	if sortedLines(c) != sortedLines(b) {
+		t.Errorf("%s\nwith weighted rows:\n%s\nwithout rules:\n%s\nplan:\n%s", text, c, b, w.Plan())
 	}
 }
 

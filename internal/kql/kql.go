@@ -40,6 +40,7 @@ type Options struct {
 	Now      schema.Ticks // the time of the query
 	From, To schema.Ticks // bounds of TimeGenerated of every stored table, To exclusive; 0 is open
 	External bool         // externaldata is allowed: sources may be External
+	Weights  bool         // sources may have Weights
 
 	// Parameters are values of the text's query_parameters: literals, or the texts of values.
 	Parameters map[string]string
@@ -57,6 +58,9 @@ type Source = emit.Source
 
 // A Member is a key of a dynamic column that a source has as a column.
 type Member = plan.Member
+
+// Weights are what a source may have that is asked for weighted rows.
+type Weights = plan.Weights
 
 // MemberSQL writes a member in terms of the column that it is in, given as SQL.
 func MemberSQL(m Member, column string) string { return emit.MemberSQL(m, column) }
@@ -127,6 +131,7 @@ type compilation struct {
 	opt      bind.Options
 	ask      func(*Program) ([][]string, error)
 	optimize bool
+	weigh    bool
 }
 
 func compile(text string, cat Catalog, opt Options, optimize bool) (*Program, error) {
@@ -134,7 +139,7 @@ func compile(text string, cat Catalog, opt Options, optimize bool) (*Program, er
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	c := &compilation{text, tree, cat, bind.Options{Now: opt.Now, From: opt.From, To: opt.To, External: opt.External, Parameters: opt.Parameters, Ask: opt.Ask != nil}, opt.Ask, optimize}
+	c := &compilation{text, tree, cat, bind.Options{Now: opt.Now, From: opt.From, To: opt.To, External: opt.External, Parameters: opt.Parameters, Ask: opt.Ask != nil}, opt.Ask, optimize, optimize && opt.Weights}
 	first, results, err := c.result(0)
 	for i := 1; i < results && err == nil; i++ {
 		var next *Program
@@ -175,6 +180,9 @@ func (c *compilation) result(which int) (*Program, int, error) {
 func (c *compilation) program(rel plan.Rel, cols []plan.Column) *Program {
 	if c.optimize {
 		rel = plan.Optimize(rel, cols)
+	}
+	if c.weigh {
+		rel = plan.Weigh(rel)
 	}
 	p := &Program{rel: rel, cols: cols}
 	for _, col := range cols {

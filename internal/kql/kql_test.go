@@ -99,6 +99,10 @@ func relation(s kql.Source) string {
 		var cells []string
 		for _, name := range s.Columns {
 			c, _ := t.Column(name)
+			if s.Weights != nil && name == schema.TimeGenerated {
+				cells = append(cells, strconv.FormatInt(int64(sometime(s.Weights, ticks(r[name]))), 10)+"::BIGINT")
+				continue
+			}
 			cells = append(cells, cell(c, r[name]))
 		}
 		for _, m := range s.Members {
@@ -107,17 +111,46 @@ func relation(s kql.Source) string {
 		}
 		lines = append(lines, "("+strings.Join(cells, ", ")+")")
 	}
+	if s.Weights != nil {
+		return "(SELECT *, count(*) FROM (VALUES " + strings.Join(lines, ", ") + ") GROUP BY ALL)"
+	}
 	return "(SELECT * FROM (VALUES " + strings.Join(lines, ", ") + "))"
+}
+
+// sometime is a time between the same cuts as another: the first there is, or the
+// last, whichever it is for all of these.
+func sometime(w *kql.Weights, t schema.Ticks) schema.Ticks {
+	first, last := schema.Ticks(0), schema.MaxTicks
+	for _, b := range w.Bins {
+		size := schema.Ticks(b.Size)
+		in := (t - b.At%size + size) % size
+		first, last = max(first, t-in), min(last, t-in+size-1)
+	}
+	for _, c := range w.Cuts {
+		if c <= t {
+			first = max(first, c)
+		} else {
+			last = min(last, c-1)
+		}
+	}
+	if first/schema.TicksPerSecond%2 == 0 {
+		return first
+	}
+	return last
+}
+
+func ticks(text string) schema.Ticks {
+	at, err := schema.ParseTicks(text)
+	if err != nil {
+		panic(err)
+	}
+	return at
 }
 
 func cell(c schema.Column, v string) string {
 	switch {
 	case c.Type == schema.DateTime:
-		at, err := schema.ParseTicks(v)
-		if err != nil {
-			panic(err)
-		}
-		return strconv.FormatInt(int64(at), 10) + "::BIGINT"
+		return strconv.FormatInt(int64(ticks(v)), 10) + "::BIGINT"
 	case c.Type == schema.Long && v == "":
 		return "NULL::BIGINT"
 	case c.Type == schema.Long:
@@ -237,14 +270,14 @@ func newest(p *kql.Program) string {
 
 // TestGolden runs the files of these chapters. Commands: run shows the answer;
 // phases shows every form that a query takes; plan only the plan and the
-// answer; check shows its mistakes; joins, with numbers of rows, how the engine
+// answer; weigh shows these with weighted rows; check shows its mistakes; joins, with numbers of rows, how the engine
 // means to join.
 func TestGolden(t *testing.T) {
 	db := engine(t)
 	for _, chapter := range []string{"operators", "functions", "errors", "rules"} {
 		datadriven.Walk(t, "testdata/"+chapter, func(t *testing.T, path string) {
 			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-				opt := kql.Options{Now: now}
+				opt := kql.Options{Now: now, Weights: d.Cmd == "weigh"}
 				if d.Cmd == "run" && chapter == "operators" {
 					opt.Ask = func(p *kql.Program) ([][]string, error) { return asked(t, db, p) }
 				}
@@ -273,12 +306,23 @@ func TestGolden(t *testing.T) {
 						rows[a.Key] = n
 					}
 					return joins(t, db, p, rows)
-				case "run", "phases", "plan":
+				case "run", "phases", "plan", "weigh":
 					if err != nil {
 						return err.Error() + "\n"
 					}
 					if d.Cmd == "run" {
 						return answer(t, db, p)
+					}
+					if d.Cmd == "weigh" {
+						plain, err := kql.Compile(d.Input, tables{}, kql.Options{Now: now})
+						if err != nil {
+							t.Fatal(err)
+						}
+						with, without := answer(t, db, p), answer(t, db, plain)
+						if with != without {
+							t.Errorf("%s\nwith weighted rows:\n%s\nwithout:\n%s", d.Input, with, without)
+						}
+						return p.Plan() + "-- rows\n" + with
 					}
 					if d.Cmd == "plan" {
 						return p.Plan() + newest(p) + "-- rows\n" + answer(t, db, p)

@@ -20,6 +20,7 @@ type body struct {
 	form   form
 	plain  []byte   // the values as they are; texts with their lengths
 	index  []uint32 // where in the dictionary they are
+	codes  []uint32 // of the rows, of which some are without a value, if they were asked for
 	deltas []int64  // the values, of a column of differences
 
 	found map[*Search]Rows // rows from 0, by what looked for them
@@ -53,13 +54,13 @@ func (c *Column) openPage(number int) error {
 	c.last = number
 	b := &c.body
 	c.d.give(b.raw)
-	present, index, deltas := b.present, b.index[:0], b.deltas[:0]
+	present, index, codes, deltas := b.present, b.index[:0], b.codes[:0], b.deltas[:0]
 	*b = body{number: -1}
 	head, raw, err := c.unpack(p, further)
 	if err != nil {
 		return err
 	}
-	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, index: index, deltas: deltas}
+	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, index: index, codes: codes, deltas: deltas}
 	rest := raw
 	if c.Nullable {
 		if head.levels != levelsRLE {

@@ -39,6 +39,7 @@ type FooterChunk struct {
 	Unpacked     int64  // size of these
 	Codec        int64  // how pages are packed, by the format's number
 	Min, Max     []byte // as PLAIN writes them; nil if it does not say
+	Dictionary   bool   // it begins with one
 
 	text []byte
 }
@@ -172,7 +173,7 @@ func chunkOf(t *thrift) (c FooterChunk) {
 	}
 	// A chunk begins with its dictionary, if it has one.
 	if dictionary > 0 {
-		c.Offset = min(c.Offset, dictionary)
+		c.Offset, c.Dictionary = min(c.Offset, dictionary), true
 	}
 	c.text = t.since(begin)
 	return c

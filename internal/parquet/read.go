@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -47,11 +48,14 @@ type Column struct {
 	last   int // number of the page that was read last
 	dict   dict
 	body   body
+
+	low   int   // of the last call of Since: the page that it ended in
+	least int64 // and a value that is not behind what it found
 }
 
 // Column begins to read a column.
 func (d *Desk) Column(at Place) *Column {
-	c := &Column{Place: at, d: d, next: at.Offset, last: -2, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}}
+	c := &Column{Place: at, d: d, next: at.Offset, last: -2, least: math.MinInt64, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}}
 	d.index, d.deltas, d.present = nil, nil, nil
 	for _, p := range at.Pages {
 		c.add(p)

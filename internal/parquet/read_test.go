@@ -329,7 +329,20 @@ func FuzzColumn(f *testing.F) {
 			}
 			if err := c.Find(search, 0, of, NewRows(rows)); err == nil && chunk.Type != arrow.STRING && chunk.Type != arrow.BOOL {
 				_, _, err = c.Within(3, 5)
+				_, _, err = c.Since(3, 0, 5)
 				_ = err
+			}
+			if n, err := c.Coded(); err == nil {
+				first, codes, err := c.Codes(rows / 2)
+				if err == nil && (first > rows/2 || first+len(codes) <= rows/2) {
+					t.Errorf("row %d is not among the %d from %d on", rows/2, len(codes), first)
+				}
+				for _, code := range codes {
+					if int(code) >= n {
+						t.Fatalf("code %d of %d", code, n)
+					}
+					c.Value(int(code))
+				}
 			}
 			c.Close()
 		}

@@ -16,13 +16,13 @@ import (
 	"logkeep/internal/schema"
 )
 
-// Sifted is the rows of row groups that were worth sifting, in files in memory
-// for the engine. It is to be closed.
+// Sifted is the rows of row groups that were worth sifting, or weighing, in files in
+// memory for the engine. It is to be closed.
 type Sifted struct {
 	Files []*Rows
 	Whole []int // numbers of the wants that are better read as a whole
-	Rows  int64 // of the row groups that were sifted
-	Kept  int64 // of these, that are in the files
+	Rows  int64 // of the row groups that were sifted, or weighed
+	Kept  int64 // that are in the files
 	Read  int64 // bytes of segments that were opened, for all wants
 
 	cache *Cache
@@ -32,6 +32,8 @@ type Sifted struct {
 // Rows are rows of row groups with the same columns, as a Parquet file in memory
 // without compression.
 type Rows struct {
+	Weighed bool // there is WeightColumn
+
 	file    *os.File
 	path    string
 	columns []schema.Column
@@ -128,7 +130,7 @@ func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
 	o.kept, err = v.rows(ctx, desk)
 	o.read, desk.Charge = desk.Read, nil
 	if o.kept != nil {
-		o.bytes = weigh(o.kept)
+		o.bytes = sizeOf(o.kept)
 	}
 	s.leave(charged-o.bytes, desk.Held()-had)
 	s.cache.giveDesk(desk)
@@ -138,8 +140,8 @@ func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
 	return o, err
 }
 
-// weigh is how much memory the cells of a record take.
-func weigh(rec arrow.RecordBatch) (n int64) {
+// sizeOf is how much memory the cells of a record take.
+func sizeOf(rec arrow.RecordBatch) (n int64) {
 	for _, a := range rec.Columns() {
 		n += int64(a.Data().SizeInBytes())
 	}
@@ -204,14 +206,22 @@ func (l *line) put(i int, o outcome) error {
 // end writes what is left.
 func (l *line) end() error {
 	for _, r := range l.s.Files {
-		if err := r.flush(l.s); err != nil {
+		if err := r.finish(l.s); err != nil {
 			return err
 		}
-		if err := errors.Join(r.writer.Close(), r.to.Flush()); err != nil {
-			return err
-		}
-		r.writer, r.to = nil, nil
 	}
+	return nil
+}
+
+// finish writes what is pending and the end of the file.
+func (r *Rows) finish(s *Sifted) error {
+	if err := r.flush(s); err != nil {
+		return err
+	}
+	if err := errors.Join(r.writer.Close(), r.to.Flush()); err != nil {
+		return err
+	}
+	r.writer, r.to = nil, nil
 	return nil
 }
 
@@ -269,7 +279,7 @@ func (r *Rows) flush(s *Sifted) error {
 	}
 	var held int64
 	for _, rec := range r.pending {
-		held += weigh(rec)
+		held += sizeOf(rec)
 	}
 	if err := s.charge(held); err != nil {
 		return err

@@ -115,6 +115,7 @@ type File struct {
 	Columns []schema.Column
 	Members []batch.Member // keys of dynamic columns that have columns of their own
 	Rows    int64
+	Weighed bool         // rows stand for as many as segment.WeightColumn says
 	Since   schema.Ticks // rows before it are not to be shown, though they are there; 0: all may be
 }
 
@@ -130,6 +131,7 @@ type Snapshot struct {
 	closed   bool // the store was, so nothing is known of the rows
 	released bool
 	needs    []segment.Need
+	weights  *segment.Weights
 	edge     schema.Ticks // rows that are older are not shown
 	use      Use
 }
@@ -144,6 +146,8 @@ type Use struct {
 	Tail     int64 // rows that were not in segments
 	Sifted   int64 // rows of row groups that were looked through before the engine
 	Kept     int64 // of these, that the engine was given
+	Weighed  int64 // rows of row groups that the engine was given as weighted rows
+	Weights  int64 // how many these were
 }
 
 // Snapshot returns the rows of a table from from to to, both included; 0 is an
@@ -197,6 +201,9 @@ func (p *Snapshot) Tail() []arrow.RecordBatch {
 // groups and rows that it knows not to be; it may still give some that are not.
 func (p *Snapshot) Need(needs []segment.Need) { p.needs = needs }
 
+// Weigh asks for weighted rows, where row groups have many that are equal.
+func (p *Snapshot) Weigh(by segment.Weights) { p.weights = &by }
+
 // An Extent is some rows and the times between which they lie.
 type Extent struct {
 	First, Last schema.Ticks
@@ -236,10 +243,19 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 	if err != nil {
 		return nil, err
 	}
-	files, wants, edges, err := p.sift(ctx, wants, edges)
+	var files []File
+	if p.weights != nil {
+		weigh := func() (*segment.Sifted, error) { return p.s.cfg.Cache.Weigh(ctx, wants, p.needs, *p.weights) }
+		if files, wants, edges, err = p.look(weigh, wants, edges, &p.use.Weighed, &p.use.Weights); err != nil {
+			return nil, err
+		}
+	}
+	sift := func() (*segment.Sifted, error) { return p.s.cfg.Cache.Sift(ctx, wants, p.needs) }
+	some, wants, edges, err := p.look(sift, wants, edges, &p.use.Sifted, &p.use.Kept)
 	if err != nil {
 		return nil, err
 	}
+	files = append(files, some...)
 	images, err := p.s.cfg.Cache.Acquire(ctx, wants)
 	if err != nil {
 		return nil, err
@@ -247,7 +263,7 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 	p.images = append(p.images, images...)
 	for i, m := range images {
 		p.use.Opened += wants[i].Size()
-		files = append(files, File{m.Path(), m.Columns(), m.Members(), m.Rows(), edges[i]})
+		files = append(files, File{m.Path(), m.Columns(), m.Members(), m.Rows(), false, edges[i]})
 	}
 	for _, v := range p.views {
 		if err := ctx.Err(); err != nil {
@@ -261,24 +277,25 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, File{f.Path(), f.Columns(), nil, f.Rows(), 0})
+		files = append(files, File{f.Path(), f.Columns(), nil, f.Rows(), false, 0})
 	}
 	return files, nil
 }
 
-// sift gives the rows that the needs allow as files, and what of the wants it
-// leaves.
-func (p *Snapshot) sift(ctx context.Context, wants []segment.Want, edges []schema.Ticks) (files []File, left []segment.Want, since []schema.Ticks, err error) {
-	s, err := p.s.cfg.Cache.Sift(ctx, wants, p.needs)
+// look gives the rows that are found by looking through row groups, as files, and
+// what of the wants it leaves. It counts the rows that were looked through, and those
+// that came of them.
+func (p *Snapshot) look(through func() (*segment.Sifted, error), wants []segment.Want, edges []schema.Ticks, looked, came *int64) (files []File, left []segment.Want, since []schema.Ticks, err error) {
+	s, err := through()
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	p.sifted = append(p.sifted, s)
 	p.use.Opened += s.Read
-	p.use.Sifted += s.Rows
-	p.use.Kept += s.Kept
+	*looked += s.Rows
+	*came += s.Kept
 	for _, r := range s.Files {
-		files = append(files, File{r.Path(), r.Columns(), r.Members(), r.Rows(), 0})
+		files = append(files, File{r.Path(), r.Columns(), r.Members(), r.Rows(), r.Weighed, 0})
 	}
 	for _, i := range s.Whole {
 		left, since = append(left, wants[i]), append(since, edges[i])

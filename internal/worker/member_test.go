@@ -161,7 +161,7 @@ func answers(t *testing.T, engine *duck.DB, s *store.Store, table schema.Table, 
 				}
 				files = append(files, file{path: f.Path, columns: f.Columns, members: f.Members})
 			}
-			relations[src.Relation] = relation(wanted, wanted, members, files, 0)
+			relations[src.Relation] = relation(wanted, wanted, members, files, 0, false)
 		}
 		text, args := p.Statement(func(src kql.Source) string { return relations[src.Relation] })
 		rows, err := engine.Query(t.Context(), text, args)

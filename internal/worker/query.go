@@ -66,7 +66,7 @@ func (w *base) serveQuery(begin func(context.Context, wire.Query) sourcing) http
 func (w *base) query(ctx context.Context, q wire.Query, from sourcing) (*rendering, error) {
 	begin := time.Now()
 	cat := catalogOf(ctx, q, from)
-	program, err := kql.Compile(q.Text, cat, kql.Options{Now: q.Now, From: q.From, To: after(q.To), Parameters: q.Parameters, External: q.External,
+	program, err := kql.Compile(q.Text, cat, kql.Options{Now: q.Now, From: q.From, To: after(q.To), Parameters: q.Parameters, External: q.External, Weights: true,
 		Ask: func(p *kql.Program) ([][]string, error) { return w.ask(ctx, q, p, from) }})
 	if cat.err != nil { // else a function of the workspace would be an unknown one
 		return nil, cat.err

@@ -7,6 +7,7 @@ import (
 
 	"logkeep/internal/batch"
 	"logkeep/internal/schema"
+	"logkeep/internal/segment"
 )
 
 // A file is a Parquet file in memory and the columns that it has.
@@ -16,22 +17,24 @@ type file struct {
 	members []batch.Member    // those that it has in columns of their own
 	known   map[string]string // texts of columns that it need not have: the same in all rows
 	since   schema.Ticks      // rows before it are older than what the table keeps
+	weighed bool              // its rows stand for as many as they say
 }
 
 // relation writes the SQL of a table's rows that are not before since: every
 // column in its type, from files that have it under the name in stored, and of
 // which older ones may lack some. Names are quoted, paths are ours; nothing of a
 // user's text gets in otherwise. Members come behind the columns, from columns of
-// their own in files that have them.
-func relation(columns, stored []schema.Column, members []member, files []file, since schema.Ticks) string {
+// their own in files that have them, and behind all, if it is wanted, the weight.
+func relation(columns, stored []schema.Column, members []member, files []file, since schema.Ticks, weights bool) string {
 	type alike struct {
-		held  string
-		since schema.Ticks
+		held    string
+		since   schema.Ticks
+		weighed bool
 	}
 	groups := map[alike][]file{}
 	var order []alike
 	for _, f := range files {
-		key := alike{apart(members, f) + present(stored, f), max(since, f.since)}
+		key := alike{apart(members, f) + present(stored, f), max(since, f.since), f.weighed}
 		if groups[key] == nil {
 			order = append(order, key)
 		}
@@ -44,7 +47,7 @@ func relation(columns, stored []schema.Column, members []member, files []file, s
 			b.WriteString(" UNION ALL ")
 		}
 		b.WriteString("SELECT ")
-		b.WriteString(cells(columns, stored, members, groups[key][0], key.held))
+		b.WriteString(cells(columns, stored, members, groups[key][0], key.held, weights))
 		b.WriteString(" FROM read_parquet([")
 		for j, f := range groups[key] {
 			if j > 0 {
@@ -58,7 +61,7 @@ func relation(columns, stored []schema.Column, members []member, files []file, s
 		}
 	}
 	if len(order) == 0 {
-		b.WriteString("SELECT " + cells(columns, stored, members, file{}, strings.Repeat("0", len(columns)+len(members))) + " WHERE false")
+		b.WriteString("SELECT " + cells(columns, stored, members, file{}, strings.Repeat("0", len(columns)+len(members)), weights) + " WHERE false")
 	}
 	b.WriteByte(')')
 	return b.String()
@@ -66,7 +69,7 @@ func relation(columns, stored []schema.Column, members []member, files []file, s
 
 // cells is what is selected from files like f: key is what apart and present tell
 // of them.
-func cells(columns, stored []schema.Column, members []member, f file, key string) string {
+func cells(columns, stored []schema.Column, members []member, f file, key string, weights bool) string {
 	var list []string
 	held := key[len(members):]
 	for i, c := range columns {
@@ -81,6 +84,12 @@ func cells(columns, stored []schema.Column, members []member, f file, key string
 	}
 	for i, m := range members {
 		list = append(list, m.sql(key[i])+" AS m"+strconv.Itoa(i))
+	}
+	switch {
+	case f.weighed:
+		list = append(list, quote(segment.WeightColumn))
+	case weights:
+		list = append(list, "CAST(1 AS BIGINT)")
 	}
 	return strings.Join(list, ", ")
 }

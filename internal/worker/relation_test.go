@@ -83,7 +83,7 @@ func TestRowsBehindTheEdgeOfAFileAreLeftOut(t *testing.T) {
 	a, b := heldIn(t, n, rows), heldIn(t, n, rows)
 	b.since = at("2026-01-02")
 	for since, want := range map[schema.Ticks]string{0: "1\n3\n3", at("2026-01-03"): "3\n3", at("2026-01-04"): ""} {
-		if got := ask(t, "SELECT * FROM "+relation(n, n, nil, []file{a, b}, since)+" ORDER BY 1"); got != want {
+		if got := ask(t, "SELECT * FROM "+relation(n, n, nil, []file{a, b}, since, false)+" ORDER BY 1"); got != want {
 			t.Errorf("since %s: %q, want %q", since, got, want)
 		}
 	}
@@ -191,7 +191,7 @@ func TestFillersHaveTheTypesOfTheirColumns(t *testing.T) {
 // asStored is the relation of columns that are stored by their own names.
 func asStored(table schema.Table, wanted []string, files []file) string {
 	columns := pick(table, wanted, true)
-	return relation(columns, columns, nil, files, 0)
+	return relation(columns, columns, nil, files, 0, false)
 }
 
 // Columns of two workspaces' tables may have one name and two types.
@@ -209,7 +209,7 @@ func TestAColumnMayBeStoredUnderAnotherName(t *testing.T) {
 	text := file{path: "/2", columns: []schema.Column{{Name: "x", Type: schema.String}, {Name: "y", Type: schema.Real}}}
 	const want = `(SELECT "x" AS "x_long", CAST(NULL AS DOUBLE) AS "y", '' AS "x_string" FROM read_parquet(['/1'])` +
 		` UNION ALL SELECT CAST(NULL AS BIGINT) AS "x_long", "y", "x" AS "x_string" FROM read_parquet(['/2']))`
-	if got := relation(columns, stored, nil, []file{long, text}, 0); got != want {
+	if got := relation(columns, stored, nil, []file{long, text}, 0, false); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -219,7 +219,7 @@ func TestWhatIsNotStoredOfATableIsKnown(t *testing.T) {
 	one, other := heldIn(t, []schema.Column{text}, `[{"A":"x"}]`), heldIn(t, []schema.Column{text}, `[{"A":"y"}]`)
 	one.known, other.known = knownOf("Syslog", "w-1"), knownOf("Syslog", "w'2")
 	columns := []schema.Column{text, {Name: "Type", Type: schema.String}, {Name: "TenantId", Type: schema.GUID}, {Name: "Computer", Type: schema.String}}
-	if got := ask(t, "SELECT * FROM "+relation(columns, columns, nil, []file{one, other}, 0)+" ORDER BY 1"); got != "x Syslog w-1 \ny Syslog w'2 " {
+	if got := ask(t, "SELECT * FROM "+relation(columns, columns, nil, []file{one, other}, 0, false)+" ORDER BY 1"); got != "x Syslog w-1 \ny Syslog w'2 " {
 		t.Errorf("%q", got)
 	}
 	of := func(column, term string) []kql.Clue { return []kql.Clue{{Column: column, Terms: []string{term}}} }

@@ -29,6 +29,7 @@ type tableReading struct {
 	stored    []schema.Column // and as they are stored, in the same order
 	members   []member
 	newest    bool // late rows may do
+	weights   bool // rows may stand for several
 	snapshots []*store.Snapshot
 	accounts  []schema.AccountID  // whose the snapshots are
 	known     []map[string]string // what all rows of a snapshot have
@@ -61,8 +62,8 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 			return r, errors.New("internal error: the compiler reads a table that is not there")
 		}
 		t := tableReading{
-			relation: src.Relation, table: table, wanted: pick(table, src.Columns, len(src.Members) == 0),
-			newest: p.Newest != nil && slices.Contains(p.Newest.Relations, src.Relation),
+			relation: src.Relation, table: table, wanted: pick(table, src.Columns, len(src.Members) == 0 && src.Weights == nil),
+			newest: p.Newest != nil && slices.Contains(p.Newest.Relations, src.Relation), weights: src.Weights != nil,
 		}
 		renamed := false
 		if t.stored = t.wanted; src.Place == "" || !cat.apart(src) {
@@ -91,12 +92,24 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 				if !renamed { // needs go by names
 					s.Need(needs(src.Needs, table.Name, of))
 				}
+				if src.Weights != nil {
+					s.Weigh(weightsOf(src.Weights))
+				}
 				t.snapshots, t.accounts, t.known = append(t.snapshots, s), append(t.accounts, id), append(t.known, of)
 			}
 		}
 		r.tables = append(r.tables, t)
 	}
 	return r, nil
+}
+
+// weightsOf says weights in the words of segments.
+func weightsOf(of *kql.Weights) (by segment.Weights) {
+	by.Cuts = of.Cuts
+	for _, b := range of.Bins {
+		by.Bins = append(by.Bins, segment.Bin(b))
+	}
+	return by
 }
 
 // storedAs is how a table's columns are stored, and whether any column of the
@@ -208,7 +221,7 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 				return nil, err
 			}
 			for _, f := range held {
-				files = append(files, file{f.Path, f.Columns, f.Members, t.known[i], f.Since})
+				files = append(files, file{f.Path, f.Columns, f.Members, t.known[i], f.Since, f.Weighed})
 			}
 			u := s.Use()
 			use.Segments += u.Segments
@@ -219,8 +232,10 @@ func (r *reading) relations(ctx context.Context, since schema.Ticks, use *wire.U
 			use.TailRows += u.Tail
 			use.SiftedRows += u.Sifted
 			use.KeptRows += u.Kept
+			use.WeighedRows += u.Weighed
+			use.WeightedRows += u.Weights
 		}
-		out[t.relation] = relation(t.wanted, t.stored, t.members, files, from)
+		out[t.relation] = relation(t.wanted, t.stored, t.members, files, from, t.weights)
 	}
 	for _, x := range r.external {
 		out[x.relation] = x.sql

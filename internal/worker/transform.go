@@ -116,7 +116,7 @@ func (w *Worker) changed(ctx context.Context, t *transform.Transform, recs []arr
 	held := file{path: rows.Path(), columns: rows.Columns()}
 	text, args := t.Statement(func(s kql.Source) string {
 		columns := named(rows.Columns(), s.Columns, len(s.Members) == 0)
-		return relation(columns, columns, unrenamed(s.Members), []file{held}, 0)
+		return relation(columns, columns, unrenamed(s.Members), []file{held}, 0, false)
 	})
 	times := int64(1)
 	if len(t.Sources) == 0 { // a print answers the same for each row

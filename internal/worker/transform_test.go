@@ -76,7 +76,7 @@ func direct(t *testing.T, w *Worker, rec arrow.RecordBatch, text string) (column
 	defer tail.Close()
 	sql, args := p.Statement(func(s kql.Source) string {
 		c := named(sourceColumns, s.Columns, len(s.Members) == 0)
-		return relation(c, c, unrenamed(s.Members), []file{{path: tail.Path(), columns: tail.Columns()}}, 0)
+		return relation(c, c, unrenamed(s.Members), []file{{path: tail.Path(), columns: tail.Columns()}}, 0, false)
 	})
 	db, err := w.engine()
 	if err != nil {

@@ -61,6 +61,8 @@ type Statistics struct {
 		OpenedBytes   int64 `json:"openedBytes"`
 		SiftedRows    int64 `json:"siftedRows"`
 		KeptRows      int64 `json:"keptRows"`
+		WeighedRows   int64 `json:"weighedRows"`
+		WeightedRows  int64 `json:"weightedRows"`
 		TailRows      int64 `json:"tailRows"`
 	} `json:"storage"`
 }

@@ -17,6 +17,7 @@ type Source struct {
 	Place    string         // from which workspace; "" is all that the request reads
 	Columns  []string       // in the order in which the relation must have them
 	Members  []plan.Member  // columns more, behind those
+	Weights  *plan.Weights  // if rows may stand for several: the last column, of longs, is how many
 	From, To schema.Ticks   // what lies outside need not be there; 0 is open, To is exclusive
 	Needs    []plan.Need    // rows of which one is not true need not be there
 	External *plan.External // instead of Table; only where Options allow it
@@ -27,6 +28,9 @@ func (s Source) Names() []string {
 	names := slices.Clone(s.Columns)
 	for _, m := range s.Members {
 		names = append(names, m.Name())
+	}
+	if s.Weights != nil {
+		names = append(names, "weight")
 	}
 	return names
 }
@@ -80,8 +84,12 @@ func (e *emitter) scans(r plan.Rel) (out []Source) {
 		if _, seen := e.sources[s]; seen {
 			return
 		}
-		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, Place: s.Place, From: s.From, To: s.To, Needs: s.Needs, External: s.External}
-		for _, c := range s.Cols {
+		src := Source{Relation: "r" + strconv.Itoa(len(e.sources)), Table: s.Table, Place: s.Place, From: s.From, To: s.To, Needs: s.Needs, External: s.External, Weights: s.Weights}
+		cols := s.Cols
+		if s.Weights != nil {
+			cols = cols[:len(cols)-1]
+		}
+		for _, c := range cols {
 			if m, ok := s.Members[c.ID]; ok {
 				src.Members = append(src.Members, m)
 			} else {

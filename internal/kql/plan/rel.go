@@ -29,6 +29,7 @@ type (
 		Needs    []Need        // all of them are true of every row that matters
 		External *External     // instead of Table
 		Members  map[ID]Member // what columns are that the table does not have; they stand behind its own
+		Weights  *Weights      // rows may stand for several; then the last column is the weight
 	}
 	// Values are constant rows.
 	Values struct {

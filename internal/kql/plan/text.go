@@ -41,6 +41,9 @@ func (d *dumper) rel(r Rel, depth int) {
 		for _, n := range r.Needs {
 			bounds += " needs " + n.String()
 		}
+		if r.Weights != nil {
+			bounds += " weighed" + r.Weights.String()
+		}
 		d.line(depth, "scan %s%s -> %s", r.Table, bounds, cols(r.Cols))
 	case *Values:
 		d.line(depth, "values %d rows -> %s", len(r.Rows), cols(r.Cols))

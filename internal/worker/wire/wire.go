@@ -335,6 +335,8 @@ type Use struct {
 	OpenedBytes   int64 `json:"openedBytes"`   // of what was read of them
 	SiftedRows    int64 `json:"siftedRows"`    // of the row groups that were read, that were looked through before the engine
 	KeptRows      int64 `json:"keptRows"`      // of these, that the engine was given
+	WeighedRows   int64 `json:"weighedRows"`   // of the row groups that were read, that the engine was given as fewer rows with weights
+	WeightedRows  int64 `json:"weightedRows"`  // how many these were
 	TailRows      int64 `json:"tailRows"`      // not yet in segments
 }
 

@@ -1,0 +1,110 @@
+package parquet
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"logkeep/internal/batch"
+)
+
+// The codes of rows stand for the values that they have, page by page, whoever has
+// written them; of columns that have no codes it is told.
+func TestCodesStandForTheValues(t *testing.T) {
+	r := rand.New(rand.NewPCG(53, 1))
+	coded := map[arrow.Type]int{}
+	for range 12 {
+		recs := shape{rows: 1 + r.IntN(6000), records: 1, distinct: []int{1, 7, 300, 5000}[r.IntN(4)], null: []float64{0, 0.3, 1}[r.IntN(3)], runs: r.IntN(2) == 0}.make(t, r)
+		for _, b := range written(t, recs, 500) {
+			for i, place := range places(t, b) {
+				var desk Desk
+				c := desk.Column(place)
+				n, err := c.Coded()
+				cells := NewCells(place.Type, place.Nullable, 0)
+				for row := 0; row < place.Rows && err == nil; {
+					var first int
+					var codes []uint32
+					if first, codes, err = c.Codes(row); err != nil {
+						break
+					}
+					if first > row || first+len(codes) <= row {
+						t.Fatalf("row %d is not among the %d from %d on", row, len(codes), first)
+					}
+					for _, code := range codes[row-first:] {
+						if int(code) >= n {
+							t.Fatalf("code %d of %d", code, n)
+						}
+						value, ok := c.Value(int(code))
+						cells.Put(string(value), ok)
+					}
+					row = first + len(codes)
+				}
+				switch {
+				case errors.Is(err, ErrForm):
+				case err != nil:
+					t.Fatal(err)
+				default:
+					coded[place.Type]++
+					got := cells.Array()
+					for row := range place.Rows {
+						if a, b := got.ValueStr(row), recs[0].Column(i).ValueStr(row); a != b {
+							t.Fatalf("column %d, row %d of %d: %s is not %s", i, row, place.Rows, a, b)
+						}
+					}
+				}
+				c.Close()
+			}
+		}
+	}
+	for _, kind := range []arrow.Type{arrow.STRING, arrow.INT32, arrow.INT64, arrow.FLOAT64, arrow.BOOL} {
+		if coded[kind] < 4 {
+			t.Errorf("only %d columns of %v have codes", coded[kind], kind)
+		}
+	}
+}
+
+// The first row since some time is found in whatever form times are written, time
+// after time, and few pages are opened for it.
+func TestSince(t *testing.T) {
+	r := rand.New(rand.NewPCG(53, 2))
+	sc, err := batch.Schema(columns[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		times := make([]int64, 2+r.IntN(20_000))
+		for i := range times {
+			times[i] = r.Int64N([]int64{10, 1000, 1 << 60}[r.IntN(3)])
+		}
+		slices.Sort(times)
+		b := array.NewRecordBuilder(memory.DefaultAllocator, sc)
+		b.Field(0).(*array.Int64Builder).AppendValues(times, nil)
+		first, last := times[0], times[len(times)-1]
+		if first == last {
+			continue
+		}
+		for _, data := range written(t, []arrow.RecordBatch{b.NewRecordBatch()}, 300) {
+			var desk Desk
+			c := desk.Column(places(t, data)[0])
+			for v := first; v < last; {
+				if v += 1 + r.Int64N(1+(last-v)/2); r.IntN(2) == 0 {
+					at, _ := slices.BinarySearch(times, v)
+					v = times[at]
+				}
+				row, value, err := c.Since(v, first, last)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want, _ := slices.BinarySearch(times, v); row != want || value != times[want] {
+					t.Fatalf("row %d, %d, is the first since %d, not %d, %d", row, value, v, want, times[want])
+				}
+			}
+			c.Close()
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"logkeep/internal/parquet"
+	"logkeep/internal/schema"
+)
+
+// A weighing makes weighted rows of a row group: it counts the codes that its rows
+// have in all columns, from one cut of the times to the next. Pages of times in
+// which there is no cut are not even decrypted.
+type weighing struct {
+	reader   *Reader
+	group    int
+	columns  []int // but for the time
+	timed    bool  // the time is wanted
+	by       Weights
+	from, to schema.Ticks // rows outside are left out; 0 is open
+	stripes  Stripes      // and those of others
+	needs    []sought
+}
+
+// newWeighing is nil if the row group can't be weighed, as far as its footer tells.
+func newWeighing(w Want, needs []Need, by Weights) *weighing {
+	s := w.Segment
+	v := &weighing{reader: s, group: w.Group, from: w.From, to: w.To, stripes: w.Stripes}
+	if v.stripes == 0 {
+		v.stripes = stripesOf(s.groups[w.Group].Rows)
+	}
+	for _, i := range w.indexes() {
+		switch {
+		case s.columns[i].Name == schema.TimeGenerated:
+			v.timed = slices.Contains(w.Columns, schema.TimeGenerated)
+		case s.hasCodes(w.Group, i):
+			v.columns = append(v.columns, i)
+		default:
+			return nil
+		}
+	}
+	if v.by.Cuts = v.cuts(); v.timed {
+		v.by.Bins, v.by.Cuts = by.Bins, append(v.by.Cuts, by.Cuts...)
+	}
+	group := s.groups[w.Group]
+	if len(v.columns) > mostWeighed || v.by.bins(group.MinTime, group.MaxTime) > float64(v.most()) {
+		return nil
+	}
+	sieve := newSieve(w, needs)
+	if sieve != nil {
+		v.needs = sieve.needs
+	}
+	return v
+}
+
+// hasCodes reports whether the values of a column may be few: it has a dictionary, or
+// bits, or is so small that it may have no value at all.
+func (s *Reader) hasCodes(group, column int) bool {
+	chunk := s.footer.Groups[group].Chunks[column]
+	return chunk.Dictionary || s.columns[column].Type == schema.Bool || s.footer.Columns[column].Optional && chunk.Size < mostEmpty
+}
+
+// most is how many weighted rows may be made of the row group.
+func (v *weighing) most() int {
+	return int(max(v.reader.groups[v.group].Rows/leastFolded, fewWeighed))
+}
+
+// cuts are the ends of the range of time, where rows of the group lie outside.
+func (v *weighing) cuts() (at []schema.Ticks) {
+	group := v.reader.groups[v.group]
+	if group.MinTime < v.from {
+		at = append(at, v.from)
+	}
+	if v.to != 0 && group.MaxTime > v.to {
+		at = append(at, v.to+1)
+	}
+	return at
+}
+
+// A stretch is rows that follow one another, of which the times lie between the same
+// cuts, the first of which is time. It ends before row end.
+type stretch struct {
+	end  int
+	time schema.Ticks
+	left bool // out
+}
+
+// A count is a weighing at work.
+type count struct {
+	*weighing
+	ctx   context.Context // of this one call
+	open  []*parquet.Column
+	sizes []int          // how many codes each has
+	may   []parquet.Rows // which of them the needs allow; nil: all
+	n     []uint32       // rows by all their codes
+	few   bool           // the stretches are short: which are counted is kept in seen
+	seen  []uint32
+	keys  []uint32
+	rows  []weighed
+}
+
+func (v *weighing) weigh(ctx context.Context, desk *parquet.Desk, to *scale) error {
+	g := &count{weighing: v, ctx: ctx}
+	defer func() {
+		for _, c := range g.open {
+			c.Close()
+		}
+	}()
+	err := g.weigh(desk)
+	if err == nil {
+		err = to.put(v, g.open, g.rows, desk.Read)
+	}
+	if err != nil && !errors.Is(err, errDense) && !errors.Is(err, parquet.ErrForm) {
+		err = damage(v.reader.id, v.reader.table, fmt.Errorf("read segment %s: %w", v.reader.id, err))
+	}
+	return err
+}
+
+func (g *count) weigh(desk *parquet.Desk) error {
+	codes := 1
+	for _, i := range g.columns {
+		place, err := g.reader.placeOf(g.group, i)
+		if err != nil {
+			return err
+		}
+		c := desk.Column(place)
+		g.open = append(g.open, c)
+		n, err := c.Coded()
+		if err != nil {
+			return err
+		}
+		if codes *= n; codes > min(mostCodes, g.most()) {
+			return errDense
+		}
+		g.sizes = append(g.sizes, n)
+	}
+	if none, err := g.allow(); none || err != nil {
+		return err
+	}
+	all, err := g.stretches(desk)
+	if err != nil {
+		return err
+	}
+	if err := desk.Charge(int64(4 * codes)); err != nil {
+		return err
+	}
+	g.n, g.few = make([]uint32, codes), len(all)*codes > int(g.reader.groups[g.group].Rows)
+	row := 0
+	for _, s := range all {
+		if !s.left {
+			if err := g.count(row, s.end); err != nil {
+				return err
+			}
+			if g.take(s.time); len(g.rows) > g.most() {
+				return errDense
+			}
+		}
+		row = s.end
+	}
+	return desk.Charge(int64(len(g.rows)) * 40)
+}
+
+// allow finds the codes that the needs allow, of needs of which every alternative is
+// about one column and nothing else. none is that a column has none.
+func (g *count) allow() (none bool, err error) {
+	g.may = make([]parquet.Rows, len(g.columns))
+	for _, n := range g.needs {
+		if len(n.any) == 0 {
+			return true, nil
+		}
+		of := -1
+		for _, all := range n.any {
+			at := slices.Index(g.columns, all[0].column)
+			if len(all) != 1 || of >= 0 && at != of {
+				at = -1
+			}
+			if of = at; of < 0 {
+				break
+			}
+		}
+		if of < 0 {
+			continue
+		}
+		found := parquet.NewRows(g.sizes[of])
+		for _, all := range n.any {
+			codes, err := g.open[of].Found(all[0].search)
+			if err != nil {
+				return false, err
+			}
+			found.Union(codes)
+		}
+		if before := g.may[of]; before != nil {
+			for i := range found {
+				found[i] &= before[i]
+			}
+		}
+		if g.may[of] = found; found.Count() == 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// stretches parts the row group at the cuts.
+func (g *count) stretches(desk *parquet.Desk) (all []stretch, err error) {
+	group := g.reader.groups[g.group]
+	n := int(group.Rows)
+	var times *parquet.Column
+	defer func() {
+		if times != nil {
+			times.Close()
+		}
+	}()
+	for row, t := 0, group.MinTime; ; {
+		if err := g.ctx.Err(); err != nil {
+			return nil, err
+		}
+		first, end := g.by.cell(t)
+		s := stretch{n, first, t < g.from || g.to != 0 && t > g.to}
+		if end > group.MaxTime {
+			return append(all, s), nil
+		}
+		if times == nil {
+			place, err := g.reader.placeOf(g.group, g.reader.index[schema.TimeGenerated])
+			if err != nil {
+				return nil, err
+			}
+			times = desk.Column(place)
+		}
+		next, value, err := times.Since(int64(end), int64(group.MinTime), int64(group.MaxTime))
+		if err != nil {
+			return nil, err
+		}
+		if next <= row || schema.Ticks(value) < end {
+			return nil, parquet.ErrDamaged
+		}
+		s.end, row, t = next, next, schema.Ticks(value)
+		if all = append(all, s); len(all) > g.most() {
+			return nil, errDense
+		}
+	}
+}
+
+// count counts the rows from row up to end.
+func (g *count) count(row, end int) error {
+	whole := g.stripes == stripesOf(g.reader.groups[g.group].Rows)
+	for row < end {
+		to := end
+		if !whole {
+			to = min(end, row-row%parquet.Stripe+parquet.Stripe)
+			if !g.stripes.Has(int64(row)) {
+				row = to
+				continue
+			}
+		}
+		if err := g.ctx.Err(); err != nil {
+			return err
+		}
+		pages := make([][]uint32, len(g.open)) // from row on
+		for i, c := range g.open {
+			first, codes, err := c.Codes(row)
+			if err != nil {
+				return err
+			}
+			pages[i] = codes[row-first:]
+			to = min(to, first+len(codes))
+		}
+		g.add(pages, to-row)
+		row = to
+	}
+	return nil
+}
+
+// add counts n rows that have these codes.
+func (g *count) add(pages [][]uint32, n int) {
+	if len(pages) == 0 {
+		g.n[0] += uint32(n)
+		return
+	}
+	keys := pages[0][:n]
+	if len(pages) > 1 {
+		g.keys = slices.Grow(g.keys[:0], n)[:n]
+		size := uint32(g.sizes[1])
+		for i, code := range pages[1][:n] {
+			g.keys[i] = keys[i]*size + code
+		}
+		for p := 2; p < len(pages); p++ {
+			size := uint32(g.sizes[p])
+			for i, code := range pages[p][:n] {
+				g.keys[i] = g.keys[i]*size + code
+			}
+		}
+		keys = g.keys
+	}
+	if !g.few {
+		for _, k := range keys {
+			g.n[k]++
+		}
+		return
+	}
+	for _, k := range keys {
+		if g.n[k] == 0 {
+			g.seen = append(g.seen, k)
+		}
+		g.n[k]++
+	}
+}
+
+// take makes rows of what was counted, and begins anew.
+func (g *count) take(time schema.Ticks) {
+	if len(g.open) == 0 {
+		if g.n[0] > 0 {
+			g.rows = append(g.rows, weighed{tallyKey{time: time}, int64(g.n[0])})
+		}
+		g.n[0] = 0
+		return
+	}
+	if g.few {
+		for _, k := range g.seen {
+			g.row(time, k)
+		}
+		g.seen = g.seen[:0]
+		return
+	}
+	for k, n := range g.n {
+		if n > 0 {
+			g.row(time, uint32(k))
+		}
+	}
+}
+
+// row makes a row of those with a key, if the needs allow it.
+func (g *count) row(time schema.Ticks, key uint32) {
+	r := weighed{tallyKey{time: time}, int64(g.n[key])}
+	g.n[key] = 0
+	for i := len(g.sizes) - 1; i >= 0; i-- {
+		size := uint32(g.sizes[i])
+		code := key % size
+		if may := g.may[i]; may != nil && !may.Has(int(code)) {
+			return
+		}
+		key, r.codes[i] = key/size, code
+	}
+	g.rows = append(g.rows, r)
+}
