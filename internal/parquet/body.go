@@ -35,16 +35,6 @@ const (
 	isDeltas
 )
 
-// A dict is a chunk's dictionary.
-type dict struct {
-	page   Page   // of size 0: there is none
-	raw    []byte // values as they are
-	values int
-	begin  []uint32 // of texts: where each's length stands
-	read   bool
-	found  map[*Search]Rows // of its texts, by what looked for them
-}
-
 // openPage unpacks a page, unless it is open.
 func (c *Column) openPage(number int) error {
 	if c.body.number == number {
@@ -55,7 +45,7 @@ func (c *Column) openPage(number int) error {
 	b := &c.body
 	c.d.give(b.raw)
 	present, index, codes, deltas := b.present, b.index[:0], b.codes[:0], b.deltas[:0]
-	*b = body{number: -1}
+	*b = body{number: -1, index: index, codes: codes, deltas: deltas}
 	head, raw, err := c.unpack(p, further)
 	if err != nil {
 		return err
@@ -78,7 +68,10 @@ func (c *Column) openPage(number int) error {
 		}
 	case encoding == parquetgo.Encodings.RLEDict || encoding == parquetgo.Encodings.PlainDict:
 		b.form = isIndexed
-		if err := c.readDictionary(); err != nil {
+		if err := c.openDictionary(); err != nil {
+			return err
+		}
+		if b.index, err = room(c.d, b.index, b.values); err != nil {
 			return err
 		}
 		if b.index, err = readIndexes(b.index, rest, b.values, c.dict.values); err != nil {
@@ -86,6 +79,9 @@ func (c *Column) openPage(number int) error {
 		}
 	case encoding == parquetgo.Encodings.DeltaBinaryPacked && c.Type == arrow.INT64:
 		b.form = isDeltas
+		if b.deltas, err = room(c.d, b.deltas, b.values); err != nil {
+			return err
+		}
 		if b.deltas, err = readDeltas(b.deltas, rest, b.values); err != nil {
 			return err
 		}
@@ -149,46 +145,6 @@ func (b *body) readLevels(raw []byte, kept Rows) (rest []byte, err error) {
 		b.present = nil
 	}
 	return raw[n:], nil
-}
-
-// readDictionary reads the chunk's dictionary, unless it was read.
-func (c *Column) readDictionary() error {
-	d := &c.dict
-	if d.read {
-		return nil
-	}
-	if d.page.Size == 0 {
-		return ErrDamaged
-	}
-	head, raw, err := c.unpack(d.page, 0)
-	if err != nil {
-		return err
-	}
-	d.raw = raw
-	if encoding := parquetgo.Encoding(head.encoding); encoding != parquetgo.Encodings.Plain && encoding != parquetgo.Encodings.PlainDict || c.Type == arrow.BOOL {
-		return ErrForm
-	}
-	if c.Type == arrow.STRING {
-		if head.values > int64(len(raw)/4) {
-			return ErrDamaged
-		}
-		d.begin = slices.Grow(d.begin[:0], int(head.values))
-		for at := 0; at < len(raw); {
-			end, ok := textEnd(raw, at)
-			if !ok {
-				return ErrDamaged
-			}
-			d.begin = append(d.begin, uint32(at))
-			at = end
-		}
-		if d.values = len(d.begin); int64(d.values) != head.values {
-			return ErrDamaged
-		}
-	} else if d.values = len(raw) * 8 / c.width(); int64(d.values) < head.values {
-		return ErrDamaged
-	}
-	d.read = true
-	return nil
 }
 
 // textEnd is where a text ends whose length stands at at.

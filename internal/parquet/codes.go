@@ -26,7 +26,7 @@ func (c *Column) Coded() (codes int, err error) {
 			return 0, ErrForm
 		}
 		if c.dict.page.Size > 0 {
-			if err := c.readDictionary(); err != nil {
+			if err := c.reachAll(); err != nil {
 				return 0, err
 			}
 		}
@@ -55,6 +55,9 @@ func (c *Column) Codes(row int) (first int, codes []uint32, err error) {
 		if len(b.index) == b.values {
 			break // they were made of the bits already
 		}
+		if b.index, err = room(c.d, b.index, b.values); err != nil {
+			return 0, nil, err
+		}
 		for i := range b.values {
 			b.index = append(b.index, uint32(b.plain[i>>3]>>(i&7)&1))
 		}
@@ -73,6 +76,9 @@ func (c *Column) Codes(row int) (first int, codes []uint32, err error) {
 	}
 	b.codes = b.codes[:0]
 	value := 0
+	if b.codes, err = room(c.d, b.codes, b.rows); err != nil {
+		return 0, nil, err
+	}
 	for at := range b.rows {
 		if b.present.Has(at) {
 			b.codes = append(b.codes, b.index[value])
@@ -93,9 +99,7 @@ func (c *Column) Value(code int) (value []byte, ok bool) {
 	case code >= c.dict.values:
 		return nil, false
 	case c.Type == arrow.STRING:
-		from := int(c.dict.begin[code])
-		end, _ := textEnd(c.dict.raw, from) // was checked when it was read
-		return c.dict.raw[from+4 : end], true
+		return c.dict.text(uint32(code)), true
 	}
 	size := c.width() / 8
 	return c.dict.raw[code*size:][:size], true
@@ -183,6 +187,11 @@ func (c *Column) Since(v, first, last int64) (row int, value int64, err error) {
 			return 0, 0, err
 		}
 		b := &c.body
+		if b.form == isIndexed {
+			if err := c.reachAll(); err != nil {
+				return 0, 0, err
+			}
+		}
 		least, most := c.wide(b, 0), c.wide(b, b.rows-1)
 		switch {
 		case least >= v:

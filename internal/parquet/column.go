@@ -16,11 +16,12 @@ import (
 
 // Bounds of pages. A page of text is as many stripes as have leastPage bytes of
 // values, and no more than mostPage. Numbers, also of dictionaries' texts, are so
-// small that a page has several stripes of them.
+// small that a page has two stripes of them: about as many bytes as are sealed together,
+// so that for one row no more is opened than for its neighbours.
 const (
-	leastPage  = 128 << 10
+	leastPage  = 32 << 10
 	mostPage   = 1 << 20
-	numberRows = 8 * Stripe
+	numberRows = 2 * Stripe
 )
 
 // A chunk is one column of a row group while it is written.

@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"errors"
+	"unsafe"
 
 	"github.com/DataDog/zstd"
 )
@@ -18,6 +19,7 @@ type Desk struct {
 
 	// Of one column at a time, kept for the next.
 	index   []uint32
+	begin   []uint32
 	deltas  []int64
 	present Rows
 }
@@ -73,6 +75,33 @@ func (d *Desk) give(b []byte) {
 	d.free = append(d.free, b)
 }
 
+// room is at least n numbers for s to grow into; what s has stays.
+func room[T uint32 | int64](d *Desk, s []T, n int) ([]T, error) {
+	if n <= cap(s) {
+		return s, nil
+	}
+	n += n / 8
+	var one T
+	more := int64(n-cap(s)) * int64(unsafe.Sizeof(one))
+	if d.Charge != nil {
+		if err := d.Charge(more); err != nil {
+			return s, err
+		}
+	}
+	d.held += more
+	return append(make([]T, 0, n), s...), nil
+}
+
+// keep takes back numbers and keeps the longer of two.
+func keep[T uint32 | int64](d *Desk, kept, s []T) []T {
+	if cap(kept) > cap(s) {
+		kept, s = s, kept
+	}
+	var one T
+	d.held -= int64(cap(kept)) * int64(unsafe.Sizeof(one))
+	return s[:0]
+}
+
 var errSize = errors.New("it unpacks to another size")
 
 // unzstd unpacks into all of b.
@@ -83,12 +112,16 @@ func (d *Desk) unzstd(b, packed []byte) error {
 		}
 		return nil
 	}
-	if d.ctx == nil {
-		d.ctx = zstd.NewCtx()
-	}
-	n, err := d.ctx.DecompressInto(b, packed)
+	n, err := d.context().DecompressInto(b, packed)
 	if err == nil && n != len(b) {
 		err = errSize
 	}
 	return err
+}
+
+func (d *Desk) context() zstd.Ctx {
+	if d.ctx == nil {
+		d.ctx = zstd.NewCtx()
+	}
+	return d.ctx
 }

@@ -114,6 +114,9 @@ func (c *Column) entries(s *Search) (Rows, error) {
 	if known, ok := c.dict.found[s]; ok {
 		return known, nil
 	}
+	if err := c.reachAll(); err != nil {
+		return nil, err
+	}
 	found := NewRows(c.dict.values)
 	if err := s.each(c.dict.raw, c.dict.values, func() func(int) { return found.Add }); err != nil {
 		return nil, err

@@ -55,6 +55,9 @@ func (c *Column) Pick(base int, of Rows, p *Cells) error {
 	return c.each(base, of, func(b *body) (bool, error) {
 		o, t := ordinals{present: b.present}, textWalk{}
 		end := min(b.first+b.rows-base, len(of)*64)
+		if err := c.reachThose(b, base, of, end); err != nil {
+			return false, err
+		}
 		for row := of.Next(max(b.first-base, 0), end); row < end; row = of.Next(row+1, end) {
 			value, ok := o.valueOf(base + row - b.first)
 			bit := byte(1) << (p.rows & 7)
@@ -101,14 +104,29 @@ func (c *Column) Pick(base int, of Rows, p *Cells) error {
 	})
 }
 
+// reachThose makes the values known that rows of a page have in the dictionary.
+func (c *Column) reachThose(b *body, base int, of Rows, end int) error {
+	if b.form != isIndexed {
+		return nil
+	}
+	o, most := ordinals{present: b.present}, int64(-1)
+	for row := of.Next(max(b.first-base, 0), end); row < end; row = of.Next(row+1, end) {
+		if value, ok := o.valueOf(base + row - b.first); ok {
+			most = max(most, int64(b.index[value]))
+		}
+	}
+	if most < 0 {
+		return nil
+	}
+	return c.reach(int(most))
+}
+
 // A textWalk finds texts of a page, of which the numbers ascend.
 type textWalk struct{ at, value int }
 
 func (t *textWalk) text(c *Column, b *body, value int) ([]byte, error) {
 	if b.form == isIndexed {
-		from := int(c.dict.begin[b.index[value]])
-		end, _ := textEnd(c.dict.raw, from) // was checked when it was read
-		return c.dict.raw[from+4 : end], nil
+		return c.dict.text(b.index[value]), nil
 	}
 	for {
 		from := t.at
@@ -156,6 +174,11 @@ func (c *Column) Within(lo, hi int64) (from, end int, err error) {
 	all := NewRows(c.Rows)
 	all.AddRange(0, c.Rows)
 	err = c.each(0, all, func(b *body) (bool, error) {
+		if b.form == isIndexed {
+			if err := c.reachAll(); err != nil {
+				return false, err
+			}
+		}
 		for i := range b.rows {
 			v := c.wide(b, i)
 			if v < lo {

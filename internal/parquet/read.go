@@ -55,8 +55,8 @@ type Column struct {
 
 // Column begins to read a column.
 func (d *Desk) Column(at Place) *Column {
-	c := &Column{Place: at, d: d, next: at.Offset, last: -2, least: math.MinInt64, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}}
-	d.index, d.deltas, d.present = nil, nil, nil
+	c := &Column{Place: at, d: d, next: at.Offset, last: -2, least: math.MinInt64, dict: dict{begin: d.begin[:0]}, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}}
+	d.index, d.begin, d.deltas, d.present = nil, nil, nil, nil
 	for _, p := range at.Pages {
 		c.add(p)
 	}
@@ -77,8 +77,11 @@ func (c *Column) Close() {
 	c.d.give(c.window)
 	c.d.give(c.body.raw)
 	c.d.give(c.dict.raw)
-	if b := &c.body; cap(b.index)+cap(b.deltas)+cap(b.present) > 0 {
-		c.d.index, c.d.deltas, c.d.present = b.index, b.deltas, b.present
+	d, b := c.d, &c.body
+	d.index, d.begin, d.deltas = keep(d, d.index, b.index), keep(d, d.begin, c.dict.begin), keep(d, d.deltas, b.deltas)
+	d.held -= 4 * int64(cap(b.codes)) // which are not kept
+	if cap(b.present) > cap(d.present) {
+		d.present = b.present
 	}
 	c.window, c.body, c.dict = nil, body{number: -1}, dict{}
 }

@@ -124,6 +124,7 @@ func (m *Image) fill(ctx context.Context, columns []int, slots chan struct{}) er
 	if len(missing) == 0 {
 		return nil
 	}
+	defer m.segment.hold()()
 	work, stopped := errgroup.WithContext(ctx)
 	for _, part := range pieces(missing) {
 		select {

@@ -34,6 +34,7 @@ var errDamaged = errors.New("the segment is not of the format this build knows")
 type Reader struct {
 	id      schema.SegmentID
 	table   schema.TableName
+	from    io.ReaderAt // the sealed bytes
 	data    *seal.Reader
 	footer  *parquet.Footer
 	end     int64           // where the chunks end and the footer begins
@@ -47,12 +48,26 @@ type Reader struct {
 	pages   func() ([]parquet.Pages, error) // by group and column; nil if it is not known where they lie
 }
 
+// A Holder is an object that has to be opened to be read: Hold opens it once for
+// all that is read until letGo is called. Holds of several goroutines add up.
+type Holder interface {
+	Hold() (letGo func())
+}
+
+// hold holds the segment's object, if that is anything.
+func (s *Reader) hold() (letGo func()) {
+	if h, ok := s.from.(Holder); ok {
+		return h.Hold()
+	}
+	return func() {}
+}
+
 // A span is a range of the Parquet file.
 type span struct{ off, size int64 }
 
 // Open opens the sealed segment of size bytes in r. Keys and place are those
 // it was written with; info is what the manifest says of it. r must stay
-// readable as long as the Reader is used.
+// readable as long as the Reader is used, and may be a Holder.
 func Open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info) (*Reader, error) {
 	s, err := open(r, size, k, account, info)
 	if err != nil {
@@ -66,7 +81,7 @@ func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 	if err != nil {
 		return nil, err
 	}
-	s := &Reader{id: info.ID, table: info.Table, data: data}
+	s := &Reader{id: info.ID, table: info.Table, from: r, data: data}
 	for _, read := range []func() error{s.readFooter, s.readGroups, s.readTerms} {
 		if err := read(); err != nil {
 			return nil, err

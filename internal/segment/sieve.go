@@ -150,6 +150,7 @@ type sifting struct {
 // rows sifts the row group and returns the rows that stay as a record. The error
 // is errDense or parquet.ErrForm if the row group is to be read as a whole.
 func (v *sieve) rows(ctx context.Context, desk *parquet.Desk) (arrow.RecordBatch, error) {
+	defer v.reader.hold()()
 	g := sifting{v, ctx, desk, map[int]*parquet.Column{}}
 	defer func() {
 		for _, c := range g.open {

@@ -57,44 +57,60 @@ func (g *stored) open(ctx context.Context) (*segment.Reader, error) {
 		return nil, fmt.Errorf("keys of generation %d, for segment %s: %w", g.info.Generation, g.info.ID, err)
 	}
 	at := &object{objects: g.s.objects, name: string(g.info.ID)}
-	defer at.hold(ctx)()
+	defer at.Hold()()
 	g.reader, err = segment.Open(at, g.info.Bytes, k, g.s.cfg.Place, g.info)
 	return g.reader, err
 }
 
-// An object reads a blob and keeps no descriptor: an account has more segments
-// than a process may have files open. Opening costs little beside decrypting
-// what is read at a time.
+// An object reads a blob and keeps no descriptor but while somebody reads, or
+// holds it: an account has more segments than a process may have files open.
 type object struct {
 	objects *blob.Store
 	name    string
-	held    *blob.Object // while it is held
+
+	mu    sync.Mutex
+	users int          // that read or hold it now
+	open  *blob.Object // for all of them
 }
 
-// hold has the blob opened once for what is read until it is let go, by one
-// goroutine. If it can't be, whoever reads is told.
-func (o *object) hold(ctx context.Context) (letGo func()) {
-	b, err := o.objects.Open(ctx, o.name)
-	if err != nil {
+// Hold implements segment.Holder. If the blob can't be opened, whoever reads is told.
+func (o *object) Hold() (letGo func()) {
+	if _, err := o.take(); err != nil {
 		return func() {}
 	}
-	o.held = b
-	return func() {
-		b.Close()
-		o.held = nil
+	return o.leave
+}
+
+func (o *object) take() (*blob.Object, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open == nil {
+		b, err := o.objects.Open(context.Background(), o.name)
+		if err != nil {
+			return nil, err
+		}
+		o.open = b
+	}
+	o.users++
+	return o.open, nil
+}
+
+func (o *object) leave() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.users--; o.users == 0 {
+		o.open.Close() // was read only
+		o.open = nil
 	}
 }
 
 // ReadAt implements io.ReaderAt.
 func (o *object) ReadAt(p []byte, off int64) (n int, err error) {
-	if o.held != nil {
-		return o.held.ReadAt(p, off)
-	}
-	b, err := o.objects.Open(context.Background(), o.name)
+	b, err := o.take()
 	if err != nil {
 		return 0, err
 	}
-	defer b.Close()
+	defer o.leave()
 	return b.ReadAt(p, off)
 }
 
