@@ -56,7 +56,7 @@ func list(segments []segment.Info) (listing, error) { return listing{}.after(nil
 // after returns what is listed once some segments have gone and others come. It is
 // ErrForged if one is not there to go, or is there twice.
 func (l listing) after(gone []schema.SegmentID, come []segment.Info) (listing, error) {
-	changed := map[int]*page{}
+	changed := new([fan * fan]*page)
 	for _, id := range gone {
 		p := l.open(changed, id, 0)
 		at, found := slices.BinarySearchFunc(p.entries, id, entry.compare)
@@ -75,6 +75,9 @@ func (l listing) after(gone []schema.SegmentID, come []segment.Info) (listing, e
 	}
 	groups := map[int]*group{}
 	for n, p := range changed {
+		if p == nil {
+			continue
+		}
 		slices.SortFunc(p.entries, func(x, y entry) int { return strings.Compare(string(x.id), string(y.id)) })
 		for i := range p.entries {
 			if i > 0 && p.entries[i].id == p.entries[i-1].id {
@@ -106,7 +109,7 @@ func (l listing) after(gone []schema.SegmentID, come []segment.Info) (listing, e
 func (e entry) compare(id schema.SegmentID) int { return strings.Compare(string(e.id), string(id)) }
 
 // open returns a copy of a segment's page that may be changed.
-func (l *listing) open(changed map[int]*page, id schema.SegmentID, room int) *page {
+func (l *listing) open(changed *[fan * fan]*page, id schema.SegmentID, room int) *page {
 	at, on := pageOf(id)
 	p := changed[at*fan+on]
 	if p == nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -121,8 +122,12 @@ func head(from io.Reader, v any) (io.Reader, error) {
 	return rest, nil
 }
 
-// maxBehind bounds what one account's segments may take: 10 million of them.
-const maxBehind = 1 << 30
+// maxBehind bounds what one account's segments may take: 10 million of them. Room
+// for 200,000 is made before they are there.
+const (
+	maxBehind   = 1 << 30
+	usualBehind = 12 << 20
+)
 
 func (m *Manifest) readBehind(from io.Reader) error {
 	if m.Behind == 0 {
@@ -131,10 +136,11 @@ func (m *Manifest) readBehind(from io.Reader) error {
 	if m.Behind < 0 || m.Behind > maxBehind || len(m.Packed) > 0 {
 		return errManifest
 	}
-	m.Packed = make([]byte, m.Behind)
-	m.Behind = 0
-	if _, err := io.ReadFull(from, m.Packed); err != nil {
+	var b bytes.Buffer
+	b.Grow(min(m.Behind, usualBehind) + bytes.MinRead)
+	if _, err := io.CopyN(&b, from, int64(m.Behind)); err != nil {
 		return fmt.Errorf("%w: %w", errManifest, err)
 	}
+	m.Packed, m.Behind = b.Bytes(), 0
 	return nil
 }
