@@ -279,6 +279,15 @@ func extractRow(cols []memberColumn, b []byte, row int) bool {
 		at := -1
 		if quoted := cols[next].quoted; len(b)-i > len(quoted) && string(b[i:i+len(quoted)]) == quoted {
 			at, i = next, i+len(quoted)
+			if c := &cols[at]; !c.dropped && c.n == row {
+				if end := c.putPlain(b, i); end >= 0 {
+					if next++; next == len(cols) {
+						next = 0
+					}
+					i = end
+					continue
+				}
+			}
 		} else {
 			end, escaped := stringEnd(b, i+1)
 			if end < 0 || escaped {
@@ -307,6 +316,31 @@ func extractRow(cols []memberColumn, b []byte, row int) bool {
 		i = end // the comma, or the end of the object
 	}
 	return true
+}
+
+// putPlain appends the value at i and returns where it ends, if the value is of the
+// plainest form that the member's type has. Else it returns -1, and nothing has
+// changed.
+func (c *memberColumn) putPlain(b []byte, i int) int {
+	switch {
+	case c.Type == schema.String && b[i] == '"':
+		// What follows the value in memory is other rows' text: to be read, and no more.
+		at := len(c.text)
+		end := c.copyPlain(b[:cap(b)], i+1)
+		if end < 0 || end >= len(b) || c.endText() != nil {
+			c.text = c.text[:at]
+			return -1
+		}
+		return end + 1
+	case c.Type == schema.Long:
+		n, end := wholeAt(b, i)
+		if end < 0 || n == 0 && b[i] == '-' {
+			return -1
+		}
+		c.putLong(n)
+		return end
+	}
+	return -1
 }
 
 // bytesOf is a cell without a copy, to be read only.
@@ -403,12 +437,30 @@ func valueEnd(b []byte, i int) int {
 		}
 		return -1
 	case '{', '[':
-		end, _ := value(b, i)
-		return end
+		return nestedEnd(b, i)
 	}
 	for ; i < len(b); i++ {
 		if c := b[i]; c == ',' || c == '}' {
 			return i
+		}
+	}
+	return -1
+}
+
+// nestedEnd returns where the valid object or array at i ends, or -1.
+func nestedEnd(b []byte, i int) int {
+	for depth := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			if i, _ = stringEnd(b, i+1); i < 0 {
+				return -1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
 		}
 	}
 	return -1

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,35 @@ func FuzzObject(f *testing.F) {
 		}
 		if strings.Join(got, ",") != strings.Join(want, ",") {
 			t.Errorf("%s: %q, want %q", at.ValueStr(0), got, want)
+		}
+		for _, pair := range want {
+			key, value, _ := strings.Cut(pair, "=")
+			typ, ok := map[byte]schema.Type{'"': schema.String, '0': schema.Long, 't': schema.Bool}[kindOf([]byte(value))]
+			m := Member{Column: "P", Key: key, Type: typ}
+			if !ok || strings.HasPrefix(value, `"`) && strings.Contains(value, `\`) || slices.IndexFunc(want, func(w string) bool { return strings.HasPrefix(w, key+"=") }) != slices.Index(want, pair) || !schema.IsMemberKey(key) {
+				continue
+			}
+			// Some rows with room for text, and with other text behind them.
+			cols := []memberColumn{{Member: m, quoted: `"` + key + `":`, carrier: m.Carrier().Type}}
+			cols[0].text = make([]byte, 0, 64)
+			cell := append([]byte(at.ValueStr(0)), `{"x":"text of another row"}`...)
+			if !extractRow(cols, cell[:len(at.ValueStr(0))], 0) || cols[0].dropped {
+				continue
+			}
+			told := ""
+			switch c := &cols[0]; {
+			case c.n != 1:
+				t.Fatalf("%s: %d cells", pair, c.n)
+			case m.Type == schema.String:
+				told = `"` + string(c.text) + `"`
+			case m.Type == schema.Long:
+				told = fmt.Sprint(c.i64[0])
+			default:
+				told = fmt.Sprint(c.bits[0] == 1)
+			}
+			if told != value {
+				t.Errorf("%s in %s: %s", pair, at.ValueStr(0), told)
+			}
 		}
 	})
 }

@@ -73,9 +73,24 @@ func (p *parser) quickRow(b []byte, i int) int {
 			return -1
 		}
 		at := -1
-		if i++; next < len(p.columns) && bytes.HasPrefix(b[i:], p.columns[next].quoted) {
-			at, i = next, i+len(p.columns[next].quoted)
-		} else {
+		if i++; next < len(p.columns) {
+			// Nearly all fields are where they were in the row before, without blanks.
+			c := &p.columns[next]
+			if end := i + len(c.quoted); end+1 < len(b) && string(b[i:end]) == string(c.quoted) {
+				if at, i = next, end; b[i] == ':' && b[i+1] > ' ' {
+					if i = p.quickCell(c, b, i+1); i < 0 {
+						return -1
+					}
+					next++
+					if i+1 < len(b) && b[i] == ',' && b[i+1] == '"' {
+						i++
+						continue
+					}
+					goto ended
+				}
+			}
+		}
+		if at < 0 {
 			end, escaped := text(b, i)
 			if end < 0 || escaped {
 				return -1
@@ -103,6 +118,7 @@ func (p *parser) quickRow(b []byte, i int) int {
 		if i < 0 {
 			return -1
 		}
+	ended:
 		if i = blanks(b, i); i >= len(b) {
 			return -1
 		}
@@ -150,9 +166,14 @@ func (p *parser) quickCell(c *column, b []byte, i int) int {
 		}
 		return end + 1
 	}
-	end, spaced := value(b, i)
+	end, spaced := -1, false
+	if c.Type == schema.Dynamic && b[i] == '{' {
+		end = flatObject(b, i)
+	}
 	if end < 0 {
-		return -1
+		if end, spaced = value(b, i); end < 0 {
+			return -1
+		}
 	}
 	if c.Type == schema.Dynamic && !spaced {
 		c.text = append(c.text, b[i:end]...)
@@ -215,22 +236,35 @@ func (c *column) putPlain(b []byte, i int) int {
 // copyPlain appends the text of a string, as plainText takes it, while it looks
 // for its end. It returns -1 as well if the text is too long for a cell, or there
 // is no room for it yet.
-func (c *column) copyPlain(b []byte, i int) int {
+func (c *cells) copyPlain(b []byte, i int) int {
 	at := len(c.text)
 	to := c.text[at:cap(c.text)]
 	from := b[i:]
-	for n := 0; n+8 <= len(from) && n+8 <= len(to); n += 8 {
-		v := binary.LittleEndian.Uint64(from[n:])
-		binary.LittleEndian.PutUint64(to[n:], v)
-		if found := plainStops(v); found != 0 {
-			if n += bits.TrailingZeros64(found) >> 3; from[n] != '"' || n > maxText {
+	room := min(len(from), len(to))
+	if room == 0 {
+		return -1
+	}
+	n := copyUntil(&to[0], &from[0], room)
+	if n == len(from) || from[n] != '"' {
+		for found := uint64(0); found == 0; n += 8 {
+			if n+8 > room {
 				return -1
 			}
-			c.text = c.text[:at+n]
-			return i + n
+			v := binary.LittleEndian.Uint64(from[n:])
+			binary.LittleEndian.PutUint64(to[n:], v)
+			if found = plainStops(v); found != 0 {
+				n += bits.TrailingZeros64(found)>>3 - 8
+			}
+		}
+		if from[n] != '"' {
+			return -1
 		}
 	}
-	return -1
+	if n > maxText {
+		return -1
+	}
+	c.text = c.text[:at+n]
+	return i + n
 }
 
 // wholeAt reads a whole number of at most 18 digits, without a fraction or an

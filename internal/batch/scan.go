@@ -73,6 +73,11 @@ func text(b []byte, i int) (end int, escaped bool) {
 // plainText is text for strings of ASCII characters that stand for themselves, which
 // nearly all are. It returns -1 for all others, and for what ends with b.
 func plainText(b []byte, i int) int {
+	if i+16 <= len(b) {
+		if i += until(&b[i], len(b)-i); i < len(b) && b[i] == '"' {
+			return i
+		}
+	}
 	for i+8 <= len(b) {
 		v := binary.LittleEndian.Uint64(b[i:])
 		if found := plainStops(v); found != 0 {
@@ -97,6 +102,11 @@ func plainStops(v uint64) uint64 {
 // begins at i, and whether there are escapes in it, of JSON that was
 // found valid before: it is text with less to look for. It returns -1 for what is none.
 func stringEnd(b []byte, i int) (end int, escaped bool) {
+	if whole := b[:cap(b)]; i+16 <= len(whole) { // what is behind b may be read, and is no end of it
+		if i += until(&whole[i], len(whole)-i); i < len(b) && b[i] == '"' {
+			return i, false
+		}
+	}
 	for {
 		for i+8 <= len(b) {
 			v := binary.LittleEndian.Uint64(b[i:])
@@ -260,6 +270,44 @@ func value(b []byte, i int) (end int, spaced bool) {
 			}
 		}
 	}
+}
+
+// flatObject is value for objects as most are: without blanks, with names and texts of
+// ASCII characters that stand for themselves. It returns -1 for all others.
+func flatObject(b []byte, i int) int {
+	for i++; i < len(b) && b[i] == '"'; i++ {
+		if i = plainText(b, i+1); i < 0 || i+2 >= len(b) || b[i+1] != ':' {
+			return -1
+		}
+		i += 2
+		switch c := b[i]; {
+		case c == '"':
+			if i = plainText(b, i+1); i < 0 {
+				return -1
+			}
+			i++
+		case c-'1' < 9:
+			for i++; i < len(b) && b[i]-'0' <= 9; i++ {
+			}
+			if i < len(b) && b[i] != ',' && b[i] != '}' {
+				return -1
+			}
+		case c <= ' ':
+			return -1
+		default:
+			spaced := false
+			if i, spaced = value(b, i); i < 0 || spaced {
+				return -1
+			}
+		}
+		if i >= len(b) || b[i] != ',' {
+			if i < len(b) && b[i] == '}' {
+				return i + 1
+			}
+			return -1
+		}
+	}
+	return -1
 }
 
 // name returns where the value behind the name at i begins.

@@ -106,40 +106,41 @@ func parseCommon(s string) (Ticks, bool) {
 	if n < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[n-1] != 'Z' {
 		return 0, false
 	}
-	num := func(i, j int) (v int, ok bool) {
-		for ; i < j; i++ {
-			if s[i] < '0' || s[i] > '9' {
-				return 0, false
-			}
-			v = v*10 + int(s[i]-'0')
-		}
-		return v, true
-	}
-	y, ok1 := num(0, 4)
-	mo, ok2 := num(5, 7)
-	d, ok3 := num(8, 10)
-	h, ok4 := num(11, 13)
-	mi, ok5 := num(14, 16)
-	se, ok6 := num(17, 19)
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) || y < 1 || mo < 1 || mo > 12 || d < 1 || d > daysIn(y, mo) || h > 23 || mi > 59 || se > 59 {
+	y, mo, d := two(s[0], s[1])*100+two(s[2], s[3]), two(s[5], s[6]), two(s[8], s[9])
+	h, mi, se := two(s[11], s[12]), two(s[14], s[15]), two(s[17], s[18])
+	if (y|mo|d|h|mi|se) < 0 || y < 1 || mo < 1 || mo > 12 || d < 1 || d > daysIn(y, mo) || h > 23 || mi > 59 || se > 59 {
 		return 0, false
 	}
-	var frac, scale int64 = 0, TicksPerSecond
+	var frac int64
 	if n > 20 {
 		if s[19] != '.' || n == 21 {
 			return 0, false
 		}
-		for i := 20; i < n-1; i++ {
-			if s[i] < '0' || s[i] > '9' {
+		digits := s[20 : n-1]
+		for i := range len(digits) {
+			c := digits[i] - '0'
+			if c > 9 {
 				return 0, false
 			}
-			if scale > 1 {
-				scale /= 10
-				frac += int64(s[i]-'0') * scale
+			if i < len(scales)-1 {
+				frac = frac*10 + int64(c)
 			}
 		}
+		frac *= scales[min(len(digits), len(scales)-1)]
 	}
 	return Ticks(daysBefore(y, mo, d)*TicksPerDay + int64(h)*TicksPerHour + int64(mi)*TicksPerMinute + int64(se)*TicksPerSecond + frac), true
+}
+
+// scales make ticks of so many digits of a fraction.
+var scales = [...]int64{1e7, 1e6, 1e5, 1e4, 1000, 100, 10, 1}
+
+// two is a number of two digits, or far below 0.
+func two(a, b byte) int {
+	a, b = a-'0', b-'0'
+	if a > 9 || b > 9 {
+		return -1 << 16
+	}
+	return int(a)*10 + int(b)
 }
 
 func leap(y int) bool { return y%4 == 0 && (y%100 != 0 || y%400 == 0) }
