@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+
+	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
 // Rows is the answer to a query. It is used by one goroutine and must be closed.
@@ -13,6 +15,7 @@ type Rows struct {
 	conn   *sql.Conn
 	free   func()
 	closed bool
+	chunk  mapping.DataChunk // that is open, if there is one
 }
 
 // Columns returns the names of the columns.
@@ -36,5 +39,6 @@ func (r *Rows) Close() error {
 	}
 	r.closed = true
 	defer r.free()
+	r.drop()
 	return errors.Join(r.rows.Close(), r.conn.Close())
 }

@@ -56,8 +56,11 @@ func (t Ticks) Time() time.Time {
 
 // String formats t as the query API does: seven digits or fewer of a second's
 // fraction, trailing zeros cut, always Z.
-func (t Ticks) String() string {
-	return t.Time().Format("2006-01-02T15:04:05.9999999Z")
+func (t Ticks) String() string { return string(t.Append(nil)) }
+
+// Append appends what String returns.
+func (t Ticks) Append(b []byte) []byte {
+	return t.Time().AppendFormat(b, "2006-01-02T15:04:05.9999999Z")
 }
 
 // String formats s as [-][d.]hh:mm:ss[.fffffff].

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"logkeep/internal/duck"
 	"logkeep/internal/fault"
 	"logkeep/internal/kql"
 	"logkeep/internal/schema"
@@ -89,32 +89,32 @@ func (apiForm) begin(b *rendering, table string) error {
 	return nil
 }
 
-// row writes one row. If the answer would become larger than allowed it ends
-// before the row, and cut says so.
-func (b *rendering) row(values []driver.Value) error {
+// row writes one row, of which cell appends each. If the answer would become larger
+// than allowed it ends before the row, and cut says so.
+func (b *rendering) row(cell func(out []byte, column int) ([]byte, error)) (err error) {
 	if b.total == b.maxRows {
 		b.cut = tooLarge(fmt.Sprintf("%d records", b.maxRows))
 		return nil
 	}
-	before := b.Len()
+	out := b.AvailableBuffer()
 	if b.rows > 0 {
-		b.WriteByte(',')
+		out = append(out, ',')
 	}
-	b.WriteByte('[')
-	for i, v := range values {
+	out = append(out, '[')
+	for i := range b.columns {
 		if i > 0 {
-			b.WriteByte(',')
+			out = append(out, ',')
 		}
-		if err := b.value(b.columns[i], v); err != nil {
+		if out, err = cell(out, i); err != nil {
 			return err
 		}
 	}
-	b.WriteByte(']')
-	if int64(b.Len()) > b.maxSize {
-		b.Truncate(before)
+	out = append(out, ']')
+	if int64(b.Len()+len(out)) > b.maxSize {
 		b.cut = tooLarge(fmt.Sprintf("%d bytes", b.maxSize))
 		return nil
 	}
+	b.Write(out)
 	b.rows++
 	b.total++
 	return nil
@@ -123,61 +123,6 @@ func (b *rendering) row(values []driver.Value) error {
 // tooLarge is what the service says of an answer that is cut (behaviour 24.3).
 func tooLarge(limit string) string {
 	return "The results of this query exceed the set limit of " + limit + ", so not all records were returned (E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003). Add a filter, summarize, or take."
-}
-
-// value writes one cell in the words of the query API: times as ISO text,
-// dynamic as text, numbers that JSON has no form for as text.
-func (b *rendering) value(c schema.Column, v driver.Value) error {
-	out := b.AvailableBuffer()
-	switch v := v.(type) {
-	case nil:
-		out = append(out, "null"...)
-	case bool:
-		out = strconv.AppendBool(out, v)
-	case int32:
-		out = strconv.AppendInt(out, int64(v), 10)
-	case int64:
-		switch c.Type {
-		case schema.DateTime:
-			out = strconv.AppendQuote(out, schema.Ticks(v).String())
-		case schema.TimeSpan:
-			out = strconv.AppendQuote(out, schema.Span(v).String())
-		default:
-			out = strconv.AppendInt(out, v, 10)
-		}
-	case float64:
-		switch {
-		case math.IsNaN(v):
-			out = append(out, `"NaN"`...)
-		case math.IsInf(v, 1):
-			out = append(out, `"Infinity"`...)
-		case math.IsInf(v, -1):
-			out = append(out, `"-Infinity"`...)
-		default:
-			number, err := json.Marshal(v)
-			if err != nil {
-				return fmt.Errorf("internal error: %w", err)
-			}
-			out = append(out, number...)
-		}
-	case string:
-		if c.Type == schema.Decimal {
-			out = strconv.AppendQuote(out, v)
-			break
-		}
-		if c.Type == schema.Dynamic && b.inline && jsontext.Value(v).IsValid() {
-			out = append(out, v...)
-			break
-		}
-		var err error
-		if out, err = jsontext.AppendQuote(out, v); err != nil {
-			return fmt.Errorf("internal error: a %s value is no UTF-8", c.Type)
-		}
-	default:
-		return fmt.Errorf("internal error: the engine answered a %s column with %T", c.Type, v)
-	}
-	b.Write(out)
-	return nil
 }
 
 func (apiForm) finish(b *rendering) error {
@@ -221,8 +166,14 @@ func partial(why string) *fault.Error {
 	return whole
 }
 
-// rowSource is what a query's rows come from.
+// rowSource is what a query's rows come from: one at a time, or many if it is a
+// chunkSource and all its columns are of forms that it knows.
 type rowSource interface{ Next([]driver.Value) error }
+
+type chunkSource interface {
+	Forms() ([]duck.Form, bool)
+	Chunk() (*duck.Chunk, error)
+}
 
 // fill writes a table.
 func (b *rendering) fill(table string, columns []schema.Column, rows rowSource) error {
@@ -233,21 +184,68 @@ func (b *rendering) fill(table string, columns []schema.Column, rows rowSource) 
 		return err
 	}
 	size := b.Len()
-	values := make([]driver.Value, len(b.columns))
-	for {
-		var err error
-		if b.cut == "" {
-			err = rows.Next(values)
+	fill := b.byRow
+	if chunks, ok := rows.(chunkSource); ok {
+		if forms, ok := chunks.Forms(); ok && len(forms) == len(columns) {
+			fill = func(rowSource) error { return b.byChunk(chunks, forms) }
 		}
-		if err == io.EOF || b.cut != "" {
-			b.sizes = append(b.sizes, tableSize{b.rows, b.Len() - size})
-			return b.form.finish(b)
+	}
+	if err := fill(rows); err != nil {
+		return err
+	}
+	b.sizes = append(b.sizes, tableSize{b.rows, b.Len() - size})
+	return b.form.finish(b)
+}
+
+// byRow writes rows until there are no more, or enough.
+func (b *rendering) byRow(rows rowSource) error {
+	values := make([]driver.Value, len(b.columns))
+	cell := func(out []byte, i int) ([]byte, error) { return b.value(out, b.columns[i], values[i]) }
+	for b.cut == "" {
+		if err := rows.Next(values); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := b.row(cell); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byChunk is byRow, of chunks.
+func (b *rendering) byChunk(rows chunkSource, forms []duck.Form) error {
+	for b.cut == "" {
+		c, err := rows.Chunk()
+		if err == io.EOF {
+			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if err := b.row(values); err != nil {
-			return err
+		row := 0
+		cell := func(out []byte, i int) ([]byte, error) {
+			column := b.columns[i]
+			switch {
+			case c.Null(i, row):
+				return append(out, "null"...), nil
+			case forms[i] == duck.Text:
+				return b.text(out, column, c.Text(i, row))
+			case forms[i] == duck.Int64:
+				return wide(out, column, c.Int64(i, row)), nil
+			case forms[i] == duck.Int32:
+				return strconv.AppendInt(out, int64(c.Int32(i, row)), 10), nil
+			case forms[i] == duck.Float64:
+				return real(out, c.Float64(i, row))
+			}
+			return strconv.AppendBool(out, c.Bool(i, row)), nil
+		}
+		for ; row < c.Rows() && b.cut == ""; row++ {
+			if err := b.row(cell); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }

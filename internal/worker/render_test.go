@@ -3,11 +3,16 @@ package worker
 import (
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
+
+	"logkeep/internal/duck"
 	"logkeep/internal/fault"
 	"logkeep/internal/schema"
 )
@@ -129,5 +134,73 @@ func TestWhatTheEngineMustNotAnswerIsAnErrorWithoutTheValue(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "internal error") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%T: %v", value, err)
 		}
+	}
+}
+
+// Texts are quoted as jsontext quotes them, whatever stands where in them.
+func TestQuotesAreThoseOfJSON(t *testing.T) {
+	r := rand.New(rand.NewPCG(52, 4))
+	pieces := []string{`"`, `\`, "\n", "\x00", "\x1f", "\x7f", " ", "é", "\u2028", "😀", "\xff", "\xe2\x80", "<", "!", "a", "plain text ", `{"key":"value","n":1}`}
+	for i := range 20_000 {
+		var s strings.Builder
+		for range r.IntN(12) {
+			s.WriteString(pieces[r.IntN(len(pieces)-i%2*6)])
+		}
+		want, wantErr := jsontext.AppendQuote([]byte("before"), s.String())
+		got, err := appendQuote([]byte("before"), s.String())
+		if (err == nil) != (wantErr == nil) || err == nil && string(got) != string(want) {
+			t.Fatalf("%q is %s (%v) and not %s (%v)", s.String(), got, err, want, wantErr)
+		}
+	}
+}
+
+// plain hides that rows may be had in chunks.
+type plain struct{ rows *duck.Rows }
+
+func (p plain) Next(values []driver.Value) error { return p.rows.Next(values) }
+
+// An answer is the same whether it is read in chunks or row by row, also where it is
+// cut.
+func TestChunksAreRenderedAsRowsAre(t *testing.T) {
+	engine, err := openEngine(1 << 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	const text = `SELECT CASE WHEN i % 7 = 0 THEN NULL ELSE i % 2 = 0 END, CASE WHEN i % 5 = 0 THEN NULL ELSE CAST(i - 3000 AS INTEGER) END,
+		CASE WHEN i % 11 = 3 THEN NULL ELSE i * 1234567890123 END, CASE WHEN i % 3 = 0 THEN NULL ELSE (i - 99) / 7.0::DOUBLE END,
+		CASE WHEN i % 13 = 0 THEN NULL WHEN i % 13 = 1 THEN '' ELSE repeat('ä"\ ' || i, i % 9) END FROM range(5000) r(i) ORDER BY i`
+	columns := []schema.Column{{Name: "b", Type: schema.Bool}, {Name: "i", Type: schema.Int}, {Name: "t", Type: schema.DateTime}, {Name: "r", Type: schema.Real}, {Name: "s", Type: schema.String}}
+	for _, bounds := range []rendering{{maxRows: 1 << 20, maxSize: 1 << 30}, {maxRows: 2048, maxSize: 1 << 30}, {maxRows: 3001, maxSize: 1 << 30}, {maxRows: 1 << 20, maxSize: 100_000}} {
+		var answers []string
+		for _, chunks := range []bool{true, false} {
+			rows, err := engine.Query(t.Context(), text, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if forms, ok := rows.Forms(); !ok || len(forms) != len(columns) {
+				t.Fatalf("forms: %v", forms)
+			}
+			out := &rendering{maxRows: bounds.maxRows, maxSize: bounds.maxSize, form: apiForm{}}
+			var from rowSource = rows
+			if !chunks {
+				from = plain{rows}
+			}
+			if err := errors.Join(out.form.start(out, nil), out.fill("T", columns, from), rows.Close()); err != nil {
+				t.Fatal(err)
+			}
+			answers = append(answers, out.String()+out.cut)
+		}
+		if answers[0] != answers[1] || len(answers[0]) < 50_000 {
+			t.Errorf("%d bytes by chunks, %d by rows, and they are not the same", len(answers[0]), len(answers[1]))
+		}
+	}
+	rows, err := engine.Query(t.Context(), "SELECT 1::HUGEINT", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	if _, ok := rows.Forms(); ok {
+		t.Error("a number of 128 bits is of no form that is read in chunks")
 	}
 }
