@@ -225,28 +225,6 @@ func readIndexes(index []uint32, b []byte, values, of int) ([]uint32, error) {
 	return index, nil
 }
 
-// unpackBits reads values of width bits, at most 32, of which b has enough, and
-// returns the largest.
-func unpackBits(to []uint32, b []byte, width int) (most uint32) {
-	mask := uint64(1)<<width - 1
-	i, bit := 0, 0
-	for ; i < len(to) && bit>>3+8 <= len(b); i++ {
-		v := uint32(binary.LittleEndian.Uint64(b[bit>>3:]) >> (bit & 7) & mask)
-		to[i] = v
-		most = max(most, v)
-		bit += width
-	}
-	for ; i < len(to); i++ { // the last few bytes
-		var word [8]byte
-		copy(word[:], b[bit>>3:])
-		v := uint32(binary.LittleEndian.Uint64(word[:]) >> (bit & 7) & mask)
-		to[i] = v
-		most = max(most, v)
-		bit += width
-	}
-	return most
-}
-
 // Bounds of what others may write as differences.
 const (
 	mostBlock = 1 << 16
@@ -289,34 +267,13 @@ func readDeltas(to []int64, b []byte, values int) ([]int64, error) {
 			if width > 64 || size > len(b) {
 				return nil, ErrDamaged
 			}
-			count := min(part, left)
-			for i := range count {
-				last += least + int64(bitsAt(b[:size], i*int(width), int(width)))
-				to = append(to, last)
-			}
-			b, left = b[size:], left-count
+			at := len(to)
+			to = to[:at+min(part, left)]
+			last = addUp(to[at:], b[:size], int(width), last, least)
+			b, left = b[size:], left-(len(to)-at)
 		}
 	}
 	return to, nil
-}
-
-// bitsAt is the number of width bits, at most 64, that begins at a bit.
-func bitsAt(b []byte, bit, width int) uint64 {
-	if width == 0 {
-		return 0
-	}
-	mask := ^uint64(0) >> (64 - width)
-	from, shift := bit>>3, bit&7
-	if from+8 <= len(b) {
-		v := binary.LittleEndian.Uint64(b[from:]) >> shift
-		if shift+width > 64 {
-			v |= uint64(b[from+8]) << (64 - shift)
-		}
-		return v & mask
-	}
-	var word [8]byte
-	copy(word[:], b[from:])
-	return binary.LittleEndian.Uint64(word[:]) >> shift & mask
 }
 
 // ordinals tells rows by the number of their value, in ascending order.

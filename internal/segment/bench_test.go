@@ -224,3 +224,36 @@ func BenchmarkOpen(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkWeigh is what counting the rows of a row group costs for each of them: by
+// hour, and by a column of 500 texts of those that have one in another.
+func BenchmarkWeigh(b *testing.B) {
+	o, in := written(b, requests(b)...)
+	s := opened(b, o, in)
+	for name, ask := range map[string]struct {
+		columns []string
+		needs   []Need
+	}{
+		"hours": {columns: []string{schema.TimeGenerated}},
+		"hosts": {columns: []string{"Computer", "Level"}, needs: []Need{{{{Column: "Level", Parts: []parquet.Part{{Text: "error", Left: parquet.End, Right: parquet.End}}}}}}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			c := NewCache(1 << 30)
+			defer c.Close()
+			begin, least, rows := used(), time.Hour, 0
+			for b.Loop() {
+				from := used()
+				got, err := c.Weigh(b.Context(), []Want{{Segment: s, Columns: ask.columns}}, ask.needs, Weights{Bins: []Bin{{Size: schema.TicksPerHour}}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				rows = int(got.Kept)
+				got.Close()
+				least = min(least, used()-from)
+			}
+			b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/float64(in.Rows), "cpu-ns/row")
+			b.ReportMetric(float64(least.Nanoseconds())/float64(in.Rows), "least-cpu-ns/row")
+			b.ReportMetric(float64(rows), "rows")
+		})
+	}
+}
