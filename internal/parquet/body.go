@@ -7,6 +7,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	parquetgo "github.com/apache/arrow-go/v18/parquet"
+
+	"logkeep/internal/template"
 )
 
 // A body is a page that was unpacked: which rows have values, and these.
@@ -16,8 +18,11 @@ type body struct {
 	values      int
 	present     Rows // which of the rows have values; nil: all have
 	raw         []byte
+	levels      int // bytes of raw that tell which rows have values
 
 	form   form
+	page   *template.Page
+	texts  []byte   // a buffer that plain is in, if it is not raw
 	plain  []byte   // the values as they are; texts with their lengths
 	index  []uint32 // where in the dictionary they are
 	codes  []uint32 // of the rows, of which some are without a value, if they were asked for
@@ -33,6 +38,7 @@ const (
 	isPlain form = iota
 	isIndexed
 	isDeltas
+	isTemplates
 )
 
 // openPage unpacks a page, unless it is open.
@@ -44,13 +50,14 @@ func (c *Column) openPage(number int) error {
 	c.last = number
 	b := &c.body
 	c.d.give(b.raw)
-	present, index, codes, deltas := b.present, b.index[:0], b.codes[:0], b.deltas[:0]
-	*b = body{number: -1, index: index, codes: codes, deltas: deltas}
+	c.d.give(b.texts)
+	present, index, codes, deltas, page := b.present, b.index[:0], b.codes[:0], b.deltas[:0], b.page
+	*b = body{number: -1, index: index, codes: codes, deltas: deltas, page: page}
 	head, raw, err := c.unpack(p, further)
 	if err != nil {
 		return err
 	}
-	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, index: index, codes: codes, deltas: deltas}
+	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, page: page, index: index, codes: codes, deltas: deltas}
 	rest := raw
 	if c.Nullable {
 		if head.levels != levelsRLE {
@@ -59,8 +66,19 @@ func (c *Column) openPage(number int) error {
 		if rest, err = b.readLevels(rest, present); err != nil {
 			return err
 		}
+		b.levels = len(raw) - len(rest)
 	}
 	switch encoding := parquetgo.Encoding(head.encoding); {
+	case encoding == templates && c.Type == arrow.STRING:
+		if err := c.readTemplates(); err != nil {
+			return err
+		}
+		if b.page == nil {
+			b.page = &template.Page{}
+		}
+		if b.form = isTemplates; b.page.Open(c.dict.templates, rest, b.values) != nil {
+			return ErrDamaged
+		}
 	case encoding == parquetgo.Encodings.Plain:
 		b.form, b.plain = isPlain, rest
 		if size := c.width(); size > 0 && len(rest) < (b.values*size+7)/8 {

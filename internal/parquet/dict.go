@@ -5,6 +5,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	parquetgo "github.com/apache/arrow-go/v18/parquet"
+
+	"logkeep/internal/template"
 )
 
 // A dict is a chunk's dictionary. Its texts stand in the order in which they came,
@@ -23,6 +25,8 @@ type dict struct {
 	body   int  // bytes of the body, packed
 	size   int  // and unpacked
 	frame  frame
+
+	templates *template.Dictionary // instead of values
 }
 
 // openDictionary reads the header of the chunk's dictionary, unless it was read.

@@ -81,6 +81,9 @@ func (c *Column) Find(s *Search, base int, of, found Rows) error {
 
 // findIn adds the rows of a page, from 0, whose text is found.
 func (c *Column) findIn(b *body, s *Search, found Rows) error {
+	if err := c.expand(b); err != nil {
+		return err
+	}
 	if b.form == isPlain {
 		return s.each(b.plain, b.values, func() func(int) {
 			o := ordinals{present: b.present}

@@ -39,9 +39,11 @@ type FooterChunk struct {
 	Unpacked     int64  // size of these
 	Codec        int64  // how pages are packed, by the format's number
 	Min, Max     []byte // as PLAIN writes them; nil if it does not say
-	Dictionary   bool   // it begins with one
+	Dictionary   bool   // it begins with one, of values
+	Templates    bool   // texts stored by templates; Unpacked is what Column.Plain makes of it
 
-	text []byte
+	text       []byte
+	statistics []byte
 }
 
 // Codecs that this package writes.
@@ -165,7 +167,13 @@ func chunkOf(t *thrift) (c FooterChunk) {
 			case id == 11 && kind == thriftI64:
 				dictionary = t.varint()
 			case id == 12 && kind == thriftStruct:
+				begin := t.at
 				c.Min, c.Max = bounds(t)
+				c.statistics = t.since(begin)
+			case id == 13 && kind == thriftList:
+				for range t.list(thriftStruct) {
+					c.Templates = pageEncoding(t) == int64(templates) || c.Templates
+				}
 			default:
 				t.skip(kind, 0)
 			}
@@ -173,10 +181,22 @@ func chunkOf(t *thrift) (c FooterChunk) {
 	}
 	// A chunk begins with its dictionary, if it has one.
 	if dictionary > 0 {
-		c.Offset, c.Dictionary = min(c.Offset, dictionary), true
+		c.Offset, c.Dictionary = min(c.Offset, dictionary), !c.Templates
 	}
 	c.text = t.since(begin)
 	return c
+}
+
+// pageEncoding reads of pages of a kind what encoding they have.
+func pageEncoding(t *thrift) (encoding int64) {
+	for id, kind := range t.fields() {
+		if id == 2 && kind == thriftI32 {
+			encoding = t.varint()
+		} else {
+			t.skip(kind, 0)
+		}
+	}
+	return encoding
 }
 
 // bounds reads statistics: fields 5 and 6 are those in the order of the column's
@@ -214,16 +234,23 @@ func pair(t *thrift) (key, value string) {
 }
 
 // Of makes a footer of a file that has of one group those columns only for which
-// present is true, at the same offsets. Pairs are left out: they tell of all.
-func (f *Footer) Of(group int, present []bool) []byte {
+// present is true, at the same offsets; but those that plain has by column are as
+// Column.Plain made them. Pairs are left out: they tell of all.
+func (f *Footer) Of(group int, present []bool, plain map[int]PlainChunk) []byte {
 	g := f.Groups[group]
 	n, size, unpacked, packed := 0, 128+len(f.creator), int64(0), int64(0)
+	texts := make([][]byte, len(present))
 	for i, here := range present {
 		if here {
 			n++
-			size += len(f.Columns[i].text) + len(g.Chunks[i].text) + 8
+			texts[i] = g.Chunks[i].text
+			stored := g.Chunks[i].Size
+			if at, ok := plain[i]; ok {
+				texts[i], stored = g.Chunks[i].appendPlainChunk(nil, f.Columns[i].Name, g.Rows, at), at.Size
+			}
+			size += len(f.Columns[i].text) + len(texts[i]) + 8
 			unpacked += g.Chunks[i].Unpacked
-			packed += g.Chunks[i].Size
+			packed += stored
 		}
 	}
 	b := appendI32(make([]byte, 0, size), 0, 1, int(f.version))
@@ -239,7 +266,7 @@ func (f *Footer) Of(group int, present []bool) []byte {
 	b = appendList(appendField(b, 0, 1, thriftList), n, thriftStruct)
 	for i, here := range present {
 		if here {
-			b = append(b, g.Chunks[i].text...)
+			b = append(b, texts[i]...)
 		}
 	}
 	b = binary.AppendVarint(appendField(b, 1, 2, thriftI64), unpacked)

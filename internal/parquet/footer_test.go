@@ -88,7 +88,7 @@ func TestFooterOfSomeColumns(t *testing.T) {
 			}
 		}
 		g := r.IntN(2)
-		some, err := metadata.NewFileMetaData(footer.Of(g, present), nil)
+		some, err := metadata.NewFileMetaData(footer.Of(g, present, nil), nil)
 		if err != nil {
 			t.Fatalf("%v: %v", of, err)
 		}
@@ -127,7 +127,7 @@ func FuzzFooter(f *testing.F) {
 			present[i] = i%2 == 0
 		}
 		for g := range footer.Groups {
-			if _, err := ParseFooter(footer.Of(g, present)); err != nil {
+			if _, err := ParseFooter(footer.Of(g, present, nil)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -65,10 +65,10 @@ func (p *Writer) dataPage(k *chunk, rows int, encoding parquetgo.Encoding) error
 	return nil
 }
 
-func (p *Writer) dictionaryPage(k *chunk, plain []byte, values int) error {
+func (p *Writer) dictionaryPage(k *chunk, plain []byte, values int, encoding parquetgo.Encoding) error {
 	k.info.DictPageOffset = p.at
-	k.counts.DictEncodingStats[parquetgo.Encodings.Plain]++
-	if err := p.put(k, typeDictionary, plain, values, parquetgo.Encodings.Plain); err != nil {
+	k.counts.DictEncodingStats[encoding]++
+	if err := p.put(k, typeDictionary, plain, values, encoding); err != nil {
 		return err
 	}
 	k.pages = append(k.pages, Page{Offset: k.info.DictPageOffset, Size: p.at - k.info.DictPageOffset})
@@ -96,7 +96,7 @@ func (p *Writer) put(k *chunk, kind int, body []byte, values int, encoding parqu
 // indexes writes a dictionary of n values, which p.dictionary has in plain, and
 // p.index, which has one for each cell with a value.
 func (p *Writer) indexes(k *chunk, c *cells, n int) error {
-	if err := p.dictionaryPage(k, p.dictionary.plain, n); err != nil {
+	if err := p.dictionaryPage(k, p.dictionary.plain, n, parquetgo.Encodings.Plain); err != nil {
 		return err
 	}
 	width := max(1, bits.Len(uint(n-1))) // some readers don't know of width 0

@@ -13,6 +13,7 @@
 //
 //	RLE_DICTIONARY       where a sample says that they repeat, and the dictionary stays small
 //	DELTA_BINARY_PACKED  the column that rows are sorted by
+//	templates (64)       texts of few templates, if Options.Templates allows; see template.go
 //	PLAIN                all others
 //
 // The rows of a group are named by where they lie, in the order that they are to
@@ -46,6 +47,7 @@ type Options struct {
 	Sorted     string            // name of a long or datetime column without nulls by which rows are sorted; "" none
 	Pairs      map[string]string // keys and values in the footer
 	Pages      bool              // the footer tells where pages lie
+	Templates  bool              // texts may be stored by templates, which only this package reads; with Compress
 
 	// Texts is told of every column of text of every group, in their order. What
 	// it returns is given the texts that are in the column, as they are written,
@@ -79,6 +81,8 @@ type Writer struct {
 	narrow               []int32
 	real                 []float64
 	cut                  []run // of a page
+	weave                weave
+	woven                bool // a column is stored by templates
 }
 
 // NewWriter begins a file of rows with the columns of sc, which package batch
@@ -171,6 +175,10 @@ func (p *Writer) Append(b []byte) (offset int64, err error) {
 	offset = p.at
 	return offset, p.write(b)
 }
+
+// Templates reports whether a column was stored by templates until now, so that only
+// this package reads the file.
+func (p *Writer) Templates() bool { return p.woven }
 
 // Pair adds a key and its value to the footer.
 func (p *Writer) Pair(key, value string) error { return p.meta.AppendKeyValueMetadata(key, value) }

@@ -166,7 +166,7 @@ func lines(recs []arrow.RecordBatch, refs []batch.Ref) []string {
 	var all []string
 	for _, ref := range refs {
 		var b strings.Builder
-		for i := range columns {
+		for i := range int(recs[ref.Record].NumCols()) {
 			a, row := recs[ref.Record].Column(i), int(ref.Row)
 			var v any = "<nil>"
 			if a.IsValid(row) {

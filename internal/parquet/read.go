@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	parquetgo "github.com/apache/arrow-go/v18/parquet"
 )
 
 // A Place is where a column of a row group lies, and what it is.
@@ -76,6 +77,7 @@ func (c *Column) add(p Page) {
 func (c *Column) Close() {
 	c.d.give(c.window)
 	c.d.give(c.body.raw)
+	c.d.give(c.body.texts)
 	c.d.give(c.dict.raw)
 	d, b := c.d, &c.body
 	d.index, d.begin, d.deltas = keep(d, d.index, b.index), keep(d, d.begin, c.dict.begin), keep(d, d.deltas, b.deltas)
@@ -192,7 +194,7 @@ func (c *Column) unpack(p Page, further int64) (h header, b []byte, err error) {
 	if b, err = c.d.take(int(h.size)); err != nil {
 		return h, nil, err
 	}
-	if !c.Packed {
+	if !c.Packed || parquetgo.Encoding(h.encoding) == templates && h.packed == h.size {
 		copy(b, packed)
 		return h, b, nil
 	}

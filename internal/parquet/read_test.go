@@ -302,6 +302,10 @@ func FuzzColumn(f *testing.F) {
 			f.Add(b[c.Offset:c.Offset+c.Size], c.Rows, uint8(i), c.Nullable, c.Packed)
 		}
 	}
+	b, _, all := woven(f, statements(f, r, Stripe))
+	for i, c := range all[1:] {
+		f.Add(b[c.Offset:c.Offset+c.Size], c.Rows, uint8(9+i), c.Nullable, c.Packed)
+	}
 	types := []arrow.Type{arrow.INT64, arrow.BOOL, arrow.INT32, arrow.INT64, arrow.FLOAT64, arrow.STRING, arrow.STRING, arrow.INT64, arrow.INT64, arrow.STRING, arrow.STRING}
 	search := NewSearch([]Part{{Text: "s 1"}, {Text: "1", Left: Word, Right: End}}, Texts{})
 	f.Fuzz(func(t *testing.T, b []byte, rows int, column uint8, nullable, packed bool) {

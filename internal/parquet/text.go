@@ -15,7 +15,7 @@ import (
 const maxStat = 4096
 
 // texts writes a column of text: as a dictionary where a sample says that it
-// repeats, else as it is.
+// repeats, by templates where that is smaller, else as it is.
 func (p *Writer) texts(k *chunk, c *cells, records []arrow.Array, column int) error {
 	var tell func(text []byte, stripe int)
 	if p.o.Texts != nil {
@@ -34,6 +34,11 @@ func (p *Writer) texts(k *chunk, c *cells, records []arrow.Array, column int) er
 			if done, err := p.dictionaryTexts(k, c, from, tell); done || err != nil {
 				return err
 			}
+		}
+	}
+	if p.o.Templates && p.o.Compress {
+		if done, err := p.templateTexts(k, c, from, tell); done || err != nil {
+			return err
 		}
 	}
 	return p.plainTexts(k, c, from, tell)

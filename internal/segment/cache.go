@@ -28,6 +28,11 @@ type Cache struct {
 	desks  []*parquet.Desk // that nobody uses; their buffers are counted
 }
 
+// mostPlainTexts is the part of the cache, one in so many, up to which texts that
+// were stored by templates are kept plain in images that a query makes. Beyond, they
+// are packed, which costs more of the processor and a quarter of the memory.
+const mostPlainTexts = 2
+
 // maxImages bounds the descriptors that images in no use hold.
 const maxImages = 4096
 
@@ -110,7 +115,7 @@ func (c *Cache) pin(wants []Want) (images []*Image, columns [][]int, err error) 
 			images = nil
 		}
 	}()
-	var need int64
+	var need, packed int64 // packed: with texts of templates packed
 	for _, w := range wants {
 		m, err := c.image(w)
 		if err != nil {
@@ -122,9 +127,15 @@ func (c *Cache) pin(wants []Want) (images []*Image, columns [][]int, err error) 
 		columns = append(columns, cols)
 		for _, col := range cols {
 			if !m.charged[col] {
-				need += pages(w.Segment.chunks[w.Group][col].size)
+				need += w.Segment.inMemory(w.Group, col, false)
+				packed += w.Segment.inMemory(w.Group, col, true)
 			}
 		}
+	}
+	// Plain texts are quicker to read, but may not take the place of much else.
+	pack := need > c.limit/mostPlainTexts
+	if pack {
+		need = packed
 	}
 	c.shrink(need)
 	if c.used+need > c.limit {
@@ -133,9 +144,9 @@ func (c *Cache) pin(wants []Want) (images []*Image, columns [][]int, err error) 
 	for i, m := range images {
 		for _, col := range columns[i] {
 			if !m.charged[col] {
-				m.charged[col] = true
-				m.bytes += pages(m.segment.chunks[m.group][col].size)
-				c.used += pages(m.segment.chunks[m.group][col].size)
+				m.charged[col], m.pack[col] = true, pack
+				m.bytes += m.segment.inMemory(m.group, col, pack)
+				c.used += m.segment.inMemory(m.group, col, pack)
 			}
 		}
 	}

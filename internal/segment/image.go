@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"logkeep/internal/batch"
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
 )
 
@@ -31,14 +32,17 @@ type Image struct {
 	// The cache's: guarded by its lock.
 	pins    int
 	charged []bool // by column: counted in the cache's use
+	pack    []bool // by column: it is to be packed if it is made plain; does not change once it is charged
 	bytes   int64
 	dead    bool // no longer in the cache; closed with the last pin
 	place   *list.Element
 
 	mu      sync.Mutex
 	present []bool // by column
-	footer  int64  // offset of the latest footer
-	tail    int64  // offset of the distance
+	plainMu sync.Mutex
+	plain   map[int]parquet.PlainChunk // of columns that were made plain
+	footer  int64                      // offset of the latest footer
+	tail    int64                      // offset of the distance
 }
 
 // Path returns the name by which the engine in this process opens the image.
@@ -80,7 +84,8 @@ func newImage(s *Reader, group int) (*Image, error) {
 	}
 	m := &Image{
 		segment: s, group: group, file: f, path: path(f),
-		charged: make([]bool, len(s.columns)), present: make([]bool, len(s.columns)),
+		charged: make([]bool, len(s.columns)), pack: make([]bool, len(s.columns)), present: make([]bool, len(s.columns)),
+		plain: map[int]parquet.PlainChunk{},
 	}
 	// Each footer adds at least one column, so there are at most as many
 	// footers as columns, and none is longer than the one with all of them.
@@ -88,8 +93,9 @@ func newImage(s *Reader, group int) (*Image, error) {
 	for i := range all {
 		all[i] = true
 	}
-	longest := s.footer.Of(group, all)
-	m.tail = s.end + int64(len(s.columns))*int64(len(longest))
+	room, end := m.rooms()
+	longest := s.footer.Of(group, all, room)
+	m.tail = end + int64(len(s.columns))*int64(len(longest))
 	m.footer = m.tail
 	if err = m.write([]byte(magic), 0); err == nil {
 		err = m.write([]byte(magic), m.tail+4)
@@ -115,23 +121,36 @@ func (m *Image) fill(ctx context.Context, columns []int, slots chan struct{}) er
 	defer m.mu.Unlock()
 	present := slices.Clone(m.present)
 	var missing []span
+	var woven []int
 	for _, c := range columns {
-		if !present[c] {
+		switch {
+		case present[c]:
+		case m.segment.footer.Groups[m.group].Chunks[c].Templates:
+			present[c] = true
+			woven = append(woven, c)
+		default:
 			present[c] = true
 			missing = append(missing, m.segment.chunks[m.group][c])
 		}
 	}
-	if len(missing) == 0 {
+	if len(missing)+len(woven) == 0 {
 		return nil
 	}
 	defer m.segment.hold()()
 	work, stopped := errgroup.WithContext(ctx)
+	var do []func() error
+	for _, c := range woven {
+		do = append(do, func() error { return m.unweave(stopped, c) })
+	}
 	for _, part := range pieces(missing) {
+		do = append(do, func() error { return m.decrypt(part) })
+	}
+	for _, f := range do {
 		select {
 		case slots <- struct{}{}:
 			work.Go(func() error {
 				defer func() { <-slots }()
-				return m.decrypt(part)
+				return f()
 			})
 			continue
 		case <-stopped.Done():
@@ -183,9 +202,9 @@ func (m *Image) decrypt(s span) error {
 // publish writes the footer of the columns in present, then makes it the one
 // that readers find.
 func (m *Image) publish(present []bool) error {
-	footer := m.segment.footer.Of(m.group, present)
+	footer := m.segment.footer.Of(m.group, present, m.plain)
 	at := m.footer - int64(len(footer))
-	if at < m.segment.end {
+	if _, end := m.rooms(); at < end {
 		return fmt.Errorf("internal error: no room for the footer of an image of segment %s", m.segment.id)
 	}
 	if err := m.write(footer, at); err != nil {

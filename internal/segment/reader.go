@@ -38,6 +38,7 @@ type Reader struct {
 	data    *seal.Reader
 	footer  *parquet.Footer
 	end     int64           // where the chunks end and the footer begins
+	woven   bool            // there are texts stored by templates
 	columns []schema.Column // the table's, then those of members
 	members []batch.Member
 	index   map[string]int
@@ -114,6 +115,9 @@ func (s *Reader) readFooter() error {
 	}
 	text, ok := s.footer.Pairs[columnsKey]
 	if !ok {
+		text, s.woven = s.footer.Pairs[wovenKey]
+	}
+	if !ok && !s.woven {
 		return errDamaged
 	}
 	if s.columns, err = decodeColumns(text); err != nil {
@@ -142,6 +146,9 @@ func (s *Reader) readFooter() error {
 	return nil
 }
 
+// mostPlain bounds the bytes of a column of a row group that is made plain.
+const mostPlain = 1 << 40
+
 func (s *Reader) readGroups() error {
 	time, ok := s.index[schema.TimeGenerated]
 	if !ok {
@@ -157,6 +164,9 @@ func (s *Reader) readGroups() error {
 				return errDamaged
 			}
 			s.chunks[g][c] = at
+			if meta.Chunks[c].Templates && (!s.woven || meta.Chunks[c].Unpacked < 0 || meta.Chunks[c].Unpacked > mostPlain) {
+				return errDamaged
+			}
 		}
 		first, last := meta.Chunks[time].Min, meta.Chunks[time].Max
 		if len(first) != 8 || len(last) != 8 {
@@ -248,6 +258,9 @@ func (s *Reader) records(ctx context.Context) ([]arrow.RecordBatch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.woven {
+		return s.picked(ctx, sc)
+	}
 	f, err := file.NewParquetReader(io.NewSectionReader(s.data, 0, s.data.Size()))
 	if err != nil {
 		return nil, err
@@ -274,4 +287,33 @@ func (s *Reader) records(ctx context.Context) ([]arrow.RecordBatch, error) {
 		recs = append(recs, array.NewRecordBatch(sc, rec.Columns(), rec.NumRows()))
 	}
 	return recs, all.Err()
+}
+
+// picked reads all rows of a segment with templates, a record for each row group.
+func (s *Reader) picked(ctx context.Context, sc *arrow.Schema) (recs []arrow.RecordBatch, err error) {
+	desk := &parquet.Desk{}
+	for g, group := range s.groups {
+		all := parquet.NewRows(int(group.Rows))
+		all.AddRange(0, int(group.Rows))
+		arrays := make([]arrow.Array, sc.NumFields())
+		for i := range arrays {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			at, err := s.placeOf(g, i)
+			if err != nil {
+				return nil, err
+			}
+			c := desk.Column(at)
+			cells := c.NewCells(int(group.Rows))
+			err = c.Pick(0, all, cells)
+			c.Close()
+			if err != nil {
+				return nil, err
+			}
+			arrays[i] = cells.Array()
+		}
+		recs = append(recs, array.NewRecordBatch(sc, arrays, group.Rows))
+	}
+	return recs, nil
 }

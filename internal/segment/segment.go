@@ -8,7 +8,7 @@
 // The rows are of one table with one set of columns and are sorted by
 // TimeGenerated. A row group has at most 128 Ki rows. Pages are compressed with
 // zstd; times are packed as differences; text is dictionary-coded where it
-// repeats. Column types that Parquet does not know stand in the footer's
+// repeats, or stored by templates (package template) where that is smaller. Column types that Parquet does not know stand in the footer's
 // key-value pair "logkeep.columns", as JSON. Keys of dynamic columns that are hot
 // among the rows have typed columns of their own beside them, which a query may
 // read in place of the whole: "logkeep.members". docs/format/segment.md has it all.
@@ -28,6 +28,10 @@
 // are replaced in one write. The size never changes. Who opened the file
 // earlier goes on with the footer it has read; all that it lists is still there.
 // What lies behind a footer is not part of it: readers stop at its end.
+//
+// Texts that are stored by templates, which an engine can't read, lie in an image as
+// plain pages, behind all chunks of the segment: as they are, or packed if they would
+// take too much of the memory.
 //
 // A Cache keeps images within a bound, pinned while a query uses them. Images
 // are never written to a disk; they end with the process, whatever happens.
@@ -52,6 +56,7 @@ import (
 const (
 	kind       = "segment"
 	columnsKey = "logkeep.columns"
+	wovenKey   = "logkeep.columns.templates" // in place of columnsKey, of a segment with texts stored by templates
 	membersKey = "logkeep.members"
 
 	// GroupRows is the most rows that a row group has: large enough that

@@ -51,9 +51,6 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 		return info, err
 	}
 	pairs := map[string]string{}
-	if pairs[columnsKey], err = encode(info.Columns); err != nil {
-		return info, err
-	}
 	if len(members) > 0 {
 		if pairs[membersKey], err = encode(members); err != nil {
 			return info, err
@@ -61,7 +58,7 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	}
 	terms := newTermWriter(info.Columns)
 	file, err := parquet.NewWriter(sealed, recs[0].Schema(), parquet.Options{
-		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: pairs, Pages: true, Texts: terms.column,
+		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: pairs, Pages: true, Templates: true, Texts: terms.column,
 	})
 	if err != nil {
 		return info, err
@@ -79,6 +76,17 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 		refs = refs[n:]
 	}
 	if err := terms.end(file); err != nil {
+		return info, err
+	}
+	columns, err := encode(info.Columns)
+	if err != nil {
+		return info, err
+	}
+	key := columnsKey
+	if file.Templates() {
+		key = wovenKey // which builds from before templates do not know, so they refuse the segment
+	}
+	if err := file.Pair(key, columns); err != nil {
 		return info, err
 	}
 	if err := file.Close(); err != nil {

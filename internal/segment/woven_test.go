@@ -1,0 +1,114 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"logkeep/internal/batch"
+	"logkeep/internal/schema"
+)
+
+// statements are n rows whose messages and objects few statements wrote.
+func statements(t testing.TB, n int) arrow.RecordBatch {
+	var b strings.Builder
+	r := rand.New(rand.NewPCG(51, uint64(n)))
+	base, _ := schema.ParseTicks("2026-01-01T00:00:00Z")
+	for i := range n {
+		at := base + schema.Ticks(i)*schema.TicksPerSecond
+		message := []string{
+			fmt.Sprintf("GET /orders/%d took %dms, trace %016x%016x", r.IntN(1e6), r.IntN(2000), r.Uint64(), r.Uint64()),
+			fmt.Sprintf("dial tcp 10.0.%d.%d:443: i/o timeout after %dms", r.IntN(256), r.IntN(256), r.IntN(30_000)),
+			fmt.Sprintf("pod checkout-%010x-x%dq%d of größe %d was moved", r.Uint64()>>24, r.IntN(9), r.IntN(9), r.IntN(99)),
+		}[r.IntN(3)]
+		fmt.Fprintf(&b, `{"TimeGenerated":%q,"Level":%q,"Message":%q`, at, []string{"Information", "Warning", "Error"}[i%3], message)
+		if i%4 != 0 {
+			fmt.Fprintf(&b, `,"Code":%d,"Props":{"requestId":"%016x","path":"c:\\temp\\%d.log","took":%d}`, i, r.Uint64(), r.IntN(1000), r.IntN(5000))
+		}
+		b.WriteString("}\n")
+	}
+	p, err := batch.Parse(strings.NewReader(b.String()), schema.Table{Name: "T_CL", Columns: columns}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Record
+}
+
+// Texts stored by templates are what they were: for the engine, plain or packed, and
+// when a segment is rewritten.
+func TestTextsStoredByTemplates(t *testing.T) {
+	rec := statements(t, 5000)
+	o, in := written(t, rec)
+	s := opened(t, o, in)
+	if !s.woven {
+		t.Fatal("no text is stored by templates")
+	}
+	refs, _ := batch.ByTime([]arrow.RecordBatch{rec})
+	var woven []string
+	var plain int64
+	for i, c := range s.footer.Groups[0].Chunks {
+		if c.Templates {
+			woven, plain = append(woven, s.columns[i].Name), plain+c.Unpacked
+		}
+	}
+	if !slices.Equal(woven, []string{"Message", "Props"}) {
+		t.Errorf("stored by templates: %v", woven)
+	}
+	for _, limit := range []int64{1 << 30, 2*plain - 4096} { // the second has not enough for plain texts
+		c := NewCache(limit)
+		for _, some := range [][]string{names(columns), names(columns)[:3], names(columns)} {
+			// What an image has stays as it is, the rest comes to it.
+			images, err := c.Acquire(t.Context(), []Want{{Segment: s, Columns: some}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			holds(t, read(t, images[0].Path()), names(images[0].Columns()), rec, refs)
+			for column, at := range images[0].plain {
+				if at.Packed != (limit < 1<<30) {
+					t.Errorf("limit %d: column %d packed: %v", limit, column, at)
+				}
+			}
+			if held := allocated(t, images[0].Path()); held > c.Used() {
+				t.Errorf("an image of %d bytes counts as %d", held, c.Used())
+			}
+			c.Release(images)
+		}
+		c.Close()
+	}
+	recs, err := s.Records(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, twice := written(t, recs...)
+	if again.Len() != o.Len() || twice.Rows != in.Rows {
+		t.Errorf("written again it has %d bytes, not %d", again.Len(), o.Len())
+	}
+	c := NewCache(64 << 10)
+	defer c.Close()
+	var limit *LimitError
+	if _, err := c.Acquire(t.Context(), []Want{{Segment: s, Columns: names(columns)}}); !errors.As(err, &limit) {
+		t.Errorf("with too little memory: %v", err)
+	}
+}
+
+// allocated is how much memory a file in memory takes.
+func allocated(t *testing.T, path string) int64 {
+	var at, n int64
+	b, err := os.ReadFile(filepath.Clean(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; at < int64(len(b)); at += 4096 {
+		if slices.ContainsFunc(b[at:min(at+4096, int64(len(b)))], func(c byte) bool { return c != 0 }) {
+			n += 4096
+		}
+	}
+	return n
+}
