@@ -27,6 +27,7 @@ type dict struct {
 	frame  frame
 
 	templates *template.Dictionary // instead of values
+	answers   map[*Search][]told   // of all templates, by what looks for texts
 }
 
 // openDictionary reads the header of the chunk's dictionary, unless it was read.

@@ -81,14 +81,11 @@ func (c *Column) Find(s *Search, base int, of, found Rows) error {
 
 // findIn adds the rows of a page, from 0, whose text is found.
 func (c *Column) findIn(b *body, s *Search, found Rows) error {
-	if err := c.expand(b); err != nil {
-		return err
-	}
-	if b.form == isPlain {
-		return s.each(b.plain, b.values, func() func(int) {
-			o := ordinals{present: b.present}
-			return func(value int) { found.Add(o.rowOf(value)) }
-		})
+	switch b.form {
+	case isTemplates:
+		return c.findWoven(b, s, found)
+	case isPlain:
+		return c.findPlain(b, s, found)
 	}
 	entries, err := c.entries(s)
 	if err != nil || entries.Count() == 0 {
@@ -110,6 +107,14 @@ func (c *Column) findIn(b *body, s *Search, found Rows) error {
 		value++
 	}
 	return nil
+}
+
+// findPlain is findIn of a page of texts as they are.
+func (c *Column) findPlain(b *body, s *Search, found Rows) error {
+	return s.each(b.plain, b.values, func() func(int) {
+		o := ordinals{present: b.present}
+		return func(value int) { found.Add(o.rowOf(value)) }
+	})
 }
 
 // entries are the texts of the dictionary that a search finds.

@@ -53,11 +53,16 @@ func (p *Cells) Size() int64 { return int64(cap(p.valid) + cap(p.data) + 4*cap(p
 func (c *Column) Pick(base int, of Rows, p *Cells) error {
 	size := c.width() / 8
 	return c.each(base, of, func(b *body) (bool, error) {
-		if err := c.expand(b); err != nil {
-			return false, err
+		end := min(b.first+b.rows-base, len(of)*64)
+		if b.form == isTemplates {
+			if done, err := c.pickWoven(b, base, of, end, p); done || err != nil {
+				return true, err
+			}
+			if err := c.expand(b); err != nil {
+				return false, err
+			}
 		}
 		o, t := ordinals{present: b.present}, textWalk{}
-		end := min(b.first+b.rows-base, len(of)*64)
 		if err := c.reachThose(b, base, of, end); err != nil {
 			return false, err
 		}
