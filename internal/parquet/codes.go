@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 )
@@ -177,6 +178,15 @@ func (c *Column) Since(v, first, last int64) (row int, value int64, err error) {
 	// begins with this row and value.
 	lo, hi, from, to := c.low, len(c.pages), max(first, c.least), last
 	row = -1
+	if c.Firsts != nil {
+		if len(c.Firsts) != len(c.pages) {
+			return 0, 0, ErrDamaged
+		}
+		if hi, _ = slices.BinarySearch(c.Firsts, v); hi < len(c.pages) {
+			row, value = c.pages[hi].First, c.Firsts[hi]
+		}
+		lo = max(hi-1, 0)
+	}
 	for lo < hi {
 		number := lo
 		if v > from && v < to {
@@ -193,6 +203,9 @@ func (c *Column) Since(v, first, last int64) (row int, value int64, err error) {
 			}
 		}
 		least, most := c.wide(b, 0), c.wide(b, b.rows-1)
+		if c.Firsts != nil && c.Firsts[number] != least {
+			return 0, 0, ErrDamaged
+		}
 		switch {
 		case least >= v:
 			hi, to, row, value = number, least, b.first, least

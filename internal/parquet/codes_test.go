@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/file"
 
 	"logkeep/internal/batch"
 )
@@ -68,6 +70,41 @@ func TestCodesStandForTheValues(t *testing.T) {
 	}
 }
 
+// pairOf is a pair of a file's footer.
+func pairOf(t testing.TB, b []byte, key string) string {
+	f, err := file.NewParquetReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := f.MetaData().KeyValueMetadata().FindValue(key); v != nil {
+		return *v
+	}
+	return ""
+}
+
+// FuzzFirsts reads a list of first values that may be any text.
+func FuzzFirsts(f *testing.F) {
+	f.Add(encodeFirsts([][]int64{{5, 7, 7}, {}, {-9, 1 << 60}}), 3)
+	f.Add(encodeFirsts(nil), 0)
+	f.Fuzz(func(t *testing.T, text string, groups int) {
+		if groups < 0 || groups > 1000 {
+			return
+		}
+		all, err := DecodeFirsts(text, groups)
+		if err != nil {
+			return
+		}
+		if again, err := DecodeFirsts(encodeFirsts(all), groups); err != nil || len(again) != groups {
+			t.Fatal(err)
+		}
+		for _, firsts := range all {
+			if !slices.IsSorted(firsts) {
+				t.Errorf("%v do not ascend", firsts)
+			}
+		}
+	})
+}
+
 // The first row since some time is found in whatever form times are written, time
 // after time, and few pages are opened for it.
 func TestSince(t *testing.T) {
@@ -88,9 +125,19 @@ func TestSince(t *testing.T) {
 		if first == last {
 			continue
 		}
-		for _, data := range written(t, []arrow.RecordBatch{b.NewRecordBatch()}, 300) {
+		for i, data := range written(t, []arrow.RecordBatch{b.NewRecordBatch()}, 300) {
 			var desk Desk
-			c := desk.Column(places(t, data)[0])
+			at := places(t, data)[0]
+			if text := pairOf(t, data, FirstsKey); text != "" {
+				firsts, err := DecodeFirsts(text, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				at.Firsts = firsts[0]
+			} else if i == 2 {
+				t.Fatal("with which times pages begin is not told")
+			}
+			c := desk.Column(at)
 			for v := first; v < last; {
 				if v += 1 + r.Int64N(1+(last-v)/2); r.IntN(2) == 0 {
 					at, _ := slices.BinarySearch(times, v)

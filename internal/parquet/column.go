@@ -30,7 +30,8 @@ type chunk struct {
 	stats  metadata.EncodedStatistics
 	counts metadata.EncodingStats
 	pages  Pages
-	rows   int // in pages
+	firsts []int64 // of the sorted column: the first value of each page
+	rows   int     // in pages
 }
 
 // column writes a chunk: from has the array of column i in each record.
@@ -68,6 +69,9 @@ func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from [
 		return err
 	}
 	p.chunks = append(p.chunks, k.pages)
+	if c.Name == p.o.Sorted {
+		p.firsts = append(p.firsts, k.firsts)
+	}
 	if !k.stats.HasMin {
 		k.stats.Min, k.stats.Max = nil, nil
 	}

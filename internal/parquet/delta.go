@@ -23,7 +23,12 @@ func (p *Writer) deltas(k *chunk, c *cells, from []arrow.Array) error {
 		k.stats.Signed, k.stats.HasMin, k.stats.HasMax = true, true, true
 		k.stats.Min, k.stats.Max = plain64(nil, values[0]), plain64(nil, values[len(values)-1])
 	}
-	return p.pages(k, c, parquetgo.Encodings.DeltaBinaryPacked, func(b []byte, from, to int) []byte { return appendDeltas(b, values[from:to]) })
+	return p.pages(k, c, parquetgo.Encodings.DeltaBinaryPacked, func(b []byte, from, to int) []byte {
+		if from < to {
+			k.firsts = append(k.firsts, values[from])
+		}
+		return appendDeltas(b, values[from:to])
+	})
 }
 
 func appendDeltas(b []byte, values []int64) []byte {

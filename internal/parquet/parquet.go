@@ -46,7 +46,7 @@ type Options struct {
 	Dictionary bool              // values that repeat are written once
 	Sorted     string            // name of a long or datetime column without nulls by which rows are sorted; "" none
 	Pairs      map[string]string // keys and values in the footer
-	Pages      bool              // the footer tells where pages lie
+	Pages      bool              // the footer tells where pages lie, and with which value those of the sorted column begin
 	Templates  bool              // texts may be stored by templates, which only this package reads; with Compress
 
 	// Texts is told of every column of text of every group, in their order. What
@@ -68,7 +68,8 @@ type Writer struct {
 	columns []schema.Column
 	meta    *metadata.FileMetaDataBuilder
 	groups  int16
-	chunks  []Pages // of all groups and columns
+	chunks  []Pages   // of all groups and columns
+	firsts  [][]int64 // of all groups
 
 	runs []run // of the group being written
 
@@ -188,6 +189,11 @@ func (p *Writer) Close() error {
 	if p.o.Pages {
 		if err := p.Pair(PagesKey, encodePages(p.chunks)); err != nil {
 			return err
+		}
+		if p.firsts != nil {
+			if err := p.Pair(FirstsKey, encodeFirsts(p.firsts)); err != nil {
+				return err
+			}
 		}
 	}
 	footer, err := p.meta.Finish()

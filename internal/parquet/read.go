@@ -16,6 +16,7 @@ type Place struct {
 	Extent
 	From     io.ReaderAt
 	Pages    Pages      // nil: as the headers say
+	Firsts   []int64    // the first value of each page with rows, of whole numbers that ascend; nil is not known
 	Type     arrow.Type // that the column has in records: BOOL, INT32, INT64, FLOAT64 or STRING
 	Nullable bool
 	Packed   bool // with zstd

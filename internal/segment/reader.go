@@ -47,6 +47,7 @@ type Reader struct {
 	sets    termSets                        // of earlier releases
 	tables  [][]termTable                   // by group and column
 	pages   func() ([]parquet.Pages, error) // by group and column; nil if it is not known where they lie
+	firsts  func() ([][]int64, error)       // by group, of the pages of times; nil if it is not known with what they begin
 }
 
 // A Holder is an object that has to be opened to be read: Hold opens it once for
@@ -88,7 +89,7 @@ func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 			return nil, err
 		}
 	}
-	s.pages = sync.OnceValues(s.readPages)
+	s.pages, s.firsts = sync.OnceValues(s.readPages), sync.OnceValues(s.readFirsts)
 	return s, nil
 }
 
@@ -206,6 +207,19 @@ func (s *Reader) readPages() ([]parquet.Pages, error) {
 		return nil, damage(s.id, s.table, fmt.Errorf("read segment %s: %w: %w", s.id, errDamaged, err))
 	}
 	return pages, nil
+}
+
+// readFirsts reads with which times pages begin, when it is first asked for.
+func (s *Reader) readFirsts() ([][]int64, error) {
+	text, ok := s.footer.Pairs[parquet.FirstsKey]
+	if !ok {
+		return nil, nil
+	}
+	firsts, err := parquet.DecodeFirsts(text, len(s.groups))
+	if err != nil {
+		return nil, damage(s.id, s.table, fmt.Errorf("read segment %s: %w: %w", s.id, errDamaged, err))
+	}
+	return firsts, nil
 }
 
 // Pages returns where the pages of a column of a group lie in the Parquet file,
