@@ -172,6 +172,8 @@ type Service struct {
 	log     *slog.Logger
 	told    func(context.Context, Operation, json.RawMessage)
 
+	remembered remembered
+
 	ctx     context.Context // of all work; ends with Close
 	stop    context.CancelFunc
 	work    sync.WaitGroup

@@ -159,7 +159,7 @@ func (s *Service) Rules(ctx context.Context, scope resource.ID) ([]Rule, error) 
 // RuleAt finds the rule that the host label takes rows for: every rule by its
 // immutable id at its endpoint, a rule of kind Direct at its own.
 func (s *Service) RuleAt(ctx context.Context, label, immutableID string) (Rule, error) {
-	rules, err := by(ctx, s.cat.Records, catalog.ImmutableID, immutableID, resource.Rule, ruleOf)
+	rules, err := by(ctx, s.cat.Records, catalog.ImmutableID, immutableID, resource.Rule, s.remembered.rules.reader(ruleOf))
 	if err != nil {
 		return Rule{}, err
 	}

@@ -123,6 +123,10 @@ func putTable(ctx context.Context, tx *catalog.Tx, t Table) (Table, error) {
 }
 
 func (s *Service) table(ctx context.Context, r catalog.Records, id resource.ID) (Table, error) {
+	return s.readTable(ctx, r, id, tableOf)
+}
+
+func (s *Service) readTable(ctx context.Context, r catalog.Records, id resource.ID, read func(catalog.Resource) (Table, error)) (Table, error) {
 	res, err := r.Get(ctx, id.String())
 	if errors.Is(err, catalog.ErrNotFound) {
 		if p, ok := standard.Lookup(id.Name()); ok {
@@ -133,7 +137,7 @@ func (s *Service) table(ctx context.Context, r catalog.Records, id resource.ID) 
 	if err != nil {
 		return Table{}, err
 	}
-	return tableOf(res)
+	return read(res)
 }
 
 // Table returns a table of a workspace.

@@ -104,6 +104,10 @@ func putWorkspace(ctx context.Context, tx *catalog.Tx, w Workspace) (Workspace, 
 }
 
 func (s *Service) workspace(ctx context.Context, r catalog.Records, id resource.ID) (Workspace, error) {
+	return s.readWorkspace(ctx, r, id, workspaceOf)
+}
+
+func (s *Service) readWorkspace(ctx context.Context, r catalog.Records, id resource.ID, read func(catalog.Resource) (Workspace, error)) (Workspace, error) {
 	res, err := r.Get(ctx, id.String())
 	if errors.Is(err, catalog.ErrNotFound) {
 		return Workspace{}, fault.New(fault.WorkspaceNotFound, "Workspace not found. The workspace you specified doesn't exist or was deleted.")
@@ -111,7 +115,7 @@ func (s *Service) workspace(ctx context.Context, r catalog.Records, id resource.
 	if err != nil {
 		return Workspace{}, err
 	}
-	return workspaceOf(res)
+	return read(res)
 }
 
 // Workspace returns a workspace.

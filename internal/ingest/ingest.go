@@ -38,6 +38,8 @@ type Request struct {
 type Plane interface {
 	Workspace(ctx context.Context, id resource.ID) (control.Workspace, error)
 	Table(ctx context.Context, id resource.ID) (control.Table, error)
+	// End is both; they are shared and must not be changed.
+	End(ctx context.Context, workspace resource.ID, table schema.TableName) (control.Workspace, control.Table, error)
 	ClusterByID(ctx context.Context, id schema.ClusterID) (control.Cluster, error)
 	// GrowTable makes sure that a table has columns, and makes it if there is none.
 	GrowTable(ctx context.Context, id resource.ID, columns []schema.Column) (control.Table, error)

@@ -42,6 +42,12 @@ func (w *world) Table(_ context.Context, id resource.ID) (control.Table, error) 
 	return control.Table{ID: id}, nil
 }
 
+func (w *world) End(ctx context.Context, id resource.ID, table schema.TableName) (control.Workspace, control.Table, error) {
+	v, _ := w.Workspace(ctx, id)
+	t, err := w.Table(ctx, id.Child("tables", string(table)))
+	return v, t, err
+}
+
 func (w *world) ClusterByID(context.Context, schema.ClusterID) (control.Cluster, error) {
 	return control.Cluster{Settings: w.settings}, nil
 }

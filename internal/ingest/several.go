@@ -88,8 +88,9 @@ func (s *Service) several(ctx context.Context, r Request, routes []control.Route
 // end finds the end of a route.
 func (s *Service) end(ctx context.Context, route control.Route) (w way, err error) {
 	w.Route = route
-	if w.workspace, err = s.plane.Workspace(ctx, route.Workspace); err == nil {
-		w.table, err = s.known(ctx, route.Workspace.Child("tables", string(route.Table)))
+	w.workspace, w.table, err = s.plane.End(ctx, route.Workspace, route.Table)
+	if t := w.table; err == nil && t.Published != nil && !t.Known() { // it is about to have rows
+		w.table, err = s.plane.GrowTable(ctx, t.ID, nil)
 	}
 	return w, err
 }

@@ -165,7 +165,7 @@ func (s *Supervisor) spawn(w *Worker, d *seat) error {
 			}
 			return wideConn{c}, nil
 		},
-		DisableCompression: true, MaxIdleConnsPerHost: 64,
+		DisableCompression: true, MaxIdleConnsPerHost: 256, // as many clients may send rows at a time
 	}}
 	var first []byte
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,8 +25,8 @@ import (
 // serveAppend takes one ingestion request. It answers when the rows are on the
 // disk, or with a fault when none of them is.
 func (w *Worker) serveAppend(rw http.ResponseWriter, r *http.Request) {
-	var what wire.Append
-	if err := json.Unmarshal([]byte(r.Header.Get(wire.AppendHeader)), &what); err != nil {
+	what, err := w.headers.read(r.Header.Get(wire.AppendHeader))
+	if err != nil {
 		w.refuse(rw, fault.New(fault.InvalidRequestContent, "The keeper's request could not be read.").Because(err))
 		return
 	}
@@ -35,6 +36,35 @@ func (w *Worker) serveAppend(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	json.NewEncoder(rw).Encode(done)
+}
+
+// headers is what requests with rows ask for: mostly the same, with bodies of other lengths. It
+// is safe for concurrent use; nothing that it tells may be changed.
+type headers struct {
+	mu  sync.Mutex
+	all map[string]wire.Append
+}
+
+// mostHeaders bounds them: many columns are some kilobytes of text.
+const mostHeaders = 256
+
+func (h *headers) read(text string) (what wire.Append, err error) {
+	h.mu.Lock()
+	what, ok := h.all[text]
+	h.mu.Unlock()
+	if ok {
+		return what, nil
+	}
+	if err := json.Unmarshal([]byte(text), &what); err != nil {
+		return what, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.all == nil || len(h.all) >= mostHeaders {
+		h.all = make(map[string]wire.Append)
+	}
+	h.all[text] = what
+	return what, nil
 }
 
 func (w *Worker) append(ctx context.Context, what wire.Append, body io.Reader) (done wire.Appended, err error) {

@@ -46,6 +46,7 @@ type Worker struct {
 	disk     *disk.Folder
 	tails    *store.Budget // of all accounts
 	bodies   sync.Pool     // of *bytes.Buffer: unpacked rows on their way to columns
+	headers  headers       // of requests with rows
 	programs programs      // transformations that are ready to run
 	joints   joints        // requests that wait for one
 
