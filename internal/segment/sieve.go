@@ -24,6 +24,7 @@ type sieve struct {
 	from, to schema.Ticks
 	stripes  Stripes
 	needs    []sought
+	part     int // one in so many of the row group's stripes; 0: all
 }
 
 // A sought is a need as a sieve looks for it: alternatives, all of whose looks
@@ -70,7 +71,7 @@ func (v *sieve) dense(kept, n int) bool {
 	if size < smallRow*int64(n) {
 		one = mostSmallKept
 	}
-	return kept > max(n/one, fewKept)
+	return kept > max(n/one, fewKept)/max(v.part, 1)
 }
 
 // newSieve is nil if nothing of the row group can be left out.
@@ -90,6 +91,44 @@ func newSieve(w Want, needs []Need) *sieve {
 	}
 	slices.SortStableFunc(v.needs, func(a, b sought) int { return cmp.Compare(a.cost, b.cost) })
 	return v
+}
+
+// leastPart is how many stripes a part of a row group has, about: of fewer the
+// dictionaries that each part reads would cost more than the others save.
+const leastPart = 8
+
+// parts are at most n sieves which have the stripes of v among them, about as many of
+// those in its range of time each: rows are taken to come evenly.
+func (v *sieve) parts(n int) []*sieve {
+	group := v.reader.groups[v.group]
+	stripes := float64((group.Rows + parquet.Stripe - 1) / parquet.Stripe)
+	at := func(t schema.Ticks) float64 {
+		return stripes * float64(t-group.MinTime) / float64(group.MaxTime-group.MinTime+1)
+	}
+	from, end := 0.0, stripes
+	if v.from > group.MinTime {
+		from = at(v.from)
+	}
+	if v.to != 0 && v.to < group.MaxTime {
+		end = at(v.to)
+	}
+	n = min(n, int(end-from)/leastPart, v.stripes.Count()/leastPart)
+	if n < 2 {
+		return []*sieve{v}
+	}
+	all := make([]*sieve, n)
+	for k := range all {
+		part := *v
+		part.part, part.stripes = n, 0
+		all[k] = &part
+	}
+	for i := range 64 {
+		if v.stripes>>i&1 != 0 {
+			k := int((float64(i) + 0.5 - from) / (end - from) * float64(n))
+			all[min(max(k, 0), n-1)].stripes |= 1 << i
+		}
+	}
+	return slices.DeleteFunc(all, func(p *sieve) bool { return p.stripes == 0 })
 }
 
 // cuts reports whether the range of time leaves rows out.

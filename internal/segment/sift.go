@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/errgroup"
@@ -76,6 +77,11 @@ func (c *Cache) Sift(ctx context.Context, wants []Want, needs []Need) (_ *Sifted
 	l := line{s: s, done: make([]*outcome, len(wants))}
 	work, stopped := errgroup.WithContext(ctx)
 	work.SetLimit(cap(c.slots))
+	// Of few row groups one may be left when the others are done: they are sifted in parts.
+	parts := 1
+	if n := len(wants); n < eachSlot*cap(c.slots) {
+		parts = (eachSlot*cap(c.slots) + n - 1) / max(n, 1)
+	}
 	for i, w := range wants {
 		v := newSieve(w, needs)
 		if v == nil {
@@ -84,19 +90,30 @@ func (c *Cache) Sift(ctx context.Context, wants []Want, needs []Need) (_ *Sifted
 			}
 			continue
 		}
-		work.Go(func() error {
-			select {
-			case c.slots <- struct{}{}:
-				defer func() { <-c.slots }()
-			case <-stopped.Done():
-				return stopped.Err()
-			}
-			o, err := s.sift(stopped, v)
-			if err != nil {
-				return err
-			}
-			return l.put(i, o)
-		})
+		in := &inParts{}
+		some := v.parts(parts)
+		in.left, in.of = len(some), make([]outcome, len(some))
+		for k, part := range some {
+			work.Go(func() error {
+				select {
+				case c.slots <- struct{}{}:
+					defer func() { <-c.slots }()
+				case <-stopped.Done():
+					return stopped.Err()
+				}
+				o := outcome{sieve: part, whole: true}
+				if !in.whole.Load() {
+					var err error
+					if o, err = s.sift(stopped, part); err != nil {
+						return err
+					}
+				}
+				if all, done := in.put(s, k, o); done {
+					return l.put(i, all)
+				}
+				return nil
+			})
+		}
 	}
 	if err := work.Wait(); err != nil {
 		return nil, err
@@ -104,16 +121,53 @@ func (c *Cache) Sift(ctx context.Context, wants []Want, needs []Need) (_ *Sifted
 	return s, l.end()
 }
 
-// An outcome is what came of sifting a row group.
+// An outcome is what came of sifting a row group, or a part of it.
 type outcome struct {
 	sieve *sieve
 	whole bool
-	kept  arrow.RecordBatch // nil: none
-	bytes int64             // of kept
+	kept  []arrow.RecordBatch
+	bytes int64 // of kept
 	read  int64
 }
 
-// sift sifts one row group.
+// eachSlot is how many parts there are to sift for each goroutine that does, at least.
+const eachSlot = 2
+
+// inParts is a row group that is sifted in parts, at the same time.
+type inParts struct {
+	whole atomic.Bool // it will be read as a whole: what parts find is not wanted
+
+	mu   sync.Mutex
+	of   []outcome
+	left int
+}
+
+// put takes the outcome of a part. After the last it returns that of all: if one part
+// is better read as a whole, all are.
+func (p *inParts) put(s *Sifted, part int, o outcome) (all outcome, done bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o.whole {
+		p.whole.Store(true)
+	}
+	p.of[part] = o
+	if p.left--; p.left > 0 {
+		return all, false
+	}
+	all.sieve, all.whole = o.sieve, p.whole.Load()
+	for _, o := range p.of {
+		all.read += o.read
+		if all.whole {
+			s.discharge(o.bytes)
+			continue
+		}
+		all.kept = append(all.kept, o.kept...)
+		all.bytes += o.bytes
+	}
+	return all, true
+}
+
+// sift sifts one row group, or a part of it.
 func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
 	desk := s.cache.desk()
 	had := desk.Held() // is counted already, and stays so
@@ -126,11 +180,10 @@ func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
 		return err
 	}
 	o := outcome{sieve: v}
-	var err error
-	o.kept, err = v.rows(ctx, desk)
+	kept, err := v.rows(ctx, desk)
 	o.read, desk.Charge = desk.Read, nil
-	if o.kept != nil {
-		o.bytes = sizeOf(o.kept)
+	if kept != nil {
+		o.kept, o.bytes = []arrow.RecordBatch{kept}, sizeOf(kept)
 	}
 	s.leave(charged-o.bytes, desk.Held()-had)
 	s.cache.giveDesk(desk)
@@ -228,10 +281,9 @@ func (r *Rows) finish(s *Sifted) error {
 // take adds an outcome's rows to the file of their columns.
 func (s *Sifted) take(o *outcome) error {
 	s.Rows += o.sieve.reader.groups[o.sieve.group].Rows
-	if o.kept == nil {
+	if len(o.kept) == 0 {
 		return nil
 	}
-	s.Kept += o.kept.NumRows()
 	var columns []schema.Column
 	var members []batch.Member
 	for _, i := range o.sieve.columns {
@@ -243,16 +295,20 @@ func (s *Sifted) take(o *outcome) error {
 	}
 	at := slices.IndexFunc(s.Files, func(r *Rows) bool { return slices.Equal(r.columns, columns) && slices.Equal(r.members, members) })
 	if at < 0 {
-		r, err := newRows(o.kept.Schema(), columns, members)
+		r, err := newRows(o.kept[0].Schema(), columns, members)
 		if err != nil {
 			return err
 		}
 		at, s.Files = len(s.Files), append(s.Files, r)
 	}
 	r := s.Files[at]
-	r.pending = append(r.pending, o.kept)
-	r.rows += o.kept.NumRows()
-	if r.waiting += o.kept.NumRows(); r.waiting < fullGroup {
+	for _, rec := range o.kept {
+		r.pending = append(r.pending, rec)
+		s.Kept += rec.NumRows()
+		r.rows += rec.NumRows()
+		r.waiting += rec.NumRows()
+	}
+	if r.waiting < fullGroup {
 		return nil
 	}
 	return r.flush(s)
