@@ -195,8 +195,16 @@ func (db *DB) run(ctx context.Context, text string, args []any) (*Rows, error) {
 		return err
 	})
 	if err != nil {
-		conn.Close()
+		settle(conn)
 		return nil, classify(err)
 	}
 	return &Rows{rows: rows, conn: conn}, nil
+}
+
+// settle gives back a connection whose statement did not end well. The engine keeps
+// the files that a statement had open, if it was ended as it began, until the
+// connection has another.
+func settle(conn *sql.Conn) {
+	conn.ExecContext(context.Background(), "SELECT 1")
+	conn.Close()
 }

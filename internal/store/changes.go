@@ -160,6 +160,7 @@ func (c *changes) catchUp(ctx context.Context) error {
 			return fmt.Errorf("%w: the bucket has another change %d than the catalog", ErrRolledBack, m.Seq)
 		}
 	}
+	var listed *listing // what m has, once it is needed
 	for m.Seq < newest {
 		if !slices.Contains(all, m.Seq+1) {
 			return fmt.Errorf("%w: the bucket has change %d, the catalog has change %d", ErrRolledBack, newest, m.Seq)
@@ -169,17 +170,45 @@ func (c *changes) catchUp(ctx context.Context) error {
 			return err
 		}
 		next := apply(*m, ch)
-		cfg := c.cfg
-		cfg.Manifest = next
-		if _, err := verify(cfg); err != nil {
+		all, err := c.listed(listed, *m, ch)
+		if err == nil {
+			cfg := c.cfg
+			cfg.Manifest = next
+			_, err = verifyListed(cfg, all)
+		}
+		if err != nil {
 			return fmt.Errorf("change %d: %w", ch.Seq, err)
 		}
+		listed = &all
 		if err := c.catalog.Commit(ctx, ch); err != nil {
 			return err
 		}
 		*m = next
 	}
 	return nil
+}
+
+// listed lists what there is after a change, by what is listed before it or, the first
+// time, by the manifest: each change costs what it touches.
+func (c *changes) listed(before *listing, m Manifest, ch Change) (listing, error) {
+	for _, info := range ch.Add {
+		if info.Account != c.cfg.Account {
+			return listing{}, fmt.Errorf("%w: segment %s is of another account", ErrForged, info.ID)
+		}
+	}
+	if before == nil {
+		for _, info := range m.Segments {
+			if info.Account != c.cfg.Account {
+				return listing{}, fmt.Errorf("%w: segment %s is of another account", ErrForged, info.ID)
+			}
+		}
+		all, err := list(m.Segments)
+		if err != nil {
+			return all, err
+		}
+		before = &all
+	}
+	return before.after(ch.Remove, ch.Add)
 }
 
 // apply returns what a manifest is after a change.

@@ -119,6 +119,11 @@ func TestKeysWithColumnsOfTheirOwnAnswerAsBefore(t *testing.T) {
 }
 
 func emptyStore(t *testing.T) *store.Store {
+	s, _ := cachedStore(t)
+	return s
+}
+
+func cachedStore(t *testing.T) (*store.Store, *segment.Cache) {
 	k, err := seal.NewKey()
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +137,7 @@ func emptyStore(t *testing.T) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close(); cache.Close() })
-	return s
+	return s, cache
 }
 
 // answers runs queries over one table of a store.
