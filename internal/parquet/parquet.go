@@ -36,6 +36,7 @@ import (
 
 	"logkeep/internal/batch"
 	"logkeep/internal/schema"
+	"logkeep/internal/template"
 )
 
 const magic = "PAR1"
@@ -54,6 +55,12 @@ type Options struct {
 	// and in which stripe of the group: by stripes, or with the stripe AnyStripe,
 	// each at least once. They are valid until the column is. Either may be nil.
 	Texts func(column int) func(text []byte, stripe int)
+
+	// Words is given, in place of what Texts returned, the texts that are stored by
+	// templates: with the words of a text that have a digit, and the number of its
+	// template in the column. All else is as in other texts of the template; of
+	// template 0 nothing is known. Nil: they are given as others are.
+	Words func(text []byte, words []template.Span, number, stripe int)
 }
 
 // AnyStripe is the stripe of texts that may be in any row of a group.

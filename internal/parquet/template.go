@@ -36,10 +36,11 @@ type weave struct {
 }
 
 // templateTexts stores the column by templates. It reports false, with nothing
-// written, if packing the texts is better, as far as samples and the first page tell.
-func (p *Writer) templateTexts(k *chunk, c *cells, from []textArray, tell func(text []byte, stripe int)) (done bool, err error) {
+// written, if packing the texts is better, as far as samples and the first page tell;
+// then the texts of the first rows, so many, are told.
+func (p *Writer) templateTexts(k *chunk, c *cells, from []textArray, tell func(text []byte, stripe int)) (done bool, told int, err error) {
 	if !p.promising(c, from) {
-		return false, nil
+		return false, 0, nil
 	}
 	w := &p.weave
 	w.coder.Reset()
@@ -63,8 +64,11 @@ func (p *Writer) templateTexts(k *chunk, c *cells, from []textArray, tell func(t
 				s.add(v)
 				size += 4 + len(v)
 				w.coder.Add(v)
-				if tell != nil {
-					tell(v, (row+int(i))/Stripe)
+				if stripe := (row + int(i)) / Stripe; tell != nil && p.o.Words != nil {
+					words, number := w.coder.Words()
+					p.o.Words(v, words, number, stripe)
+				} else if tell != nil {
+					tell(v, stripe)
 				}
 			}
 			row += int(r.end - r.from)
@@ -73,11 +77,11 @@ func (p *Writer) templateTexts(k *chunk, c *cells, from []textArray, tell func(t
 		p.page = w.coder.Page(p.page)
 		if !w.tried {
 			if better, err := p.try(&page, from, levels+size); !better || err != nil {
-				return false, err
+				return false, rows, err
 			}
 		}
 		if err := p.weavePage(page.rows, levels+size); err != nil {
-			return false, err
+			return false, rows, err
 		}
 		if len(left) == 0 {
 			break
@@ -86,13 +90,13 @@ func (p *Writer) templateTexts(k *chunk, c *cells, from []textArray, tell func(t
 	dictionary := w.coder.Dictionary(nil)
 	packed, err := zstd.CompressLevel(nil, dictionary, level)
 	if err != nil {
-		return false, err
+		return false, rows, err
 	}
 	if float64(len(w.stored)+len(packed)) > w.ratio*float64(w.plain) {
-		return false, nil
+		return false, rows, nil
 	}
 	s.tell(k)
-	return true, p.weft(k, dictionary)
+	return true, rows, p.weft(k, dictionary)
 }
 
 // promising looks at some texts: whether they are long enough, and few templates are

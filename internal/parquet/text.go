@@ -36,12 +36,15 @@ func (p *Writer) texts(k *chunk, c *cells, records []arrow.Array, column int) er
 			}
 		}
 	}
+	told := 0
 	if p.o.Templates && p.o.Compress {
-		if done, err := p.templateTexts(k, c, from, tell); done || err != nil {
+		done, rows, err := p.templateTexts(k, c, from, tell)
+		if done || err != nil {
 			return err
 		}
+		told = rows
 	}
-	return p.plainTexts(k, c, from, tell)
+	return p.plainTexts(k, c, from, told, tell)
 }
 
 // A textArray is the text of one record.
@@ -99,8 +102,9 @@ func (s *bound) tell(k *chunk) {
 	}
 }
 
-// plainTexts writes each text with its length before it.
-func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, tell func(text []byte, stripe int)) error {
+// plainTexts writes each text with its length before it. Those of the first rows, so
+// many, are told already.
+func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, told int, tell func(text []byte, stripe int)) error {
 	var s bound
 	page := cells{holes: c.holes, nullable: c.nullable, nulls: c.nulls}
 	for left, skip := c.runs, int32(0); ; {
@@ -118,7 +122,7 @@ func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, tell func(text
 				}
 				v := t.text[at:ends[i+1]]
 				s.add(v)
-				if tell != nil {
+				if tell != nil && row+i >= told {
 					tell(v, (row+i)/Stripe)
 				}
 				b = append(put32(b, uint32(len(v))), v...)

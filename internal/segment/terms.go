@@ -9,6 +9,7 @@ import (
 
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
+	"logkeep/internal/template"
 )
 
 // tablesKey is the pair of the footer that tells of the term tables.
@@ -41,6 +42,7 @@ type termWriter struct {
 	last     []byte // text, valid until the next
 	items    []uint32
 	spare    []uint32
+	stripes  []int32             // by template: see words
 	recent   [recentTerms]uint64 // terms that are in the stripe's items: most come up again and again
 
 	tables []byte
@@ -63,6 +65,7 @@ func (w *termWriter) column(column int) func(text []byte, stripe int) {
 	}
 	w.open, w.odd, w.dynamic = true, false, w.columns[column].Type == schema.Dynamic
 	w.stripe, w.anywhere, w.items = -2, false, w.items[:0]
+	clear(w.stripes)
 	return w.text
 }
 
@@ -81,11 +84,51 @@ func (w *termWriter) text(text []byte, stripe int) {
 	} else {
 		w.odd = w.addText(text)
 	}
+	w.bound()
+}
+
+// bound keeps the items few.
+func (w *termWriter) bound() {
 	if len(w.items) > mostItems {
 		w.compact(hashBits)
 		w.odd = w.odd || len(w.items) > mostItems/2
 	}
 }
+
+// What is known of a template, if not the stripe that a text of it was in last.
+const (
+	newTemplate = 0
+	mustRead    = -1 // all texts are to be read: they have more terms than words
+	stripeOne   = 1  // is added to stripes
+)
+
+// words is text of one that is stored by a template, with the words that have a digit.
+// All other terms are those of any text with the template: they are read from the
+// first in a stripe. Not so if there are bytes beyond ASCII, which may go on with a
+// word, or JSON with escapes, where terms are less than words.
+func (w *termWriter) words(text []byte, words []template.Span, number, stripe int) {
+	if w.stripes == nil {
+		w.stripes = make([]int32, template.MostTemplates)
+	}
+	last := &w.stripes[number]
+	if int(*last) != stripe+stripeOne || number == 0 || w.odd || cap(text)-len(text) < wordSize {
+		if *last == newTemplate && (w.dynamic && bytes.IndexByte(text, '\\') >= 0 || bytes.ContainsFunc(text, beyond)) {
+			*last = mustRead
+		}
+		if *last != mustRead {
+			*last = int32(stripe + stripeOne)
+		}
+		w.text(text, stripe)
+		return
+	}
+	padded := text[:len(text)+wordSize]
+	for _, s := range words {
+		w.add(hashOf(padded, int(s.From), int(s.End)))
+	}
+	w.bound()
+}
+
+func beyond(c rune) bool { return c >= 0x80 }
 
 // next begins a stripe.
 func (w *termWriter) next(stripe int) {

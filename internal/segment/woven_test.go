@@ -1,8 +1,10 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,7 +15,9 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"logkeep/internal/batch"
+	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
+	"logkeep/internal/template"
 )
 
 // statements are n rows whose messages and objects few statements wrote.
@@ -29,7 +33,7 @@ func statements(t testing.TB, n int) arrow.RecordBatch {
 			fmt.Sprintf("pod checkout-%010x-x%dq%d of größe %d was moved", r.Uint64()>>24, r.IntN(9), r.IntN(9), r.IntN(99)),
 		}[r.IntN(3)]
 		fmt.Fprintf(&b, `{"TimeGenerated":%q,"Level":%q,"Message":%q`, at, []string{"Information", "Warning", "Error"}[i%3], message)
-		if i%4 != 0 {
+		if i%5 != 0 {
 			fmt.Fprintf(&b, `,"Code":%d,"Props":{"requestId":"%016x","path":"c:\\temp\\%d.log","took":%d}`, i, r.Uint64(), r.IntN(1000), r.IntN(5000))
 		}
 		b.WriteString("}\n")
@@ -95,6 +99,40 @@ func TestTextsStoredByTemplates(t *testing.T) {
 	var limit *LimitError
 	if _, err := c.Acquire(t.Context(), []Want{{Segment: s, Columns: names(columns)}}); !errors.As(err, &limit) {
 		t.Errorf("with too little memory: %v", err)
+	}
+}
+
+// The terms of texts stored by templates are those that all of their texts have.
+func TestTermsOfTemplates(t *testing.T) {
+	for _, rec := range []arrow.RecordBatch{statements(t, 9000), logs(t, rand.New(rand.NewPCG(51, 4)), 9000, 0)} {
+		var tables [2]*termWriter
+		for i := range tables {
+			w := newTermWriter(columns)
+			o := parquet.Options{Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Templates: true, Texts: w.column}
+			read, short := 0, 0
+			if i == 1 {
+				o.Words = func(text []byte, words []template.Span, number, stripe int) {
+					if read++; w.stripes != nil && int(w.stripes[number]) == stripe+stripeOne {
+						short++
+					}
+					w.words(text, words, number, stripe)
+				}
+			}
+			file, err := parquet.NewWriter(io.Discard, rec.Schema(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := file.Rows([]arrow.RecordBatch{rec}); err != nil {
+				t.Fatal(err)
+			}
+			w.done()
+			if tables[i] = w; i == 1 && short < read/3 {
+				t.Errorf("of %d texts with templates %d are not read: this test tests nothing", read, short)
+			}
+		}
+		if !bytes.Equal(tables[0].tables, tables[1].tables) || !bytes.Equal(tables[0].index, tables[1].index) {
+			t.Error("the tables of terms are not the same")
+		}
 	}
 }
 
