@@ -36,38 +36,64 @@ func eight(w uint64) uint64 {
 	return ((w&mask)*(100+1000000<<32) + (w>>16&mask)*(1+10000<<32)) >> 32
 }
 
+// few is how many texts have up to three digits, and spelled each of them, their
+// number in the highest byte.
+const few = 10 + 100 + 1000
+
+var spelled = func() (all [few]uint32) {
+	for v := range all {
+		var b [4]byte
+		n, rest := uint64(1), uint64(v)
+		for rest >= tens[n] {
+			rest -= tens[n]
+			n++
+		}
+		for i := n; i > 0; i-- {
+			b[i-1] = '0' + byte(rest%10)
+			rest /= 10
+		}
+		b[3] = byte(n)
+		all[v] = binary.LittleEndian.Uint32(b[:])
+	}
+	return
+}()
+
 // spell writes the digits of which v is the place, to which there is room for 20
 // bytes, and returns how many they are, 0 if there are none.
 func spell(b []byte, v uint64) int {
-	n := 1
+	_ = b[mostDigits]
+	if v < few {
+		s := spelled[v]
+		binary.LittleEndian.PutUint32(b, s)
+		return int(s >> 24)
+	}
+	n := 4
 	for n < mostDigits && v >= shorter[n+1] {
 		n++
 	}
 	if v -= shorter[n]; n == mostDigits && v >= tens[mostDigits] {
 		return 0
 	}
-	_ = b[mostDigits]
+	// Three digits at a time, which are all of that number from 110 on.
 	at := n
-	for at >= 2 {
-		q := v / 100
-		r := (v - q*100) * 2
-		v = q
-		at -= 2
-		b[at], b[at+1] = pairs[r], pairs[r+1]
+	if n > 6 {
+		for ; at > 3; at -= 3 {
+			q := v / 1000
+			s := spelled[110+v-1000*q]
+			b[at-3], b[at-2], b[at-1] = byte(s), byte(s>>8), byte(s>>16)
+			v = q
+		}
+		for ; at > 0; at-- {
+			b[at-1] = '0' + byte(v%10)
+			v /= 10
+		}
+		return n
 	}
-	if at == 1 {
-		b[0] = '0' + byte(v)
-	}
+	q := v / 1000
+	binary.LittleEndian.PutUint32(b, spelled[q+shorter[n-3]])
+	binary.LittleEndian.PutUint32(b[n-3:], spelled[110+v-1000*q])
 	return n
 }
-
-// pairs are the numbers below 100 in two digits.
-var pairs = func() (p [200]byte) {
-	for i := range 100 {
-		p[2*i], p[2*i+1] = '0'+byte(i/10), '0'+byte(i%10)
-	}
-	return
-}()
 
 // putHex writes hex digits s, behind which 8 bytes can be read, as halves of bytes.
 // It writes up to three bytes more than it returns.

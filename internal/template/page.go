@@ -257,10 +257,12 @@ func put(b []byte, n int, literal []byte) int {
 	if n+size+slack > len(b) {
 		return -1
 	}
-	if size > 16 {
+	if size > 64 {
 		return n + copy(b[n:], literal)
 	}
-	*(*[16]byte)(b[n:]) = *(*[16]byte)(literal[:16])
+	for i := 0; i < size; i += 16 {
+		*(*[16]byte)(b[n+i:]) = *(*[16]byte)(literal[i : i+16])
+	}
 	return n + size
 }
 
