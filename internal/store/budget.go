@@ -8,11 +8,34 @@ type Budget struct {
 	mu     sync.Mutex
 	most   int64 // bytes
 	used   int64
+	waits  int // rows that wait for room, whose ever they are
 	stores map[*Store]bool
 }
 
 // NewBudget makes a budget of so many bytes of rows, as they are in the journal.
 func NewBudget(most int64) *Budget { return &Budget{most: most, stores: map[*Store]bool{}} }
+
+// queue lets one more wait for room, if not too many do; leaveQueue follows.
+func (b *Budget) queue() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waits >= mostWaits {
+		return false
+	}
+	b.waits++
+	return true
+}
+
+func (b *Budget) leaveQueue() {
+	if b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.waits--
+	}
+}
 
 // join and leave are called by stores that may hold rows. A nil Budget allows all.
 func (b *Budget) join(s *Store) {

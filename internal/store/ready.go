@@ -8,9 +8,9 @@ import (
 
 // Rows that come faster than flushes take them away wait for a flush to end:
 // that is soon, and costs nobody anything, where a client that is told to come
-// again sleeps for a second or more while the machine is idle. Few may wait, for
-// what they send takes memory on its way, which others need; and nobody waits for
-// flushes that fail.
+// again sleeps for a second or more while the machine is idle. Few may wait, of a store
+// and of all that share a Budget, for what they send takes memory on its way, which
+// others need; and nobody waits for flushes that fail.
 const (
 	patience  = 4 * time.Second
 	mostWaits = 16
@@ -30,13 +30,14 @@ func (s *Store) Ready(ctx context.Context) error {
 			s.mu.Unlock()
 			return err
 		}
-		if s.failing || end == nil && s.waits >= mostWaits {
+		if s.failing || end == nil && (s.waits >= mostWaits || !s.cfg.Budget.queue()) {
 			s.mu.Unlock()
 			return s.admit()
 		}
 		if end == nil {
 			s.waits++
 			defer s.left()
+			defer s.cfg.Budget.leaveQueue()
 			timer := time.NewTimer(patience)
 			defer timer.Stop()
 			end = timer.C

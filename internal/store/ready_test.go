@@ -131,3 +131,46 @@ func TestRowsWaitForRoom(t *testing.T) {
 		}
 	})
 }
+
+// Of all stores that share a budget no more wait than of one.
+func TestStoresShareTheirPlacesToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := store.NewBudget(10 << 10)
+		hold := make(chan struct{})
+		var stores []*store.Store
+		for range 2 {
+			cfg := config(t, disktest.New(), &catalog{around: func(commit func() error) error {
+				<-hold
+				return commit()
+			}})
+			cfg.Budget = budget
+			stores = append(stores, open(t, cfg))
+		}
+		n := 0
+		for ; stores[0].Append(t.Context(), rows(narrow, n)) == nil; n++ {
+		}
+		waiting := make(chan error, 16)
+		for range cap(waiting) {
+			go func() { waiting <- stores[0].Ready(t.Context()) }()
+		}
+		synctest.Wait()
+		begin := time.Now()
+		if err := stores[1].Ready(t.Context()); !errors.Is(err, store.ErrBehind) || time.Since(begin) != 0 {
+			t.Errorf("one too many: after %v %v", time.Since(begin), err)
+		}
+		close(hold)
+		for range cap(waiting) {
+			if err := <-waiting; err != nil {
+				t.Errorf("after a flush: %v", err)
+			}
+		}
+		if err := stores[1].Ready(t.Context()); err != nil {
+			t.Errorf("after a flush, the other store: %v", err)
+		}
+		for _, s := range stores {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
