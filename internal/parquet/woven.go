@@ -32,8 +32,28 @@ func (s *Search) tells(t *template.Template) template.Answer {
 	return answer
 }
 
-// answers are what the templates of the page tell, by their place in Present.
-func (c *Column) answers(b *body, s *Search) []template.Answer {
+// hints tells of a template that perhaps has texts that the search finds what must be
+// in their holes, for each part of which that is known.
+func (s *Search) hints(t *template.Template) (of [][]template.Hint) {
+	if s.escapes && t.Has(template.Part{Text: `\`}) != template.Never {
+		return nil
+	}
+	for _, c := range folding {
+		if s.beyond && t.Has(template.Part{Text: string(c)}) != template.Never {
+			return nil
+		}
+	}
+	for _, p := range s.parts {
+		if hints, ok := t.Hints(template.Part{Text: p.Text, Left: template.Edge(p.Left), Right: template.Edge(p.Right)}); ok {
+			of = append(of, hints)
+		}
+	}
+	return of
+}
+
+// answers are what the templates of the page tell, by their place in Present, and
+// the hints of those that can't tell.
+func (c *Column) answers(b *body, s *Search) (out []template.Answer, hints [][][]template.Hint, hinted bool) {
 	d := &c.dict
 	if d.answers == nil {
 		d.answers = map[*Search][]told{}
@@ -44,26 +64,30 @@ func (c *Column) answers(b *body, s *Search) []template.Answer {
 		known = make([]told, len(all))
 		d.answers[s] = known
 	}
-	out := make([]template.Answer, 0, 64)
 	for _, n := range b.page.Present() {
-		if !known[n].asked {
-			known[n] = told{true, s.tells(&all[n])}
+		k := &known[n]
+		if !k.asked {
+			if k.asked, k.answer = true, s.tells(&all[n]); k.answer == template.Perhaps {
+				k.hints = s.hints(&all[n])
+			}
 		}
-		out = append(out, known[n].answer)
+		out, hints = append(out, k.answer), append(hints, k.hints)
+		hinted = hinted || len(k.hints) > 0
 	}
-	return out
+	return out, hints, hinted
 }
 
 // told is what a template has told, if it was asked.
 type told struct {
 	asked  bool
 	answer template.Answer
+	hints  [][]template.Hint
 }
 
 // findWoven is findIn of a page of templates.
 func (c *Column) findWoven(b *body, s *Search, found Rows) error {
-	answers := c.answers(b, s)
-	ask, asked := NewRows(b.values), 0
+	answers, hints, hinted := c.answers(b, s)
+	ask := NewRows(b.values)
 	o := ordinals{present: b.present}
 	for value := range b.values {
 		switch answers[b.page.At(value)] {
@@ -71,8 +95,14 @@ func (c *Column) findWoven(b *body, s *Search, found Rows) error {
 			found.Add(o.rowOf(value))
 		case template.Perhaps:
 			ask.Add(value)
-			asked++
 		}
+	}
+	asked := ask.Count()
+	if hinted && asked > 0 {
+		if b.page.Keep(ask, hints) != nil {
+			return ErrDamaged
+		}
+		asked = ask.Count()
 	}
 	if asked == 0 {
 		return nil
