@@ -74,7 +74,7 @@ func (t *Template) Has(part Part) Answer {
 // within reports whether literal i has the part, with its edges.
 func (t *Template) within(i int, literal []byte, part Part) bool {
 	for at := 0; at+len(part.Text) <= len(literal); at++ {
-		if fold(literal[at:], part.Text) == len(part.Text) &&
+		if small(literal[at]) == part.Text[0] && fold(literal[at:], part.Text) == len(part.Text) &&
 			t.leftEdge(i, at, part.Left) == Always && t.rightEdge(i, at+len(part.Text), part.Right) == Always {
 			return true
 		}
@@ -103,7 +103,7 @@ func (t *Template) through(i int, literal []byte, part Part, far, next []bool) (
 		}
 	}
 	for from := range len(literal) {
-		if t.leftEdge(i, from, part.Left) != Never {
+		if small(literal[from]) == text[0] && t.leftEdge(i, from, part.Left) != Never {
 			at(from, 0)
 		}
 	}
@@ -202,6 +202,14 @@ func when(is bool) Answer {
 
 func inWord(c byte) bool {
 	return c >= 0x80 || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+}
+
+// small is a byte, or of a capital letter of ASCII the small one.
+func small(c byte) byte {
+	if c-'A' <= 'Z'-'A' {
+		c |= 0x20
+	}
+	return c
 }
 
 // fold is how many bytes, from the first on, two texts have in common, case aside;
