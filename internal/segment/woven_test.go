@@ -102,6 +102,32 @@ func TestTextsStoredByTemplates(t *testing.T) {
 	}
 }
 
+// Templates of the first release that had them are read for ever. Its file is never
+// rewritten.
+func TestFirstTemplatesOpen(t *testing.T) {
+	b, err := os.ReadFile("testdata/v1/templates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := statements(t, 2048)
+	s, err := Open(bytes.NewReader(b), int64(len(b)), keys(t), account, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.woven {
+		t.Error("no text is stored by templates")
+	}
+	c := NewCache(1 << 30)
+	defer c.Close()
+	images, err := c.Acquire(t.Context(), []Want{{Segment: s, Columns: names(columns)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release(images)
+	refs, _ := batch.ByTime([]arrow.RecordBatch{rec})
+	holds(t, read(t, images[0].Path()), names(columns), rec, refs)
+}
+
 // The terms of texts stored by templates are those that all of their texts have.
 func TestTermsOfTemplates(t *testing.T) {
 	for _, rec := range []arrow.RecordBatch{statements(t, 9000), logs(t, rand.New(rand.NewPCG(51, 4)), 9000, 0)} {
