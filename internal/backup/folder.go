@@ -29,6 +29,8 @@ type Folder struct {
 	path  string
 	lock  *os.File        // nil: for reading
 	dirty map[string]bool // folders whose entries are not durable
+
+	durable func(*os.File) error // makes a file or a folder so: Sync, but for tests
 }
 
 // Open opens a folder of backups for reading.
@@ -58,7 +60,7 @@ func openFolder(path string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Folder{root: root, path: path, dirty: map[string]bool{}}, nil
+	return &Folder{root: root, path: path, dirty: map[string]bool{}, durable: (*os.File).Sync}, nil
 }
 
 // Create opens a folder for writing, made if it is missing. A folder that holds
@@ -145,7 +147,7 @@ func (f *Folder) receive(name string, r io.Reader) (n int64, err error) {
 	}
 	n, err = io.Copy(file, r)
 	if err == nil {
-		err = file.Sync()
+		err = f.durable(file)
 	}
 	return n, errors.Join(err, file.Close())
 }
@@ -209,7 +211,7 @@ func (f *Folder) sync() error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		if err := errors.Join(f.durable(d), d.Close()); err != nil {
 			return err
 		}
 		delete(f.dirty, dir)
