@@ -283,3 +283,24 @@ func TestALongReadIsFetchedTogether(t *testing.T) {
 		c.Close()
 	})
 }
+
+// Once a key domain's cache is dark, what it had is asked of the bucket, which may say
+// no, even before its files are removed.
+func TestADarkCacheGivesNothing(t *testing.T) {
+	m := buckettest.New()
+	c, _ := open(t, m, 64<<20)
+	r := room(t, c, "d")
+	m.Damage("a/objects/x", []byte("sealed"))
+	read(t, r, "a/objects/x", 6)
+	reads := counted(m)
+	if read(t, r, "a/objects/x", 6); reads.Load() != 0 {
+		t.Fatal("it was not cached")
+	}
+	remove := c.Darken("d")
+	if read(t, r, "a/objects/x", 6); reads.Load() != 1 {
+		t.Error("a dark cache answered")
+	}
+	if f, err := remove(); err != nil || f.Files != 1 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
