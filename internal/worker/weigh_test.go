@@ -165,7 +165,9 @@ func agreeOnCounts(t *testing.T, engine *duck.DB, r *rand.Rand, queries int) {
 	for range queries {
 		q, edge := countingQuery(r, from), schema.Ticks(0)
 		if r.IntN(3) == 0 {
-			edge = from + schema.Ticks(r.Int64N(60*schema.TicksPerHour))
+			if edge = from + schema.Ticks(r.Int64N(60*schema.TicksPerHour)); r.IntN(3) > 0 { // many rows are of whole hours
+				edge = edge / schema.TicksPerHour * schema.TicksPerHour
+			}
 		}
 		with, use := countedAnswer(t, engine, s, q, true, edge)
 		without, _ := countedAnswer(t, engine, s, q, false, edge)
