@@ -21,8 +21,10 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"sync"
+	"time"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
 // Defaults of Config.
@@ -201,10 +203,32 @@ func (db *DB) run(ctx context.Context, text string, args []any) (*Rows, error) {
 	return &Rows{rows: rows, conn: conn}, nil
 }
 
-// settle gives back a connection whose statement did not end well. The engine keeps
-// the files that a statement had open, if it was ended as it began, until the
-// connection has another.
+// settle gives back a connection whose statement did not end well. A statement that
+// is ended as it begins is left to run in the engine's own threads, with the files
+// that it has open, until the connection has another; and this waits for it. So the
+// engine is told to stop until the other one is through.
 func settle(conn *sql.Conn) {
-	conn.ExecContext(context.Background(), "SELECT 1")
+	conn.Raw(func(c any) error {
+		inner, err := connectionOf(c)
+		if err != nil {
+			return err
+		}
+		through, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for {
+				mapping.Interrupt(inner)
+				select {
+				case <-through:
+					return
+				case <-time.After(time.Millisecond):
+				}
+			}
+		}()
+		_, err = c.(driver.ExecerContext).ExecContext(context.Background(), "SELECT 1", nil)
+		close(through)
+		<-stopped // or it would stop the connection's next statement
+		return err
+	})
 	conn.Close()
 }

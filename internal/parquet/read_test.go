@@ -332,9 +332,8 @@ func FuzzColumn(f *testing.F) {
 				}
 			}
 			if err := c.Find(search, 0, of, NewRows(rows)); err == nil && chunk.Type != arrow.STRING && chunk.Type != arrow.BOOL {
-				_, _, err = c.Within(3, 5)
-				_, _, err = c.Since(3, 0, 5)
-				_ = err
+				c.Within(3, 5) // whatever they find, they are not to panic
+				c.Since(3, 0, 5)
 			}
 			if n, err := c.Coded(); err == nil {
 				first, codes, err := c.Codes(rows / 2)

@@ -89,19 +89,6 @@ type Template struct {
 	most     int // bytes of a text at most; of Any and Word, their bytes come in addition
 }
 
-// Holes counts the template's holes.
-func (t *Template) Holes() int { return len(t.kinds) }
-
-// Literal is what stands before hole i; before hole Holes(), what is last. The
-// caller must not change it.
-func (t *Template) Literal(i int) []byte { return t.literals[i] }
-
-// Kind tells of hole i what can be in it.
-func (t *Template) Kind(i int) Kind { return t.kinds[i] }
-
-// free is whether there are holes whose length the payload tells.
-func (k Kind) free() bool { return k <= Word }
-
 // digits is how many hex digits a hole has, 0 if it is of another kind.
 func (k Kind) digits() int {
 	if k <= Digits {
