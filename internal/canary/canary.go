@@ -23,9 +23,17 @@ import (
 	"unicode/utf16"
 )
 
-// New returns a fresh canary: one word of lower-case letters and digits that no
-// tokenizer splits, and that nobody else has ever written.
-func New() string { return "canary" + strings.ToLower(rand.Text()) }
+// New returns a fresh canary: one word of lower-case letters that nobody else has
+// ever written. There is no digit in it, so no tokenizer splits it, and segments do
+// not store a part of it as a number (package template), where no Scanner sees it.
+func New() string {
+	return "canary" + strings.Map(func(c rune) rune {
+		if c >= '2' && c <= '7' {
+			return 'g' + c - '2'
+		}
+		return c
+	}, strings.ToLower(rand.Text()))
+}
 
 // Disguise says in which form a canary was found.
 type Disguise string
