@@ -87,6 +87,9 @@ type Need = plan.Need
 // A Clue is that the text of a column has some terms and parts.
 type Clue = plan.Clue
 
+// A Part is what a Clue's text contains.
+type Part = plan.Part
+
 // An Edge says where an end of a part may be in a text.
 type Edge = plan.Edge
 

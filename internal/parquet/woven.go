@@ -16,11 +16,8 @@ const expandFrom = 4
 
 // tells tells of a template whether the search finds its texts: never, perhaps or
 // always.
-func (s *Search) tells(t *template.Template) template.Answer {
-	answer := template.Always
-	for _, p := range s.parts {
-		answer = min(answer, t.Has(template.Part{Text: p.Text, Left: template.Edge(p.Left), Right: template.Edge(p.Right)}))
-	}
+func (s *Search) tells(t *template.Template, has template.Answer) template.Answer {
+	answer := has
 	if s.escapes {
 		answer = max(answer, t.Has(template.Part{Text: `\`}))
 	}
@@ -54,6 +51,24 @@ func (s *Search) hints(t *template.Template) (of [][]template.Hint) {
 // answers are what the templates of the page tell, by their place in Present, and
 // the hints of those that can't tell.
 func (c *Column) answers(b *body, s *Search) (out []template.Answer, hints [][][]template.Hint, hinted bool) {
+	for _, n := range b.page.Present() {
+		k := c.told(s, n)
+		out, hints = append(out, k.answer), append(hints, k.hints)
+		hinted = hinted || len(k.hints) > 0
+	}
+	return out, hints, hinted
+}
+
+// told is what a template has told, if it was asked.
+type told struct {
+	asked  bool
+	sure   bool // all texts have all that is looked for, whatever else they have
+	answer template.Answer
+	hints  [][]template.Hint
+}
+
+// told asks a template, unless it was asked.
+func (c *Column) told(s *Search, number int) *told {
 	d := &c.dict
 	if d.answers == nil {
 		d.answers = map[*Search][]told{}
@@ -64,24 +79,16 @@ func (c *Column) answers(b *body, s *Search) (out []template.Answer, hints [][][
 		known = make([]told, len(all))
 		d.answers[s] = known
 	}
-	for _, n := range b.page.Present() {
-		k := &known[n]
-		if !k.asked {
-			if k.asked, k.answer = true, s.tells(&all[n]); k.answer == template.Perhaps {
-				k.hints = s.hints(&all[n])
-			}
-		}
-		out, hints = append(out, k.answer), append(hints, k.hints)
-		hinted = hinted || len(k.hints) > 0
+	k, t := &known[number], &all[number]
+	if k.asked {
+		return k
 	}
-	return out, hints, hinted
-}
-
-// told is what a template has told, if it was asked.
-type told struct {
-	asked  bool
-	answer template.Answer
-	hints  [][]template.Hint
+	has := s.has(t)
+	k.asked, k.sure, k.answer = true, has == template.Always, s.tells(t, has)
+	if k.answer == template.Perhaps {
+		k.hints = s.hints(t)
+	}
+	return k
 }
 
 // findWoven is findIn of a page of templates.

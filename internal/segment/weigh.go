@@ -18,10 +18,18 @@ import (
 )
 
 // Weights says that of rows that are equal one is enough, with how many there are.
-// Times are equal that lie between the same cuts.
+// Times are equal that lie between the same cuts, texts of a column with looks if the
+// same of them find them.
 type Weights struct {
-	Bins []Bin
-	Cuts []schema.Ticks // further ones, each of which begins a cell
+	Bins  []Bin
+	Cuts  []schema.Ticks // further ones, each of which begins a cell
+	Looks []Look
+}
+
+// A Look asks whether a text of a column has a part.
+type Look struct {
+	Column string
+	Part   parquet.Part
 }
 
 // A Bin has a cut at each multiple of Size, which is more than 0, from At.
@@ -190,29 +198,25 @@ func (c *scale) whole(want int, read int64) {
 	c.s.Read += read
 }
 
-// put adds the rows of a row group, of which columns are open.
-func (c *scale) put(v *weighing, open []*parquet.Column, rows []weighed, read int64) error {
+// put adds the rows of a row group that was counted.
+func (c *scale) put(g *count, read int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.s.Rows += v.reader.groups[v.group].Rows
+	c.s.Rows += g.reader.groups[g.group].Rows
 	c.s.Read += read
-	if len(rows) == 0 {
+	if len(g.rows) == 0 {
 		return nil
 	}
-	t := c.tally(v)
-	known := make([][]uint32, len(open)) // codes plus one; 0 is not known yet
-	for i, col := range open {
-		n, err := col.Coded()
-		if err != nil {
-			return err
-		}
+	t := c.tally(g.weighing)
+	known := make([][]uint32, len(g.open)) // codes plus one; 0 is not known yet
+	for i, n := range g.sizes {
 		known[i] = make([]uint32, n)
 	}
-	for _, r := range rows {
-		for i, col := range open {
+	for _, r := range g.rows {
+		for i := range g.open {
 			code := r.codes[i]
 			if known[i][code] == 0 {
-				known[i][code] = t.values[i].code(col.Value(int(code))) + 1
+				known[i][code] = t.values[i].code(g.value(i, code)) + 1
 			}
 			r.codes[i] = known[i][code] - 1
 		}
@@ -221,16 +225,15 @@ func (c *scale) put(v *weighing, open []*parquet.Column, rows []weighed, read in
 	return t.charge(c.s)
 }
 
-// code numbers a value.
-func (v *values) code(value []byte, ok bool) uint32 {
+// code numbers a value by its key: itself, or what it stands for.
+func (v *values) code(key, value []byte, ok bool) uint32 {
 	if !ok {
 		return none
 	}
-	n, known := v.codes[string(value)]
+	n, known := v.codes[string(key)]
 	if !known {
 		n = uint32(len(v.texts))
-		text := string(value)
-		v.codes[text], v.texts = n, append(v.texts, text)
+		v.codes[string(key)], v.texts = n, append(v.texts, string(value))
 	}
 	return n
 }

@@ -16,8 +16,9 @@ import (
 type weighing struct {
 	reader   *Reader
 	group    int
-	columns  []int // but for the time
-	timed    bool  // the time is wanted
+	columns  []int               // but for the time
+	looks    [][]*parquet.Search // by column: what its texts are told apart by; nil: by themselves
+	timed    bool                // the time is wanted
 	by       Weights
 	from, to schema.Ticks // rows outside are left out; 0 is open
 	stripes  Stripes      // and those of others
@@ -36,9 +37,13 @@ func newWeighing(w Want, needs []Need, by Weights) *weighing {
 		case s.columns[i].Name == schema.TimeGenerated:
 			v.timed = slices.Contains(w.Columns, schema.TimeGenerated)
 		case s.hasCodes(w.Group, i):
-			v.columns = append(v.columns, i)
+			v.columns, v.looks = append(v.columns, i), append(v.looks, nil)
 		default:
-			return nil
+			looks := v.looksAt(i, by.Looks)
+			if len(looks) == 0 {
+				return nil
+			}
+			v.columns, v.looks = append(v.columns, i), append(v.looks, looks)
 		}
 	}
 	if v.by.Cuts = v.cuts(); v.timed {
@@ -60,6 +65,21 @@ func newWeighing(w Want, needs []Need, by Weights) *weighing {
 func (s *Reader) hasCodes(group, column int) bool {
 	chunk := s.footer.Groups[group].Chunks[column]
 	return chunk.Dictionary || s.columns[column].Type == schema.Bool || s.footer.Columns[column].Optional && chunk.Size < mostEmpty
+}
+
+// looksAt are those at a column of texts that are stored by templates, which tell of
+// most texts what there is to be found.
+func (v *weighing) looksAt(column int, all []Look) (looks []*parquet.Search) {
+	s := v.reader
+	if !s.footer.Groups[v.group].Chunks[column].Templates || s.columns[column].Type != schema.String {
+		return nil
+	}
+	for _, l := range all {
+		if l.Column == s.columns[column].Name && !s.isMember(column) {
+			looks = append(looks, parquet.NewSearch([]parquet.Part{l.Part}, parquet.Texts{Plain: s.plain(v.group, column)}))
+		}
+	}
+	return looks
 }
 
 // most is how many weighted rows may be made of the row group.
@@ -94,6 +114,7 @@ type count struct {
 	open  []*parquet.Column
 	sizes []int          // how many codes each has
 	may   []parquet.Rows // which of them the needs allow; nil: all
+	told  [][][]byte     // of a column with looks, by its codes: a text that they are of; nil: none was met
 	n     []uint32       // rows by all their codes
 	few   bool           // the stretches are short: which are counted is kept in seen
 	seen  []uint32
@@ -110,7 +131,7 @@ func (v *weighing) weigh(ctx context.Context, desk *parquet.Desk, to *scale) err
 	}()
 	err := g.weigh(desk)
 	if err == nil {
-		err = to.put(v, g.open, g.rows, desk.Read)
+		err = to.put(g, desk.Read)
 	}
 	if err != nil && !errors.Is(err, errDense) && !errors.Is(err, parquet.ErrForm) {
 		err = damage(v.reader.id, v.reader.table, fmt.Errorf("read segment %s: %w", v.reader.id, err))
@@ -120,16 +141,25 @@ func (v *weighing) weigh(ctx context.Context, desk *parquet.Desk, to *scale) err
 
 func (g *count) weigh(desk *parquet.Desk) error {
 	codes := 1
-	for _, i := range g.columns {
+	g.told = make([][][]byte, len(g.columns))
+	for at, i := range g.columns {
 		place, err := g.reader.placeOf(g.group, i)
 		if err != nil {
 			return err
 		}
 		c := desk.Column(place)
 		g.open = append(g.open, c)
-		n, err := c.Coded()
+		n, err := 0, error(nil)
+		if looks := g.looks[at]; looks == nil {
+			n, err = c.Coded()
+		} else if n, err = c.Looks(looks); errors.Is(err, parquet.ErrForm) {
+			err = errDense // and so it is in the other row groups, most likely
+		}
 		if err != nil {
 			return err
+		}
+		if g.looks[at] != nil {
+			g.told[at] = make([][]byte, n)
 		}
 		if codes *= n; codes > min(mostCodes, g.most()) {
 			return errDense
@@ -173,7 +203,7 @@ func (g *count) allow() (none bool, err error) {
 		of := -1
 		for _, all := range n.any {
 			at := slices.Index(g.columns, all[0].column)
-			if len(all) != 1 || of >= 0 && at != of {
+			if len(all) != 1 || of >= 0 && at != of || at >= 0 && g.looks[at] != nil {
 				at = -1
 			}
 			if of = at; of < 0 {
@@ -267,7 +297,7 @@ func (g *count) count(row, end int) error {
 		}
 		pages := make([][]uint32, len(g.open)) // from row on
 		for i, c := range g.open {
-			first, codes, err := c.Codes(row)
+			first, codes, err := g.codes(i, c, row)
 			if err != nil {
 				return err
 			}
@@ -278,6 +308,42 @@ func (g *count) count(row, end int) error {
 		row = to
 	}
 	return nil
+}
+
+// codes are those of a page's rows.
+func (g *count) codes(i int, c *parquet.Column, row int) (first int, codes []uint32, err error) {
+	if g.looks[i] == nil {
+		return c.Codes(row)
+	}
+	if first, codes, err = c.Looked(row, g.looks[i]); err != nil {
+		if errors.Is(err, parquet.ErrForm) {
+			err = errDense
+		}
+		return 0, nil, err
+	}
+	told := g.told[i]
+	for at, code := range codes {
+		if told[code] != nil {
+			continue
+		}
+		if told[code], err = c.Text(first + at); err != nil {
+			return 0, nil, err
+		}
+		if told[code] == nil {
+			told[code] = []byte{} // of no value, or an empty text
+		}
+	}
+	return first, codes, nil
+}
+
+// value is what a code of a column stands for, and a key by which it is the same in
+// other row groups.
+func (g *count) value(i int, code uint32) (key, value []byte, ok bool) {
+	if g.looks[i] == nil {
+		value, ok = g.open[i].Value(int(code))
+		return value, value, ok
+	}
+	return []byte{byte(code)}, g.told[i][code], code < 1<<len(g.looks[i])
 }
 
 // add counts n rows that have these codes.

@@ -93,7 +93,7 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 					s.Need(needs(src.Needs, table.Name, of))
 				}
 				if src.Weights != nil {
-					s.Weigh(weightsOf(src.Weights))
+					s.Weigh(weightsOf(src.Weights, renamed))
 				}
 				t.snapshots, t.accounts, t.known = append(t.snapshots, s), append(t.accounts, id), append(t.known, of)
 			}
@@ -103,11 +103,17 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 	return r, nil
 }
 
-// weightsOf says weights in the words of segments.
-func weightsOf(of *kql.Weights) (by segment.Weights) {
+// weightsOf says weights in the words of segments. Looks go by names, as needs do:
+// there are none if a column is stored under another.
+func weightsOf(of *kql.Weights, renamed bool) (by segment.Weights) {
 	by.Cuts = of.Cuts
 	for _, b := range of.Bins {
 		by.Bins = append(by.Bins, segment.Bin(b))
+	}
+	for _, l := range of.Looks {
+		if !renamed {
+			by.Looks = append(by.Looks, segment.Look{Column: l.Column, Part: partOf(l.Part)})
+		}
 	}
 	return by
 }
@@ -172,9 +178,13 @@ func needs(of []kql.Need, table schema.TableName, known map[string]string) []seg
 func clue(c kql.Clue) segment.Clue {
 	out := segment.Clue{Column: c.Column, Terms: c.Terms}
 	for _, p := range c.Parts {
-		out.Parts = append(out.Parts, parquet.Part{Text: p.Text, Left: edges[p.Left], Right: edges[p.Right]})
+		out.Parts = append(out.Parts, partOf(p))
 	}
 	return out
+}
+
+func partOf(p kql.Part) parquet.Part {
+	return parquet.Part{Text: p.Text, Left: edges[p.Left], Right: edges[p.Right]}
 }
 
 var edges = [...]parquet.Edge{kql.Open: parquet.Open, kql.AtWord: parquet.Word, kql.AtEnd: parquet.End}

@@ -29,13 +29,29 @@ func countedRows(r *rand.Rand, n int, from schema.Ticks, hours int64) string {
 		if r.IntN(10) == 0 {
 			at = at/schema.TicksPerHour*schema.TicksPerHour + schema.Ticks(r.IntN(3)-1)
 		}
-		fmt.Fprintf(&b, `{"TimeGenerated":"%s","Level":"%s","Host":"web-%d","Text":"request %x took %d ms","N":%s,"L":%s,"R":%s,"B":%s,"Span":%s,"Id":%s,"P":%s,"New":"%s"}`+"\n",
-			max(at, from), some("Error", "Info", "Info", "Info", "", "error"), int(r.ExpFloat64()*8), r.Uint32(), r.IntN(1000), some("1", "2", "3", "-4", "null"), some("9223372036854775807", "7", "0", "-1", "null"),
+		fmt.Fprintf(&b, `{"TimeGenerated":"%s","Level":"%s","Host":"web-%d","Text":"%s","N":%s,"L":%s,"R":%s,"B":%s,"Span":%s,"Id":%s,"P":%s,"New":"%s"}`+"\n",
+			max(at, from), some("Error", "Info", "Info", "Info", "", "error"), int(r.ExpFloat64()*8), countedText(r), some("1", "2", "3", "-4", "null"), some("9223372036854775807", "7", "0", "-1", "null"),
 			some("0.5", "1e300", "1.5", "0.0", "null"), some("true", "false", "null"), some(`"00:00:01"`, `"1.00:00:00"`, "null"),
 			some(`"74be27de-1e4e-49d9-b579-fe0b331d3642"`, `"00000000-0000-0000-0000-000000000001"`, "null"),
 			some(`{"app":"web","n":1,"ok":true}`, `{"app":"db","n":2,"ok":false}`, `{"app":"web","n":2}`, `{"app":"größe","ok":true}`, "{}", "null"), some("x", "y"))
 	}
 	return b.String()
+}
+
+// countedText is mostly of few templates, and seldom odd.
+func countedText(r *rand.Rand) string {
+	switch r.IntN(8) {
+	case 0, 1:
+		return fmt.Sprintf("upstream 10.0.%d.%d did not answer: Timeout after %dms, attempt %d", r.IntN(256), r.IntN(256), r.IntN(3000), r.IntN(5))
+	case 2:
+		return fmt.Sprintf("session %016x was opened, its token ends in %ds", r.Uint64(), r.IntN(86_400))
+	case 3:
+		if r.IntN(300) == 0 {
+			return []string{"", "timeout", "no Timeout\u00e9 here, whatever the time was then", "T\u0130MEOUT of a \u212aube, upstream too, and a path C:\\\\x", "x7k2p9timeout and pre-timeout, timeouts of 12ab34cd", "TIMEOUT"}[r.IntN(6)]
+		}
+		return fmt.Sprintf("timeouts are counted: %d in the last hour, ok", r.IntN(100))
+	}
+	return fmt.Sprintf("request %x took %d ms and ended with status %d", r.Uint32(), r.IntN(1000), 200+r.IntN(300))
 }
 
 // countingQuery is a query that mostly asks how many rows there are of a kind.
@@ -52,7 +68,8 @@ func countingQuery(r *rand.Rand, from schema.Ticks) string {
 	for range r.IntN(3) {
 		q += " | where " + some("TimeGenerated >= "+at(), "TimeGenerated < "+at(), "TimeGenerated between ("+at()+" .. 17h)", "TimeGenerated != "+at(), "TimeGenerated <= "+at()+" or Level == 'Error'",
 			"Level == 'Error'", "Level =~ 'ERROR'", "Level has 'error' or Host has 'web'", "Host in ('web-1', 'web-2')", "Host contains 'b-1'", "N > 1", "isnull(L)", "B", "isempty(Level)", "P.app == 'web'", "tostring(P.app) has 'db'",
-			"Text has 'took'", "hourofday(TimeGenerated) in (3, 4, 17)", "dayofweek(TimeGenerated) == 1d", "Host in ((T_CL | where N == 3 | distinct Host))", "New == 'x'", "None == 1", "Level == 'nowhere'")
+			"Text has 'took'", "Text has 'timeout'", "Text !has 'timeout'", "Text contains 'out'", "Text startswith 'req'", "Text endswith 'ok'", "Text has_any ('timeout', 'token')", "Text hasprefix 'up' or N == 1", "Text has 'did not'",
+			"Text has 'status 2'", "Text has_cs 'Timeout'", "Text =~ 'timeout'", "Text matches regex 'took [0-9]+5 ms'", "hourofday(TimeGenerated) in (3, 4, 17)", "dayofweek(TimeGenerated) == 1d", "Host in ((T_CL | where N == 3 | distinct Host))", "New == 'x'", "None == 1", "Level == 'nowhere'")
 	}
 	if r.IntN(3) == 0 {
 		q += " | extend H = bin(TimeGenerated, 1h), T = TimeGenerated, Host = toupper(Host)"
@@ -70,13 +87,13 @@ func countingQuery(r *rand.Rand, from schema.Ticks) string {
 	}
 	var aggs []string
 	for range 1 + r.IntN(4) {
-		aggs = append(aggs, some("count()", "count()", "count(L)", "countif(B)", "countif(TimeGenerated > "+at()+")", "sum(L)", "sum(N)", "sumif(L, Level == 'Info')", "avg(N)", "avgif(L, B)", "sum(Span)",
+		aggs = append(aggs, some("count()", "count()", "count(L)", "countif(B)", "countif(Text has 'timeout')", "sumif(N, Text contains 'time')", "countif(TimeGenerated > "+at()+")", "sum(L)", "sum(N)", "sumif(L, Level == 'Info')", "avg(N)", "avgif(L, B)", "sum(Span)",
 			"dcount(Host)", "dcountif(Id, B)", "min(L)", "max(Host)", "min(R)", "max(Span)", "make_set(Level)", "binary_all_or(L)", "minif(N, B)", "max(bin(TimeGenerated, 1h))", "dcount(startofday(TimeGenerated))", "count_distinct(Text)",
 			"max(TimeGenerated)", "percentile(N, 50)"))
 	}
 	var keys []string
 	for range r.IntN(4) {
-		keys = append(keys, some("Level", "Host", "N", "L", "R", "B", "Span", "Id", "None", "New", "P.app", "tostring(P.app)", "tostring(P.n)", "tobool(P.ok)", "tostring(P)", "Text",
+		keys = append(keys, some("Level", "Host", "N", "L", "R", "B", "Span", "Id", "None", "New", "P.app", "tostring(P.app)", "tostring(P.n)", "tobool(P.ok)", "tostring(P)", "Text", "Text has 'timeout'", "iff(Text contains 'request', Level, Host)", "Text has 'k' and Text !contains 'ubes'",
 			"bin(TimeGenerated, 1h)", "bin(TimeGenerated, 1d)", "bin(TimeGenerated, 10m)", "bin_at(TimeGenerated, 7h, "+at()+")", "startofday(TimeGenerated)", "endofmonth(TimeGenerated)", "hourofday(TimeGenerated)",
 			"datetime_part('minute', TimeGenerated)", "format_datetime(TimeGenerated, 'yyyy-MM-dd HH')", "strcat(Level, Host)", "TimeGenerated < "+at()))
 	}
@@ -132,7 +149,7 @@ func countedAnswer(t *testing.T, engine *duck.DB, s *store.Store, q string, weig
 		snapshot.Keep(edge)
 		snapshot.Need(needs(src.Needs, counted.Name, nil))
 		if src.Weights != nil {
-			snapshot.Weigh(weightsOf(src.Weights))
+			snapshot.Weigh(weightsOf(src.Weights, false))
 		}
 		members := unrenamed(src.Members)
 		wanted := pick(counted, src.Columns, len(members) == 0 && src.Weights == nil)
@@ -212,4 +229,56 @@ func FuzzWeighedRows(f *testing.F) {
 		}
 		agreeOnCounts(t, engine, rand.New(rand.NewPCG(a, b)), 30)
 	})
+}
+
+// Rows of which only is asked whether a text has a word are counted without their texts.
+func TestLooksAreCountedByTemplates(t *testing.T) {
+	engine, err := openEngine(256 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	const n = 6000
+	var rows strings.Builder
+	timeouts, r := 0, rand.New(rand.NewPCG(1, 2))
+	for i := range n {
+		text := fmt.Sprintf("request %x took %d ms and ended with status %d", r.Uint32(), r.IntN(1000), 200+r.IntN(300))
+		if i%8 == 0 {
+			text, timeouts = fmt.Sprintf("upstream 10.0.%d.%d did not answer: Timeout after %dms", r.IntN(256), r.IntN(256), r.IntN(3000)), timeouts+1
+		}
+		fmt.Fprintf(&rows, `{"TimeGenerated":"2026-01-01T00:00:%02dZ","Level":"%d","Text":"%s"}`+"\n", i*60/n, i%3, text)
+	}
+	s := emptyStore(t)
+	parsed, err := batch.Parse(strings.NewReader(rows.String()), counted, 1)
+	if err != nil || parsed.Refused > 0 {
+		t.Fatal(err, parsed.Refused)
+	}
+	if err := s.Append(t.Context(), store.Rows{Workspace: "w", Table: counted.Name, Record: parsed.Record}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		query string
+		most  int64 // weighted rows; 0: as many as there are rows
+	}{
+		{"T_CL | where Text has 'timeout' | count", 2},
+		{"T_CL | where Text has 'timeout' or Text contains 'status' | summarize count() by Level", 6},
+		{"T_CL | summarize countif(Text !has 'timeout'), count() by Text startswith 'Request'", 4},
+		{"T_CL | where Text has '17' | count", 0}, // may be a part of what varies
+		{"T_CL | where Text has 'timeout' | count as N | union (T_CL | where Text has 'timeout' | distinct Text | count as M)", 0},
+	} {
+		with, use := countedAnswer(t, engine, s, c.query, true, 0)
+		without, _ := countedAnswer(t, engine, s, c.query, false, 0)
+		if with != without {
+			t.Errorf("%s\nwith weighted rows:\n%s\nwithout:\n%s", c.query, with, without)
+		}
+		if c.most > 0 && (use.Weighed != n || use.Weights > c.most) {
+			t.Errorf("%s: %d rows were weighed into %d, of %d into %d", c.query, use.Weighed, use.Weights, n, c.most)
+		}
+	}
+	if with, _ := countedAnswer(t, engine, s, "T_CL | where Text has 'timeout' | count", true, 0); !strings.Contains(with, fmt.Sprint(timeouts)) {
+		t.Errorf("%s, want %d", with, timeouts)
+	}
 }

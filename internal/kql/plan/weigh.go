@@ -10,10 +10,18 @@ import (
 
 // Weights says that whoever reads a scan may give one row in place of several that
 // are equal, with how many it stands for: its weight. Rows whose TimeGenerated lies
-// between the same cuts count as equal; the one time may be any between these.
+// between the same cuts count as equal; the one time may be any between these. So do
+// rows whose texts answer all looks alike; the one text may be any that answers so.
 type Weights struct {
-	Bins []Bin          // have a cut at each multiple of Size from At
-	Cuts []schema.Ticks // further ones: what lies before and what does not are apart
+	Bins  []Bin          // have a cut at each multiple of Size from At
+	Cuts  []schema.Ticks // further ones: what lies before and what does not are apart
+	Looks []Look         // of a column that has some, nothing else is read
+}
+
+// A Look is that all that is asked of a column's text is whether it has a part.
+type Look struct {
+	Column string
+	Part   Part
 }
 
 // A Bin is a grid of times.
@@ -34,6 +42,9 @@ func (w *Weights) String() string {
 	}
 	for _, t := range w.Cuts {
 		at = append(at, t.String())
+	}
+	for _, l := range w.Looks {
+		at = append(at, "by "+l.Column+"{"+l.Part.String()+"}")
 	}
 	if len(at) == 0 {
 		return ""
@@ -90,7 +101,7 @@ type lot struct {
 }
 
 func (w *weigher) aggregate(a *Aggregate) {
-	in := &judge{weights: &Weights{}}
+	in := &judge{weights: &Weights{}, read: map[ID]bool{}}
 	from, ok := w.lot(a.In, in)
 	if !ok {
 		return
@@ -146,7 +157,9 @@ func (w *weigher) scan(r *Scan, in *judge) (lot, bool) {
 	}
 	return lot{times, func() ID {
 		c := w.column()
-		r.Weights = in.weights
+		weights := *in.weights
+		weights.Looks = in.looksOf(r)
+		r.Weights = &weights
 		r.Cols = append(r.Cols[:len(r.Cols):len(r.Cols)], c)
 		return c.ID
 	}}, true
@@ -184,6 +197,7 @@ func (w *weigher) ref(r *Ref, in *judge) (lot, bool) {
 	times := map[ID]bool{}
 	for i, c := range r.Cols {
 		times[c.ID] = of.times[r.From[i]]
+		in.read[r.From[i]] = true // by who reads c
 	}
 	return lot{times, func() ID {
 		from, c := of.put(), w.column()
@@ -205,8 +219,9 @@ func (w *weigher) union(r *Union, in *judge) (lot, bool) {
 		}
 		of = append(of, l)
 		for _, it := range r.Items(i) {
-			if c, isCol := it.Value.(*Col); isCol && l.times[c.ID] {
-				times[it.Col.ID] = true
+			if c, isCol := it.Value.(*Col); isCol {
+				times[it.Col.ID] = times[it.Col.ID] || l.times[c.ID]
+				in.read[c.ID] = true
 			}
 		}
 	}
@@ -225,14 +240,74 @@ func (w *weigher) union(r *Union, in *judge) (lot, bool) {
 
 // A judge looks at what is computed of rows, and gathers the cuts of times that
 // it tells apart.
-type judge struct{ weights *Weights }
+type judge struct {
+	weights *Weights
+	looks   []looked
+	read    map[ID]bool // columns of which more is asked than looks tell
+}
+
+// looked is a look at a column of a scan, if it is one.
+type looked struct {
+	id   ID
+	part Part
+}
+
+// mostLooks is how many looks at one column there may be. Each doubles the answers
+// that a text may give.
+const mostLooks = 4
+
+// looksOf are the looks at the columns of a scan of which nothing else is read.
+func (j *judge) looksOf(r *Scan) (of []Look) {
+	for _, c := range r.Cols {
+		n := len(of)
+		for _, l := range j.looks {
+			if look := (Look{c.Name, l.part}); l.id == c.ID && !j.read[l.id] && !slices.Contains(of[n:], look) {
+				of = append(of, look)
+			}
+		}
+		if len(of)-n > mostLooks {
+			of = of[:n]
+		}
+	}
+	return of
+}
+
+// look notes a search for constants in a column's text. It reports false if the
+// search asks more of the text than whether it has an ASCII part, case aside.
+func (j *judge) look(x *Match) bool {
+	c, ok := x.X.(*Col)
+	if !ok || c.Column.Type != schema.String || !x.Fold || x.Op == Regex {
+		return false
+	}
+	var parts []Part
+	for _, y := range x.Y {
+		s, _ := y.(*Const)
+		if s == nil {
+			return false
+		}
+		text, _ := s.Value.(string)
+		if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }) {
+			return false
+		}
+		parts = append(parts, partsOf(text, x.Op)...)
+	}
+	for _, p := range parts {
+		j.looks = append(j.looks, looked{c.ID, p})
+	}
+	return true
+}
 
 // allows reports whether a value is the same of equal rows, whose times lie between
 // the same cuts.
 func (j *judge) allows(x Expr, times map[ID]bool) bool {
 	switch x := x.(type) {
 	case *Col:
+		j.read[x.ID] = true
 		return !times[x.ID]
+	case *Match:
+		if j.look(x) {
+			return true
+		}
 	case *WindowCall:
 		return false
 	case *Call:
@@ -250,9 +325,9 @@ func (j *judge) allows(x Expr, times map[ID]bool) bool {
 			}
 		}
 	case *Scalar:
-		return still(x.Rel, times)
+		return j.still(x.Rel, times)
 	case *In:
-		if x.Rel != nil && !still(x.Rel, times) {
+		if x.Rel != nil && !j.still(x.Rel, times) {
 			return false
 		}
 	}
@@ -274,11 +349,12 @@ func is(x *Call, arg int, times map[ID]bool) bool {
 }
 
 // still reports whether a table is the same whatever row it is computed for.
-func still(r Rel, times map[ID]bool) bool {
+func (j *judge) still(r Rel, times map[ID]bool) bool {
 	ok := true
 	WalkRel(r, func(Rel) {}, func(x Expr) {
 		switch x := x.(type) {
 		case *Col:
+			j.read[x.ID] = true
 			ok = ok && !times[x.ID]
 		case *Call:
 			ok = ok && x.F.Note&builtin.Volatile == 0
