@@ -173,6 +173,7 @@ type tally struct {
 // values are the different values of one column.
 type values struct {
 	codes map[string]uint32
+	looks map[uint32]uint32 // and of texts told apart by looks, by what these find
 	texts []string
 }
 
@@ -216,7 +217,7 @@ func (c *scale) put(g *count, read int64) error {
 		for i := range g.open {
 			code := r.codes[i]
 			if known[i][code] == 0 {
-				known[i][code] = t.values[i].code(g.value(i, code)) + 1
+				known[i][code] = g.number(i, code, &t.values[i]) + 1
 			}
 			r.codes[i] = known[i][code] - 1
 		}
@@ -225,15 +226,24 @@ func (c *scale) put(g *count, read int64) error {
 	return t.charge(c.s)
 }
 
-// code numbers a value by its key: itself, or what it stands for.
-func (v *values) code(key, value []byte, ok bool) uint32 {
-	if !ok {
-		return none
-	}
-	n, known := v.codes[string(key)]
+// code numbers a value.
+func (v *values) code(value []byte) uint32 {
+	n, known := v.codes[string(value)]
 	if !known {
 		n = uint32(len(v.texts))
-		v.codes[string(key)], v.texts = n, append(v.texts, string(value))
+		text := string(value)
+		v.codes[text], v.texts = n, append(v.texts, text)
+	}
+	return n
+}
+
+// look numbers texts of which the same looks hold, of which text is one. In another row
+// group they have the same number.
+func (v *values) look(found uint32, text []byte) uint32 {
+	n, known := v.looks[found]
+	if !known {
+		n = uint32(len(v.texts))
+		v.looks[found], v.texts = n, append(v.texts, string(text))
 	}
 	return n
 }
@@ -274,7 +284,7 @@ func (c *scale) tally(v *weighing) *tally {
 	}
 	t := &tally{reader: v.reader, columns: v.columns, timed: v.timed, values: make([]values, len(v.columns)), at: map[tallyKey]int{}}
 	for i := range t.values {
-		t.values[i].codes = map[string]uint32{}
+		t.values[i] = values{codes: map[string]uint32{}, looks: map[uint32]uint32{}}
 	}
 	c.tallies = append(c.tallies, t)
 	return t

@@ -336,14 +336,20 @@ func (g *count) codes(i int, c *parquet.Column, row int) (first int, codes []uin
 	return first, codes, nil
 }
 
-// value is what a code of a column stands for, and a key by which it is the same in
-// other row groups.
-func (g *count) value(i int, code uint32) (key, value []byte, ok bool) {
-	if g.looks[i] == nil {
-		value, ok = g.open[i].Value(int(code))
-		return value, value, ok
+// number is that of what a code of a column stands for, among the values of all row
+// groups.
+func (g *count) number(i int, code uint32, all *values) uint32 {
+	if g.looks[i] != nil {
+		if code == 1<<len(g.looks[i]) {
+			return none
+		}
+		return all.look(code, g.told[i][code])
 	}
-	return []byte{byte(code)}, g.told[i][code], code < 1<<len(g.looks[i])
+	value, ok := g.open[i].Value(int(code))
+	if !ok {
+		return none
+	}
+	return all.code(value)
 }
 
 // add counts n rows that have these codes.
