@@ -3,6 +3,29 @@
 // Sixteen bytes at a time, with what every amd64 processor has. As signed bytes, those
 // below a blank are control characters and whatever is not ASCII.
 
+// What is looked for: quotes in X1, backslashes in X2, blanks in X3.
+#define LOOKED_FOR \
+	MOVQ $0x2222222222222222, DX; \
+	MOVQ DX, X1; \
+	PUNPCKLQDQ X1, X1; \
+	MOVQ $0x5c5c5c5c5c5c5c5c, DX; \
+	MOVQ DX, X2; \
+	PUNPCKLQDQ X2, X2; \
+	MOVQ $0x2020202020202020, DX; \
+	MOVQ DX, X3; \
+	PUNPCKLQDQ X3, X3
+
+// A bit in DX for each byte of X0 at which to stop.
+#define STOPS \
+	MOVOA X0, X4; \
+	PCMPEQB X1, X4; \
+	MOVOA X3, X5; \
+	PCMPGTB X0, X5; \
+	PCMPEQB X2, X0; \
+	POR X5, X4; \
+	POR X0, X4; \
+	PMOVMSKB X4, DX
+
 // func copyUntil(dst, src *byte, n int) int
 TEXT ·copyUntil(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -11,27 +34,12 @@ TEXT ·copyUntil(SB), NOSPLIT, $0-32
 	XORQ AX, AX
 	SUBQ $16, CX
 	JLT  done
-	MOVQ $0x2222222222222222, DX
-	MOVQ DX, X1
-	PUNPCKLQDQ X1, X1
-	MOVQ $0x5c5c5c5c5c5c5c5c, DX
-	MOVQ DX, X2
-	PUNPCKLQDQ X2, X2
-	MOVQ $0x2020202020202020, DX
-	MOVQ DX, X3
-	PUNPCKLQDQ X3, X3
+	LOOKED_FOR
 
 loop:
 	MOVOU    (SI)(AX*1), X0
 	MOVOU    X0, (DI)(AX*1)
-	MOVOA    X0, X4
-	PCMPEQB  X1, X4
-	MOVOA    X3, X5
-	PCMPGTB  X0, X5
-	PCMPEQB  X2, X0
-	POR      X5, X4
-	POR      X0, X4
-	PMOVMSKB X4, DX
+	STOPS
 	TESTL    DX, DX
 	JNZ      found
 	ADDQ     $16, AX
@@ -55,26 +63,11 @@ TEXT ·until(SB), NOSPLIT, $0-24
 	XORQ AX, AX
 	SUBQ $16, CX
 	JLT  done
-	MOVQ $0x2222222222222222, DX
-	MOVQ DX, X1
-	PUNPCKLQDQ X1, X1
-	MOVQ $0x5c5c5c5c5c5c5c5c, DX
-	MOVQ DX, X2
-	PUNPCKLQDQ X2, X2
-	MOVQ $0x2020202020202020, DX
-	MOVQ DX, X3
-	PUNPCKLQDQ X3, X3
+	LOOKED_FOR
 
 loop:
 	MOVOU    (SI)(AX*1), X0
-	MOVOA    X0, X4
-	PCMPEQB  X1, X4
-	MOVOA    X3, X5
-	PCMPGTB  X0, X5
-	PCMPEQB  X2, X0
-	POR      X5, X4
-	POR      X0, X4
-	PMOVMSKB X4, DX
+	STOPS
 	TESTL    DX, DX
 	JNZ      found
 	ADDQ     $16, AX

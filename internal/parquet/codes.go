@@ -18,15 +18,14 @@ func (c *Column) Coded() (codes int, err error) {
 	if c.Type == arrow.BOOL {
 		codes = 2
 	} else {
-		for c.dict.page.Size == 0 && c.rows == 0 && c.Rows > 0 {
-			if err := c.nextPage(); err != nil {
-				return 0, err
-			}
+		has, err := c.hasDictionary()
+		if err != nil {
+			return 0, err
 		}
-		if c.dict.page.Size == 0 && !c.Nullable {
+		if !has && !c.Nullable {
 			return 0, ErrForm
 		}
-		if c.dict.page.Size > 0 {
+		if has {
 			if err := c.reachAll(); err != nil {
 				return 0, err
 			}

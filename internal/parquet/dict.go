@@ -30,6 +30,16 @@ type dict struct {
 	answers   map[*Search][]told   // of all templates, by what looks for texts
 }
 
+// hasDictionary reports whether the chunk has one, with which it begins.
+func (c *Column) hasDictionary() (bool, error) {
+	for c.dict.page.Size == 0 && c.rows == 0 && c.Rows > 0 {
+		if err := c.nextPage(); err != nil {
+			return false, err
+		}
+	}
+	return c.dict.page.Size > 0, nil
+}
+
 // openDictionary reads the header of the chunk's dictionary, unless it was read.
 func (c *Column) openDictionary() error {
 	d := &c.dict

@@ -13,12 +13,9 @@ const mostSearches = 8
 // part. A column that is not stored by templates, or has no template of which all texts
 // have the part, is ErrForm: others than the last would have to be made.
 func (c *Column) Looks(of []*Search) (codes int, err error) {
-	for c.dict.page.Size == 0 && c.rows == 0 && c.Rows > 0 {
-		if err := c.nextPage(); err != nil {
-			return 0, err
-		}
-	}
-	if c.dict.page.Size == 0 || len(of) > mostSearches {
+	if has, err := c.hasDictionary(); err != nil {
+		return 0, err
+	} else if !has || len(of) > mostSearches {
 		return 0, ErrForm
 	}
 	if err := c.readTemplates(); err != nil {
@@ -114,7 +111,7 @@ func (c *Column) Text(row int) ([]byte, error) {
 func (s *Search) has(t *template.Template) template.Answer {
 	answer := template.Always
 	for _, p := range s.parts {
-		answer = min(answer, t.Has(template.Part{Text: p.Text, Left: template.Edge(p.Left), Right: template.Edge(p.Right)}))
+		answer = min(answer, t.Has(p.forTemplates()))
 	}
 	return answer
 }

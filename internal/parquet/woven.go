@@ -14,12 +14,11 @@ import (
 // quicker to make all.
 const expandFrom = 4
 
-// tells tells of a template whether the search finds its texts: never, perhaps or
-// always.
-func (s *Search) tells(t *template.Template, has template.Answer) template.Answer {
-	answer := has
+// odd tells of a template whether its texts have what may stand for a character that
+// is looked for: then the search finds them without looking further.
+func (s *Search) odd(t *template.Template) (answer template.Answer) {
 	if s.escapes {
-		answer = max(answer, t.Has(template.Part{Text: `\`}))
+		answer = t.Has(template.Part{Text: `\`})
 	}
 	if s.beyond {
 		for _, c := range folding {
@@ -29,23 +28,20 @@ func (s *Search) tells(t *template.Template, has template.Answer) template.Answe
 	return answer
 }
 
-// hints tells of a template that perhaps has texts that the search finds what must be
-// in their holes, for each part of which that is known.
+// hints tells of a template that perhaps has texts that the search finds, and nothing
+// odd, what must be in their holes, for each part of which that is known.
 func (s *Search) hints(t *template.Template) (of [][]template.Hint) {
-	if s.escapes && t.Has(template.Part{Text: `\`}) != template.Never {
-		return nil
-	}
-	for _, c := range folding {
-		if s.beyond && t.Has(template.Part{Text: string(c)}) != template.Never {
-			return nil
-		}
-	}
 	for _, p := range s.parts {
-		if hints, ok := t.Hints(template.Part{Text: p.Text, Left: template.Edge(p.Left), Right: template.Edge(p.Right)}); ok {
+		if hints, ok := t.Hints(p.forTemplates()); ok {
 			of = append(of, hints)
 		}
 	}
 	return of
+}
+
+// forTemplates is the part in their words.
+func (p Part) forTemplates() template.Part {
+	return template.Part{Text: p.Text, Left: template.Edge(p.Left), Right: template.Edge(p.Right)}
 }
 
 // answers are what the templates of the page tell, by their place in Present, and
@@ -83,9 +79,9 @@ func (c *Column) told(s *Search, number int) *told {
 	if k.asked {
 		return k
 	}
-	has := s.has(t)
-	k.asked, k.sure, k.answer = true, has == template.Always, s.tells(t, has)
-	if k.answer == template.Perhaps {
+	has, odd := s.has(t), s.odd(t)
+	k.asked, k.sure, k.answer = true, has == template.Always, max(has, odd)
+	if k.answer == template.Perhaps && odd == template.Never {
 		k.hints = s.hints(t)
 	}
 	return k

@@ -168,7 +168,24 @@ func (p *inParts) put(s *Sifted, part int, o outcome) (all outcome, done bool) {
 }
 
 // sift sifts one row group, or a part of it.
-func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
+func (s *Sifted) sift(ctx context.Context, v *sieve) (o outcome, err error) {
+	o.sieve = v
+	o.read, err = s.atDesk(func(desk *parquet.Desk) (stays int64, err error) {
+		kept, err := v.rows(ctx, desk)
+		if kept != nil {
+			o.kept, o.bytes = []arrow.RecordBatch{kept}, sizeOf(kept)
+		}
+		return o.bytes, err
+	})
+	if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
+		o.whole, err = true, nil
+	}
+	return o, err
+}
+
+// atDesk has work done at a desk whose buffers count against the limit, and gives back
+// what was charged but for what stays. It tells how many bytes were read.
+func (s *Sifted) atDesk(work func(*parquet.Desk) (stays int64, err error)) (read int64, err error) {
 	desk := s.cache.desk()
 	had := desk.Held() // is counted already, and stays so
 	charged := int64(0)
@@ -179,18 +196,11 @@ func (s *Sifted) sift(ctx context.Context, v *sieve) (outcome, error) {
 		}
 		return err
 	}
-	o := outcome{sieve: v}
-	kept, err := v.rows(ctx, desk)
-	o.read, desk.Charge = desk.Read, nil
-	if kept != nil {
-		o.kept, o.bytes = []arrow.RecordBatch{kept}, sizeOf(kept)
-	}
-	s.leave(charged-o.bytes, desk.Held()-had)
+	stays, err := work(desk)
+	read, desk.Charge = desk.Read, nil
+	s.leave(charged-stays, desk.Held()-had)
 	s.cache.giveDesk(desk)
-	if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
-		o.whole, err = true, nil
-	}
-	return o, err
+	return read, err
 }
 
 // sizeOf is how much memory the cells of a record take.

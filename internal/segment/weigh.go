@@ -114,7 +114,7 @@ func (c *Cache) Weigh(ctx context.Context, wants []Want, needs []Need, by Weight
 				scale.whole(i, 0)
 				return nil
 			}
-			read, err := s.weigh(stopped, v, scale)
+			read, err := s.atDesk(func(desk *parquet.Desk) (int64, error) { return 0, v.weigh(stopped, desk, scale) })
 			if errors.Is(err, errDense) {
 				unfolded.Add(1)
 			}
@@ -130,26 +130,6 @@ func (c *Cache) Weigh(ctx context.Context, wants []Want, needs []Need, by Weight
 	}
 	slices.Sort(s.Whole)
 	return s, scale.write()
-}
-
-// weigh weighs one row group, and tells how many bytes were read of it.
-func (s *Sifted) weigh(ctx context.Context, v *weighing, to *scale) (read int64, err error) {
-	desk := s.cache.desk()
-	had := desk.Held() // is counted already, and stays so
-	charged := int64(0)
-	desk.Read, desk.Charge = 0, func(n int64) error {
-		err := s.charge(n)
-		if err == nil {
-			charged += n
-		}
-		return err
-	}
-	err = v.weigh(ctx, desk, to)
-	desk.Charge = nil
-	s.leave(charged, desk.Held()-had)
-	read = desk.Read
-	s.cache.giveDesk(desk)
-	return read, err
 }
 
 // A scale gathers weighted rows of all row groups, those with the same columns together.

@@ -123,6 +123,7 @@ type count struct {
 }
 
 func (v *weighing) weigh(ctx context.Context, desk *parquet.Desk, to *scale) error {
+	defer v.reader.hold()()
 	g := &count{weighing: v, ctx: ctx}
 	defer func() {
 		for _, c := range g.open {

@@ -28,26 +28,21 @@ type flush struct {
 // Flush writes the tail into segments. When it returns nil every row that was
 // acknowledged before the call is in a segment. Appends and queries go on
 // meanwhile. After an error the rows are where they were.
-func (s *Store) Flush(ctx context.Context) error {
-	select {
-	case s.flushing <- struct{}{}:
-		defer func() { <-s.flushing }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return s.flush(ctx, (*Store).all)
-}
+func (s *Store) Flush(ctx context.Context) error { return s.inTurn(ctx, (*Store).all) }
 
 // fill is Flush, of rows that fill row groups; others stay in the tail. If there
 // are none, or memory is short, it is Flush.
-func (s *Store) fill(ctx context.Context) error {
+func (s *Store) fill(ctx context.Context) error { return s.inTurn(ctx, (*Store).groups) }
+
+// inTurn is flush, when no other runs.
+func (s *Store) inTurn(ctx context.Context, through func(*Store) uint64) error {
 	select {
 	case s.flushing <- struct{}{}:
 		defer func() { <-s.flushing }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return s.flush(ctx, (*Store).groups)
+	return s.flush(ctx, through)
 }
 
 func (s *Store) flush(ctx context.Context, through func(*Store) uint64) error {
