@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
@@ -12,11 +13,11 @@ type Coder struct {
 	tmp []byte // a text that nothing can be read behind
 
 	templates []form
-	literals  []byte   // of all templates
-	parts     []part   // of all templates
+	keys      []byte   // of all templates
+	key       []byte   // of the text that is looked for
 	slots     []uint32 // number of a template, by its hash; open addressing, a power of two
-	seed      uint64   // so that nobody can choose texts that meet
-	odd       int      // texts that have template 0
+	seed      maphash.Seed
+	odd       int // texts that have template 0
 
 	// The page. The arena has payloads as they come.
 	size  int
@@ -27,20 +28,15 @@ type Coder struct {
 	used  []uint32 // templates of the page, ascending
 }
 
-// A form is a template while texts are stored by it.
+// A form is a template while texts are stored by it. Its key has the size of the
+// literal before each hole (2 bytes) and the hole's kind (2 bytes), then all literals.
 type form struct {
-	hash    uint64
-	literal int // where its literals begin in all of them
-	size    int // of its literals
-	part    int // where its parts begin in all of them
-	holes   int
+	hash     uint64
+	from, to int // of its key, in all of them
+	holes    int
 }
 
-// A part is a hole and the size of the literal before it.
-type part struct {
-	size uint16 // at most mostText
-	kind Kind
-}
+const partSize = 4 // bytes of a key for each hole
 
 // A cell is one text of the page: its template, and where its payload ends.
 type cell struct{ template, end uint32 }
@@ -49,11 +45,12 @@ type cell struct{ template, end uint32 }
 func (c *Coder) Reset() {
 	if c.slots == nil {
 		c.slots = make([]uint32, 4*MostTemplates)
-		c.seed = maphash.String(maphash.MakeSeed(), "template")
+		c.seed = maphash.MakeSeed() // so that nobody can choose texts that meet
+		c.key = make([]byte, partSize*mostHoles+mostText+slack)
 	}
 	clear(c.slots)
-	c.templates = append(c.templates[:0], form{holes: 1})
-	c.literals, c.parts = c.literals[:0], append(c.parts[:0], part{0, Any})
+	c.keys = append(c.keys[:0], 0, 0, byte(Any), 0)
+	c.templates = append(c.templates[:0], form{to: partSize, holes: 1})
 	c.odd = 0
 	c.reset()
 }
@@ -77,12 +74,12 @@ func (c *Coder) Words() (words []Span, template int) {
 	return c.cut.word[:c.cut.words], n
 }
 
-// padded is s with 8 bytes behind it.
+// padded is s with as much behind it as is read.
 func (c *Coder) padded(s []byte) []byte {
-	if cap(s)-len(s) >= 8 {
+	if cap(s)-len(s) >= readBehind {
 		return s
 	}
-	c.tmp = append(append(c.tmp[:0], s...), 0, 0, 0, 0, 0, 0, 0, 0)
+	c.tmp = append(append(c.tmp[:0], s...), make([]byte, readBehind)...)
 	return c.tmp[:len(s)]
 }
 
@@ -129,16 +126,13 @@ func (c *Coder) Add(text []byte) {
 
 // number is the template of a text that was cut, 0 if there are too many others.
 func (c *Coder) number(s []byte) uint32 {
-	h, at := c.seed, 0
-	for _, hole := range c.cut.holes[:c.cut.n] {
-		h = hashOf(h^uint64(hole.kind), s, at, int(hole.from))
-		at = int(hole.end)
-	}
-	h = hashOf(h, s, at, len(s))
+	key := c.keyOf(s)
+	h := maphash.Bytes(c.seed, key)
 	mask := uint64(len(c.slots) - 1)
 	slot := h & mask
 	for ; c.slots[slot] != 0; slot = (slot + 1) & mask {
-		if n := c.slots[slot]; c.templates[n].hash == h && c.is(&c.templates[n], s) {
+		n := c.slots[slot]
+		if f := &c.templates[n]; f.hash == h && f.holes == c.cut.n && bytes.Equal(c.keys[f.from:f.to], key) {
 			return n
 		}
 	}
@@ -146,64 +140,33 @@ func (c *Coder) number(s []byte) uint32 {
 	if n == MostTemplates {
 		return 0
 	}
-	f := form{hash: h, literal: len(c.literals), part: len(c.parts), holes: c.cut.n}
-	at = 0
-	for _, hole := range c.cut.holes[:c.cut.n] {
-		c.literals = append(c.literals, s[at:hole.from]...)
-		c.parts = append(c.parts, part{uint16(int(hole.from) - at), hole.kind})
-		at = int(hole.end)
-	}
-	c.literals = append(c.literals, s[at:]...)
-	f.size = len(c.literals) - f.literal
-	c.literals = append(c.literals, 0, 0, 0, 0, 0, 0, 0, 0) // that words can be read
-	c.templates = append(c.templates, f)
+	from := len(c.keys)
+	c.keys = append(c.keys, key...)
+	c.templates = append(c.templates, form{h, from, len(c.keys), c.cut.n})
 	c.slots[slot] = n
 	return n
 }
 
-// is reports whether a text that was cut has a template.
-func (c *Coder) is(f *form, s []byte) bool {
-	if f.holes != c.cut.n {
-		return false
+// keyOf is the key of the template of a text that was cut, valid until the next.
+func (c *Coder) keyOf(s []byte) []byte {
+	whole, key, at := s[:len(s)+16], c.key, 0
+	end := partSize * c.cut.n
+	for i, hole := range c.cut.holes[:c.cut.n] {
+		n := int(hole.from) - at
+		binary.LittleEndian.PutUint32(key[partSize*i:], uint32(n)|uint32(hole.kind)<<16)
+		end = literal(key, end, whole[at:], n)
+		at = int(hole.end)
 	}
-	s = s[:len(s)+8]
-	literal, at := c.literals[f.literal:f.literal+f.size+8], 0
-	for i, p := range c.parts[f.part : f.part+f.holes] {
-		hole, n := &c.cut.holes[i], int(p.size)
-		if hole.kind != p.kind || int(hole.from)-at != n || !equal(s[at:], literal, n) {
-			return false
-		}
-		literal, at = literal[n:], int(hole.end)
-	}
-	return len(s)-at == len(literal) && equal(s[at:], literal, len(literal)-8)
+	return key[:literal(key, end, whole[at:], len(s)-at)]
 }
 
-// equal reports whether two texts are equal in their first n bytes, behind which 8
-// can be read.
-func equal(a, b []byte, n int) bool {
-	for ; n >= 8; n -= 8 {
-		if binary.LittleEndian.Uint64(a) != binary.LittleEndian.Uint64(b) {
-			return false
-		}
-		a, b = a[8:], b[8:]
+// literal copies n bytes to key from at on, and up to 15 more, and returns where the
+// n bytes end.
+func literal(key []byte, at int, from []byte, n int) int {
+	for i := 0; i < n; i += 16 {
+		*(*[16]byte)(key[at+i:]) = *(*[16]byte)(from[i:])
 	}
-	return (binary.LittleEndian.Uint64(a)^binary.LittleEndian.Uint64(b))<<(64-8*n) == 0
-}
-
-// hashOf hashes s[from:end], behind which 8 bytes can be read.
-func hashOf(h uint64, s []byte, from, end int) uint64 {
-	h += uint64(end-from) * 0x9e3779b97f4a7c15
-	s = s[:end+8]
-	for ; from+8 <= end; from += 8 {
-		h = mix(h^binary.LittleEndian.Uint64(s[from:]), 0xa0761d6478bd642f)
-	}
-	rest := uint64(1)<<(8*(end-from)&63) - 1
-	return mix(h^binary.LittleEndian.Uint64(s[from:])&rest, 0xe7037ed1a0b428db)
-}
-
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi ^ lo
+	return at + n
 }
 
 // Page appends the page of the texts added since the last one, and begins the next.
@@ -271,13 +234,15 @@ func (c *Coder) Dictionary(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(c.templates)))
 	for _, f := range c.templates {
 		b = binary.AppendUvarint(b, uint64(f.holes))
-		literal := c.literals[f.literal : f.literal+f.size]
-		for _, p := range c.parts[f.part : f.part+f.holes] {
-			b = append(binary.AppendUvarint(b, uint64(p.size)), literal[:p.size]...)
-			b = binary.AppendUvarint(b, uint64(p.kind))
-			literal = literal[p.size:]
+		key := c.keys[f.from:f.to]
+		literals := key[partSize*f.holes:]
+		for ; f.holes > 0; f.holes-- {
+			size, kind := binary.LittleEndian.Uint16(key), binary.LittleEndian.Uint16(key[2:])
+			b = append(binary.AppendUvarint(b, uint64(size)), literals[:size]...)
+			b = binary.AppendUvarint(b, uint64(kind))
+			key, literals = key[partSize:], literals[size:]
 		}
-		b = append(binary.AppendUvarint(b, uint64(len(literal))), literal...)
+		b = append(binary.AppendUvarint(b, uint64(len(literals))), literals...)
 	}
 	return b
 }

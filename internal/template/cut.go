@@ -1,9 +1,6 @@
 package template
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 // A hole is a piece of a text that varies.
 type hole struct {
@@ -20,88 +17,59 @@ type cutter struct {
 	words int // runs of ASCII letters and digits with a digit among them
 	holes [mostHoles + mostRuns]hole
 	word  [mostHoles + 1]Span
-	digit [mostText/64 + 1]uint64 // which bytes are digits
+	marks [mostText/64 + 2]marks // one more, of nothing
 }
 
 const each = 0x0101010101010101 // a byte in all bytes of a word
 
-// Classes of bytes in words.
-const (
-	outside  = 0
-	isDigit  = 1
-	hexLower = 2
-	letter   = 4
-)
+// Marks tell of 64 bytes which are digits, which belong to words, that is are ASCII
+// letters or digits, and which of these are in no lower-case hex: the first byte's
+// bit is the lowest.
+type marks struct{ digit, word, other uint64 }
 
-// class is the class of each byte.
-var class = func() (class [256]uint8) {
-	for c := range class {
-		switch {
-		case c >= '0' && c <= '9':
-			class[c] = isDigit
-		case c >= 'a' && c <= 'f':
-			class[c] = hexLower
-		case c|0x20 >= 'a' && c|0x20 <= 'z' && c < 0x80:
-			class[c] = letter
-		}
-	}
-	return class
-}()
+// readBehind is how many bytes behind a text are read when it is cut: words are
+// marked by blocks of 64, and digits are read by eight.
+const readBehind = 64 + 8
 
-// cut finds the holes of s, behind which 8 bytes can be read. It reports false of
-// a text that is better kept as it is.
+// cut finds the holes of s, behind which readBehind bytes can be read. It reports
+// false of a text that is better kept as it is.
 func (c *cutter) cut(s []byte) bool {
 	c.n, c.words = 0, 0
 	if len(s) > mostText {
 		return false
 	}
-	c.findDigits(s)
-	done := 0 // what is before is in no further word
-	for i, last := 0, (len(s)+63)>>6; i < last; i++ {
-		base := i << 6
-		d := c.digit[i]
-		if done > base {
+	if len(s) == 0 {
+		return true
+	}
+	blocks := (len(s) + 63) >> 6
+	mark(&c.marks[0], &s[0], blocks)
+	if over := 64*blocks - len(s); over > 0 { // what lies behind the text is none of it
+		m, of := &c.marks[blocks-1], ^uint64(0)>>over
+		m.digit, m.word, m.other = m.digit&of, m.word&of, m.other&of
+	}
+	c.marks[blocks] = marks{}
+	for i, done := 0, 0; i < blocks; i++ {
+		base, m := i<<6, &c.marks[i]
+		d := m.digit
+		if done > base { // a word goes on from the block before
 			d &= ^uint64(0) << min(done-base, 64)
 		}
 		for d != 0 {
-			at := base + bits.TrailingZeros64(d)
-			from, of := at, uint8(0)
-			for from > done && class[s[from-1]] != outside {
-				from--
-				of |= class[s[from]]
+			at := bits.TrailingZeros64(d)
+			from := base + 64 - bits.LeadingZeros64(^m.word&(1<<at-1))
+			if from == base && i > 0 {
+				from = c.wordBegin(i)
 			}
-			end := at + min(bits.TrailingZeros64(^(d>>(at-base))), base+64-at)
-			if end == base+64 && end < len(s) {
-				end = min(end+bits.TrailingZeros64(^c.digit[i+1]), len(s))
-			}
-			if end < len(s) && class[s[end]] != outside {
-				// In hex there is no telling what is a digit: eight bytes at a time.
-				for end < len(s) {
-					n := bits.TrailingZeros64(^hexes(binary.LittleEndian.Uint64(s[end : end+8])))
-					if end += n; n < 8 {
-						break
-					}
-				}
-				of |= hexLower
-				for end < len(s) && class[s[end]] != outside {
-					of |= class[s[end]]
-					end++
-				}
-				end = min(end, len(s)) // what lies behind the text may go on
+			end := base + at + bits.TrailingZeros64(^(m.word >> at))
+			if end == base+64 {
+				end = c.wordEnd(i + 1)
 			}
 			if c.n >= mostHoles {
 				return false
 			}
 			c.word[c.words] = Span{uint32(from), uint32(end)}
 			c.words++
-			switch n := end - from; {
-			case of == 0 && n <= mostDigits:
-				c.add(from, end, Digits)
-			case of&letter == 0 && n <= mostHex:
-				c.add(from, end, Hex+Kind(n))
-			default:
-				c.mixed(s, from, end)
-			}
+			c.cutWord(from, end)
 			if done = end; done >= base+64 {
 				break
 			}
@@ -111,57 +79,91 @@ func (c *cutter) cut(s []byte) bool {
 	return c.n <= mostHoles
 }
 
-// findDigits fills digit.
-func (c *cutter) findDigits(s []byte) {
-	padded := s[:len(s)+8]
-	full := len(s) &^ 7
-	k, acc := 0, uint64(0)
-	for i := 0; i < full; i += 8 {
-		acc |= digits(binary.LittleEndian.Uint64(padded[i:])) << (i & 63)
-		if i&63 == 56 {
-			c.digit[k], acc = acc, 0
-			k++
+// wordBegin is where the word begins that block i goes on with, or the block.
+func (c *cutter) wordBegin(i int) int {
+	for ; i > 0; i-- {
+		if n := bits.LeadingZeros64(^c.marks[i-1].word); n < 64 {
+			return i<<6 - n
 		}
 	}
-	if left := len(s) - full; left > 0 {
-		acc |= digits(binary.LittleEndian.Uint64(padded[full:])&(1<<(8*left)-1)) << (full & 63)
+	return 0
+}
+
+// wordEnd is where the word ends that block i may go on with. Behind the last is one
+// of nothing.
+func (c *cutter) wordEnd(i int) int {
+	for ; ; i++ {
+		if n := bits.TrailingZeros64(^c.marks[i].word); n < 64 {
+			return i<<6 + n
+		}
 	}
-	c.digit[k] = acc
 }
 
-// digits has a bit for each byte of a word that is a digit.
-func digits(w uint64) uint64 {
-	low := w &^ (0x80 * each)
-	is := (low + (0x80-'0')*each) &^ (low + (0x7f-'9')*each) &^ w & (0x80 * each)
-	return is >> 7 * 0x0102040810204080 >> 56
+// cutWord adds the holes of a word.
+func (c *cutter) cutWord(from, end int) {
+	n, i, shift := end-from, from>>6, from&63
+	if n > 64 {
+		c.longWord(from, end)
+		return
+	}
+	// The word's own marks, from the lowest bit on.
+	m, next, all := &c.marks[i], &c.marks[i+1], ^uint64(0)>>(64-n)
+	digit := (m.digit>>shift | next.digit<<(64-shift)) & all
+	other := (m.other>>shift | next.other<<(64-shift)) & all
+	switch {
+	case digit == all && n <= mostDigits:
+		c.add(from, end, Digits)
+	case other == 0:
+		c.add(from, end, Hex+Kind(n))
+	default:
+		c.mixed(from, n, digit, other)
+	}
 }
 
-// hexes has a bit for each byte of a word that is a lower-case hex digit.
-func hexes(w uint64) uint64 {
-	low := w &^ (0x80 * each)
-	digit := (low + (0x80-'0')*each) &^ (low + (0x7f-'9')*each)
-	letter := (low + (0x80-'a')*each) &^ (low + (0x7f-'f')*each)
-	return (digit | letter) &^ w & (0x80 * each) >> 7 * 0x0102040810204080 >> 56
+// longWord adds the hole of a word of more than 64 bytes.
+func (c *cutter) longWord(from, end int) {
+	other := c.marks[from>>6].other >> (from & 63) // what is before the word is not its own
+	for i := from>>6 + 1; i <= (end-1)>>6; i++ {
+		mine := ^uint64(0)
+		if left := end - i<<6; left < 64 {
+			mine = 1<<left - 1
+		}
+		other |= c.marks[i].other & mine
+	}
+	if other == 0 && end-from <= mostHex {
+		c.add(from, end, Hex+Kind(end-from))
+	} else {
+		c.add(from, end, Word)
+	}
+}
+
+// markSlowly is mark, as it is read by people.
+func markSlowly(to []marks, src []byte) {
+	for i := range to {
+		to[i] = marks{}
+		for at, b := range src[64*i : 64*i+64] {
+			digit, letter := b >= '0' && b <= '9', b|0x20 >= 'a' && b|0x20 <= 'z'
+			bit := uint64(1) << at
+			if digit {
+				to[i].digit |= bit
+			}
+			if digit || letter {
+				to[i].word |= bit
+			}
+			if letter && !(b >= 'a' && b <= 'f') {
+				to[i].other |= bit
+			}
+		}
+	}
 }
 
 // mostRuns is how many pieces of one word may be holes.
 const mostRuns = 8
 
-// mixed adds the holes of a word of digits and letters of which not all are hex
-// digits: all of it, or digits in it where the letters around them are likely to
-// come again.
-func (c *cutter) mixed(s []byte, from, end int) {
-	n := end - from
-	if n > 64 {
-		c.add(from, end, Word)
-		return
-	}
-	var digit, other uint64
-	for i, b := range s[from:end] {
-		of := class[b]
-		digit |= uint64(of&isDigit) << i
-		other |= uint64(of/letter) << i
-	}
+// mixed adds the holes of a word of n digits and letters, at most 64, of which not all
+// are hex digits: all of it, or digits in it where the letters around them are likely to
+// come again. digit and other are its marks.
+func (c *cutter) mixed(from, n int, digit, other uint64) {
 	first, last := bits.TrailingZeros64(digit), 63-bits.LeadingZeros64(digit)
 	// The core has all digits, and hex digits around them: st[b82ada46], [6090]ms.
 	begin := 64 - bits.LeadingZeros64(other&(1<<first-1))
@@ -180,7 +182,7 @@ func (c *cutter) mixed(s []byte, from, end int) {
 			digit &^= (1<<size - 1) << at
 		}
 	default:
-		c.add(from, end, Word)
+		c.add(from, from+n, Word)
 	}
 }
 
