@@ -18,7 +18,8 @@ type body struct {
 	values      int
 	present     Rows // which of the rows have values; nil: all have
 	raw         []byte
-	levels      int // bytes of raw that tell which rows have values
+	lent        bool // raw is what was read
+	levels      int  // bytes of raw that tell which rows have values
 
 	form   form
 	page   *template.Page
@@ -49,15 +50,14 @@ func (c *Column) openPage(number int) error {
 	p, further := c.pages[number], c.further(number)
 	c.last = number
 	b := &c.body
-	c.d.give(b.raw)
-	c.d.give(b.texts)
+	c.giveBody()
 	present, index, codes, deltas, page := b.present, b.index[:0], b.codes[:0], b.deltas[:0], b.page
 	*b = body{number: -1, index: index, codes: codes, deltas: deltas, page: page}
-	head, raw, err := c.unpack(p, further)
+	head, raw, lent, err := c.unpack(p, further)
 	if err != nil {
 		return err
 	}
-	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, page: page, index: index, codes: codes, deltas: deltas}
+	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, lent: lent, page: page, index: index, codes: codes, deltas: deltas}
 	rest := raw
 	if c.Nullable {
 		if head.levels != levelsRLE {
@@ -108,6 +108,14 @@ func (c *Column) openPage(number int) error {
 	}
 	b.number = number
 	return nil
+}
+
+// giveBody gives the buffers of the open page back.
+func (c *Column) giveBody() {
+	if !c.body.lent {
+		c.d.give(c.body.raw)
+	}
+	c.d.give(c.body.texts)
 }
 
 // width is how many bits a plain value has; 0 is that each text has its own.

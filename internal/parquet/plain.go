@@ -18,7 +18,7 @@ func (c *Column) readTemplates() error {
 	if c.dict.page.Size == 0 {
 		return ErrDamaged
 	}
-	head, raw, err := c.unpack(c.dict.page, 0)
+	head, raw, _, err := c.unpack(c.dict.page, 0)
 	if err != nil {
 		return err
 	}

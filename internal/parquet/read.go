@@ -77,8 +77,7 @@ func (c *Column) add(p Page) {
 // Close gives the buffers back.
 func (c *Column) Close() {
 	c.d.give(c.window)
-	c.d.give(c.body.raw)
-	c.d.give(c.body.texts)
+	c.giveBody()
 	c.d.give(c.dict.raw)
 	d, b := c.d, &c.body
 	d.index, d.begin, d.deltas = keep(d, d.index, b.index), keep(d, d.begin, c.dict.begin), keep(d, d.deltas, b.deltas)
@@ -178,32 +177,36 @@ func (c *Column) nextPage() error {
 }
 
 // unpack returns what the header of a page says, and its body in a buffer that is
-// to be given back.
-func (c *Column) unpack(p Page, further int64) (h header, b []byte, err error) {
+// to be given back, unless it is lent: then it is valid until bytes is called.
+func (c *Column) unpack(p Page, further int64) (h header, b []byte, lent bool, err error) {
 	packed, err := c.bytes(p.Offset, int(p.Size), further)
 	if err != nil {
-		return h, nil, err
+		return h, nil, false, err
 	}
 	h, length, ok := readHeader(packed)
 	packed = packed[length:]
 	if !ok || h.packed != int64(len(packed)) || !c.Packed && h.packed != h.size || (h.kind == typeDictionary) != (p.Rows == 0) || p.Rows > 0 && h.values != int64(p.Rows) {
-		return h, nil, ErrDamaged
+		return h, nil, false, ErrDamaged
 	}
 	if h.size > mostRead || h.kind != typeDictionary && h.kind != typeData {
-		return h, nil, ErrForm
+		return h, nil, false, ErrForm
+	}
+	asItIs := !c.Packed || parquetgo.Encoding(h.encoding) == templates && h.packed == h.size
+	if asItIs && c.dict.templates != nil && c.Pages != nil { // nothing more is read while the page is open
+		return h, packed, true, nil
 	}
 	if b, err = c.d.take(int(h.size)); err != nil {
-		return h, nil, err
+		return h, nil, false, err
 	}
-	if !c.Packed || parquetgo.Encoding(h.encoding) == templates && h.packed == h.size {
+	if asItIs {
 		copy(b, packed)
-		return h, b, nil
+		return h, b, false, nil
 	}
 	if err := c.d.unzstd(b, packed); err != nil {
 		c.d.give(b)
-		return h, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return h, nil, false, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return h, b, nil
+	return h, b, false, nil
 }
 
 // each opens the pages that have some of the rows, which are numbered from base,

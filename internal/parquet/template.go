@@ -17,7 +17,7 @@ const templates = parquetgo.Encoding(64)
 // What a column is like that may be stored by templates.
 const (
 	leastRows = Stripe
-	leastText = 32 // bytes of a text, on average: of shorter ones the engine makes short work
+	leastText = 8  // bytes of a text, on average: of shorter ones little can be in common
 	gain      = 16 // what is stored is smaller than packed texts by one part of so many
 	packGain  = 8  // and so is what is packed once more
 )

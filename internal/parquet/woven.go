@@ -121,9 +121,14 @@ func (c *Column) findWoven(b *body, s *Search, found Rows) error {
 		return err
 	}
 	defer c.d.give(texts)
+	made, err := c.d.take(b.page.Room())
+	if err != nil {
+		return err
+	}
+	defer c.d.give(made)
 	room := len(texts)
 	texts = texts[:0]
-	err = b.page.Pick(ask, func(_ int, text []byte) {
+	err = b.page.Pick(ask, made, func(_ int, text []byte) {
 		if len(texts)+4+len(text) <= room { // else the page is damaged: there is more than it says
 			texts = append(binary.LittleEndian.AppendUint32(texts, uint32(len(text))), text...)
 		}
@@ -159,7 +164,12 @@ func (c *Column) pickWoven(b *body, base int, of Rows, end int, p *Cells) (done 
 			row = of.Next(row+1, end)
 		}
 	}
-	err = b.page.Pick(values, func(_ int, text []byte) {
+	made, err := c.d.take(b.page.Room())
+	if err != nil {
+		return false, err
+	}
+	defer c.d.give(made)
+	err = b.page.Pick(values, made, func(_ int, text []byte) {
 		nulls()
 		p.putText(text)
 		row = of.Next(row+1, end)

@@ -127,6 +127,9 @@ func getHex(b, from []byte, n int) {
 
 // uvarint reads a number below 1<<32 and returns where it ends, or -1.
 func uvarint(b []byte, at int) (v uint64, end int) {
+	if at < len(b) && b[at] < 0x80 {
+		return uint64(b[at]), at + 1
+	}
 	v, n := binary.Uvarint(b[min(at, len(b)):])
 	if n <= 0 || v > math.MaxUint32 {
 		return 0, -1

@@ -17,9 +17,12 @@ type Page struct {
 	index    []uint16
 
 	// While texts are made.
-	at      []uint32 // by present template, how far its payload is read
-	wanted  []bool
-	scratch []byte
+	at     []uint32 // by present template, how far its payload is read
+	wanted []bool
+	picks  []picked
+	chains []chain // by present template
+	steps  []step
+	begun  []Span // of steps, by present template; empty: not made yet
 }
 
 // mostTexts bounds the bytes that the texts of a page have.
@@ -35,6 +38,7 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 	}
 	p.d, p.body = d, body[:n+slack]
 	p.present, p.payloads, p.index = p.present[:0], p.payloads[:0], p.index[:0]
+	p.steps, p.begun = p.steps[:0], p.begun[:0]
 	size, at := uvarint(body, 0)
 	if at < 0 || size > mostTexts {
 		return ErrDamaged
@@ -55,7 +59,7 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 		if number += more; number >= uint64(len(d.templates)) || bytes > math.MaxInt32-sizes {
 			return ErrDamaged
 		}
-		p.present = append(p.present, int(number))
+		p.present, p.begun = append(p.present, int(number)), append(p.begun, Span{})
 		p.payloads = append(p.payloads, Span{uint32(sizes), uint32(sizes + bytes)})
 		sizes += bytes
 	}
@@ -76,11 +80,11 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 		return ErrDamaged
 	}
 	// So much can come of these payloads at most.
-	most := int64(sizes)
-	for _, i := range p.index {
-		most += int64(d.templates[p.present[i]].most)
+	most := 0
+	for _, number := range p.present {
+		most = max(most, d.templates[number].most)
 	}
-	if p.size = int(size); int64(size) > most {
+	if p.size = int(size); int64(size) > int64(sizes)+int64(most)*int64(values) {
 		return ErrDamaged
 	}
 	return nil
@@ -90,8 +94,19 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 func (p *Page) indexes(b []byte, values, width int) bool {
 	p.index = slices.Grow(p.index, values)[:values]
 	mask := uint32(1)<<width - 1
-	most := uint16(0)
-	for i, bit := 0, 0; i < values; i, bit = i+1, bit+width {
+	most, i := uint16(0), 0
+	if width <= 14 { // a word has four, wherever in a byte they begin
+		for bit := 0; i+4 <= values && bit>>3+8 <= len(b); i, bit = i+4, bit+4*width {
+			w, to := binary.LittleEndian.Uint64(b[bit>>3:])>>(bit&7), (*[4]uint16)(p.index[i:])
+			for k := range to {
+				n := uint16(uint32(w) & mask)
+				w >>= width & 63
+				to[k] = n
+				most = max(most, n)
+			}
+		}
+	}
+	for bit := i * width; i < values; i, bit = i+1, bit+width {
 		var word [4]byte
 		var v uint32
 		if at := bit >> 3; at+4 <= len(b) {
@@ -140,41 +155,6 @@ func (p *Page) Plain(b []byte) ([]byte, error) {
 		return nil, ErrDamaged
 	}
 	return b[:n], nil
-}
-
-// Pick calls take with the text of each value of which the bit is set in of, in
-// order. A text is valid until take returns.
-func (p *Page) Pick(of []uint64, take func(value int, text []byte)) error {
-	p.begin()
-	p.wanted = append(p.wanted[:0], make([]bool, len(p.present))...)
-	for value, i := range p.index {
-		if of[value>>6]>>(value&63)&1 != 0 {
-			p.wanted[i] = true
-		}
-	}
-	for value, i := range p.index {
-		if !p.wanted[i] {
-			continue
-		}
-		if of[value>>6]>>(value&63)&1 == 0 {
-			if !p.skip(int(i)) {
-				return ErrDamaged
-			}
-			continue
-		}
-		// What comes of the payload, or of one byte more than the texts of the page have.
-		t := &p.d.templates[p.present[i]]
-		need := min(t.most+int(p.payloads[i].End-p.at[i]), p.size+1) + slack
-		if cap(p.scratch) < need {
-			p.scratch = make([]byte, need+need/4)
-		}
-		end, ok := p.text(p.scratch[:need], 0, int(i))
-		if !ok {
-			return ErrDamaged
-		}
-		take(value, p.scratch[:end])
-	}
-	return nil
 }
 
 // begin begins to read payloads.
@@ -264,31 +244,4 @@ func put(b []byte, n int, literal []byte) int {
 		*(*[16]byte)(b[n+i:]) = *(*[16]byte)(literal[i : i+16])
 	}
 	return n + size
-}
-
-// skip reads over the next value of the i-th present template.
-func (p *Page) skip(i int) bool {
-	at, behind := int(p.at[i]), int(p.payloads[i].End)
-	for _, kind := range p.d.templates[p.present[i]].kinds {
-		switch {
-		case kind == Digits:
-			for at < behind && p.body[at] >= 0x80 {
-				at++
-			}
-			at++
-		case kind > Hex:
-			at += (int(kind-Hex) + 1) / 2
-		default:
-			size, from := uvarint(p.body[:behind], at)
-			if from < 0 {
-				return false
-			}
-			at = from + int(size)
-		}
-		if at > behind {
-			return false
-		}
-	}
-	p.at[i] = uint32(at)
-	return true
 }

@@ -77,7 +77,7 @@ func check(t testing.TB, texts [][]byte, each int) {
 				n++
 			}
 		}
-		err = p.Pick(some, func(value int, text []byte) {
+		err = p.Pick(some, make([]byte, p.Room()), func(value int, text []byte) {
 			if n--; value%3 != k%3 || !bytes.Equal(text, want[value]) {
 				t.Fatalf("page %d: picked %d: got %q, want %q", k, value, text, want[value])
 			}
@@ -199,7 +199,7 @@ func FuzzHostile(f *testing.F) {
 			all[i] = ^uint64(0)
 		}
 		want := split(t, b)
-		picked := p.Pick(all, func(value int, text []byte) {
+		picked := p.Pick(all, make([]byte, p.Room()), func(value int, text []byte) {
 			if err == nil && !bytes.Equal(text, want[value]) {
 				t.Fatalf("value %d: %q, picked %q", value, want[value], text)
 			}
