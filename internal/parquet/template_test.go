@@ -160,7 +160,7 @@ func TestTextsWithoutTemplates(t *testing.T) {
 	}
 	words := []string{"over", "the", "lazy", "dog", "a", "quick", "brown", "fox", "jumps", "and", "12", "runs", "k8s"}
 	for name, text := range map[string]func() string{
-		"short": func() string { return fmt.Sprintf("10.%d.%d.%d", r.IntN(4), r.IntN(256), r.IntN(256)) },
+		"short": func() string { return fmt.Sprintf("10:%d", r.IntN(1<<16)) },
 		"free": func() string {
 			var b []byte
 			for range 20 {
