@@ -90,6 +90,9 @@ type Clue = plan.Clue
 // A Part is what a Clue's text contains.
 type Part = plan.Part
 
+// A Look is all that is asked of a column's text.
+type Look = plan.Look
+
 // An Edge says where an end of a part may be in a text.
 type Edge = plan.Edge
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"logkeep/internal/template"
 )
 
 // An Edge says where an end of a Part may be in a text.
@@ -28,6 +30,7 @@ type Part struct {
 // looks for rows must look again. It is not safe for concurrent use.
 type Search struct {
 	parts   []Part
+	by      []*template.Pattern
 	at      []int // of each part, where the byte is that it is looked for by
 	beyond  bool  // characters beyond ASCII may be letters of a part
 	escapes bool  // and so may what begins with a backslash
@@ -42,9 +45,12 @@ type Texts struct {
 // folding are the characters beyond ASCII that are k, i and s in another case.
 var folding = [][]byte{[]byte("\u212a"), []byte("\u0130"), []byte("\u017f")}
 
-// NewSearch makes a search ready. There is at least one part.
-func NewSearch(parts []Part, of Texts) *Search {
-	s := &Search{parts: parts, at: make([]int, len(parts)), escapes: of.JSON}
+// NewSearch makes a search ready. By are patterns that no text lacks which is to be
+// found: where texts are stored by templates they tell more than parts, or the same
+// without texts being made. Without parts all texts are found of which no pattern
+// tells.
+func NewSearch(parts []Part, of Texts, by ...*template.Pattern) *Search {
+	s := &Search{parts: parts, by: by, at: make([]int, len(parts)), escapes: of.JSON}
 	for _, p := range parts {
 		s.beyond = s.beyond || !of.Plain && strings.ContainsAny(p.Text, "kis")
 	}
@@ -83,7 +89,8 @@ func (c *Column) Find(s *Search, base int, of, found Rows) error {
 func (c *Column) findIn(b *body, s *Search, found Rows) error {
 	switch b.form {
 	case isTemplates:
-		return c.findWoven(b, s, found)
+		_, err := c.findWoven(b, s, found)
+		return err
 	case isPlain:
 		return c.findPlain(b, s, found)
 	}
@@ -140,6 +147,13 @@ func (c *Column) entries(s *Search) (Rows, error) {
 // numbers, in ascending order, more than once maybe. What takes them is made anew
 // when they begin again.
 func (s *Search) each(b []byte, values int, begin func() (found func(value int))) error {
+	if len(s.parts) == 0 {
+		found := begin()
+		for value := range values {
+			found(value)
+		}
+		return nil
+	}
 	if err := s.main(b, values, begin()); err != nil {
 		return err
 	}

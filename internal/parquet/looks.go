@@ -22,11 +22,7 @@ func (c *Column) Looks(of []*Search) (codes int, err error) {
 		return 0, err
 	}
 	for _, s := range of {
-		sure := false
-		for i := range c.dict.templates.Templates() {
-			sure = sure || c.told(s, i).sure
-		}
-		if !sure {
+		if !c.tells(s) {
 			return 0, ErrForm
 		}
 	}
@@ -35,6 +31,17 @@ func (c *Column) Looks(of []*Search) (codes int, err error) {
 		codes++
 	}
 	return codes, nil
+}
+
+// tells reports whether some template knows of its texts, or by patterns of each of them,
+// whether the search is to find them, and may be to find some.
+func (c *Column) tells(s *Search) bool {
+	for i := range c.dict.templates.Len() {
+		if k := c.told(s, i); k.sure && k.answer != template.Never {
+			return true
+		}
+	}
+	return false
 }
 
 // Looked are the codes of the rows of the page that has a row, of which first is the
@@ -79,19 +86,14 @@ func (c *Column) look(b *body, s *Search, codes []uint32, bit uint32) error {
 		return ErrForm
 	}
 	found := NewRows(b.rows)
-	if err := c.findWoven(b, s, found); err != nil {
+	sure, err := c.findWoven(b, s, found)
+	if err != nil {
 		return err
 	}
-	o := ordinals{present: b.present}
-	present := b.page.Present()
-	for value := range b.values {
-		row := o.rowOf(value)
-		if !found.Has(row) {
-			continue // a search finds all that there is
-		}
-		if !c.told(s, present[b.page.At(value)]).sure {
-			return ErrForm // and may find more
-		}
+	if !sure && found.Count() > 0 {
+		return ErrForm // a search finds all that there is, and may find more
+	}
+	for row := found.Next(0, b.rows); row < b.rows; row = found.Next(row+1, b.rows) {
 		codes[row] |= bit
 	}
 	return nil

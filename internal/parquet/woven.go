@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"logkeep/internal/template"
 )
@@ -44,22 +45,23 @@ func (p Part) forTemplates() template.Part {
 	return template.Part{Text: p.Text, Left: template.Edge(p.Left), Right: template.Edge(p.Right)}
 }
 
-// answers are what the templates of the page tell, by their place in Present, and
-// the hints of those that can't tell.
-func (c *Column) answers(b *body, s *Search) (out []template.Answer, hints [][][]template.Hint, hinted bool) {
+// Pattern is the part as templates follow it.
+func (p Part) Pattern() *template.Pattern { return template.Having(p.forTemplates()) }
+
+// answers are what the templates of the page tell, by their place in Present.
+func (c *Column) answers(b *body, s *Search) (of []*told) {
 	for _, n := range b.page.Present() {
-		k := c.told(s, n)
-		out, hints = append(out, k.answer), append(hints, k.hints)
-		hinted = hinted || len(k.hints) > 0
+		of = append(of, c.told(s, n))
 	}
-	return out, hints, hinted
+	return of
 }
 
 // told is what a template has told, if it was asked.
 type told struct {
 	asked  bool
-	sure   bool // all texts have all that is looked for, whatever else they have
+	sure   bool // what it tells is so: not only may a text have what is looked for
 	answer template.Answer
+	by     []*template.Trail // of patterns that tell texts apart, if all that is looked for is told by patterns
 	hints  [][]template.Hint
 }
 
@@ -69,52 +71,142 @@ func (c *Column) told(s *Search, number int) *told {
 	if d.answers == nil {
 		d.answers = map[*Search][]told{}
 	}
-	all := d.templates.Templates()
 	known := d.answers[s]
 	if known == nil {
-		known = make([]told, len(all))
+		known = make([]told, d.templates.Len())
 		d.answers[s] = known
 	}
-	k, t := &known[number], &all[number]
+	k := &known[number]
 	if k.asked {
 		return k
 	}
+	k.asked = true
+	t := d.templates.Template(number)
 	has, odd := s.has(t), s.odd(t)
-	k.asked, k.sure, k.answer = true, has == template.Always, max(has, odd)
+	if k.answer = max(has, odd); k.answer == template.Never || has == template.Always && len(s.parts) > 0 && !s.strict() {
+		k.sure = true
+		return k
+	}
+	if answer, by, ok := s.follows(t, odd); ok {
+		k.answer, k.by, k.sure = answer, by, true
+		return k
+	}
 	if k.answer == template.Perhaps && odd == template.Never {
 		k.hints = s.hints(t)
 	}
 	return k
 }
 
-// findWoven is findIn of a page of templates.
-func (c *Column) findWoven(b *body, s *Search, found Rows) error {
-	answers, hints, hinted := c.answers(b, s)
-	ask := NewRows(b.values)
-	o := ordinals{present: b.present}
-	for value := range b.values {
-		switch answers[b.page.At(value)] {
-		case template.Always:
-			found.Add(o.rowOf(value))
-		case template.Perhaps:
-			ask.Add(value)
+// strict reports whether a text that has all parts need not be one that is wanted.
+func (s *Search) strict() bool {
+	return slices.ContainsFunc(s.by, func(p *template.Pattern) bool { return p.ASCII() })
+}
+
+// follows tells what patterns tell of a template, and which of them tell its texts
+// apart; ok is false if one of them knows nothing of it. What may be written in
+// another way no pattern knows that stands for a part.
+func (s *Search) follows(t *template.Template, odd template.Answer) (answer template.Answer, by []*template.Trail, ok bool) {
+	answer = template.Always
+	for _, p := range s.by {
+		if odd != template.Never && !p.ASCII() {
+			return 0, nil, false
+		}
+		trail := p.Trail(t)
+		if trail == nil {
+			return 0, nil, false
+		}
+		of := trail.Tells()
+		if answer = min(answer, of); of == template.Perhaps {
+			by = append(by, trail)
+		}
+	}
+	return answer, by, len(s.by) > 0
+}
+
+// findWoven is findIn of a page of templates. It reports whether all rows that are
+// found are such as are wanted.
+func (c *Column) findWoven(b *body, s *Search, found Rows) (sure bool, err error) {
+	told := c.answers(b, s)
+	always, perhaps := make([]bool, len(told)), make([]bool, len(told))
+	by, hints := make([][]*template.Trail, len(told)), make([][][]template.Hint, len(told))
+	followed, hinted := false, false
+	sure = true
+	for i, k := range told {
+		always[i], perhaps[i] = k.answer == template.Always, k.answer == template.Perhaps
+		sure = sure && (k.sure || !always[i])
+		if perhaps[i] {
+			by[i], hints[i] = k.by, k.hints
+			followed, hinted = followed || len(k.by) > 0, hinted || len(k.hints) > 0
+		}
+	}
+	all, ask := NewRows(b.values), NewRows(b.values)
+	b.page.Those(always, all)
+	b.page.Those(perhaps, ask)
+	if followed {
+		if ask, err = c.follow(b, by, ask, all); err != nil {
+			return false, err
 		}
 	}
 	asked := ask.Count()
 	if hinted && asked > 0 {
 		if b.page.Keep(ask, hints) != nil {
-			return ErrDamaged
+			return false, ErrDamaged
 		}
 		asked = ask.Count()
 	}
-	if asked == 0 {
-		return nil
-	}
-	if asked*expandFrom > b.values*3 {
-		if err := c.expand(b); err != nil {
-			return err
+	if asked > 0 {
+		before := all.Count()
+		if asked*expandFrom > b.values*3 && len(s.parts) > 0 {
+			if err := c.expand(b); err != nil {
+				return false, err
+			}
+			err := c.findPlain(b, s, found)
+			return sure && found.Count() == before, err
 		}
-		return c.findPlain(b, s, found)
+		if err := c.findAmong(b, s, ask, asked, all); err != nil {
+			return false, err
+		}
+		sure = sure && all.Count() == before
+	}
+	if b.present == nil {
+		found.Union(all)
+		return sure, nil
+	}
+	o := ordinals{present: b.present}
+	for value := all.Next(0, b.values); value < b.values; value = all.Next(value+1, b.values) {
+		found.Add(o.rowOf(value))
+	}
+	return sure, nil
+}
+
+// follow adds those values among ask to all that patterns find, by template, and
+// returns those of which they can't tell.
+func (c *Column) follow(b *body, by [][]*template.Trail, ask, all Rows) (left Rows, err error) {
+	followed := make([]bool, len(by))
+	for i := range by {
+		followed[i] = len(by[i]) > 0
+	}
+	left = NewRows(b.values)
+	b.page.Those(followed, left)
+	of := slices.Clone(left)
+	for i := range left { // those that are followed, and the others
+		left[i] = ask[i] &^ left[i]
+	}
+	unsure := NewRows(b.values)
+	if b.page.Follow(of, by, unsure) != nil {
+		return nil, ErrDamaged
+	}
+	of.Without(unsure)
+	all.Union(of)
+	left.Union(unsure)
+	return left, nil
+}
+
+// findAmong makes the texts of some values and adds those to all that are found.
+func (c *Column) findAmong(b *body, s *Search, ask Rows, asked int, all Rows) error {
+	if len(s.parts) == 0 {
+		all.Union(ask)
+		return nil
 	}
 	texts, err := c.d.take(b.page.Room())
 	if err != nil {
@@ -137,8 +229,8 @@ func (c *Column) findWoven(b *body, s *Search, found Rows) error {
 		return ErrDamaged
 	}
 	return s.each(texts, asked, func() func(int) {
-		of, o := ordinals{present: ask}, ordinals{present: b.present}
-		return func(n int) { found.Add(o.rowOf(of.rowOf(n))) }
+		of := ordinals{present: ask}
+		return func(n int) { all.Add(of.rowOf(n)) }
 	})
 }
 

@@ -151,11 +151,12 @@ func (v *sieve) sought(n Need) (s sought, ok bool) {
 				continue
 			}
 			// Another column than those that are read anyway would cost more than it spares.
-			if t := v.reader.columns[i].Type; len(c.Parts) == 0 || !hasTerms(t) || !slices.Contains(v.columns, i) {
+			known := len(c.Parts) > 0 || len(c.By) > 0 && v.reader.footer.Groups[v.group].Chunks[i].Templates
+			if t := v.reader.columns[i].Type; !known || !hasTerms(t) || !slices.Contains(v.columns, i) {
 				continue
 			}
 			texts := parquet.Texts{Plain: v.reader.plain(v.group, i), JSON: v.reader.columns[i].Type == schema.Dynamic}
-			is = append(is, look{i, parquet.NewSearch(c.Parts, texts), v.reader.chunks[v.group][i].size})
+			is = append(is, look{i, parquet.NewSearch(c.Parts, texts, c.By...), v.reader.chunks[v.group][i].size})
 		}
 		if !possible {
 			continue

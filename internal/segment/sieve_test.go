@@ -1,10 +1,13 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +19,7 @@ import (
 	"logkeep/internal/batch"
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
+	"logkeep/internal/template"
 )
 
 // logs makes n rows of every kind of column, seconds apart; which row it is
@@ -82,13 +86,27 @@ func wantedRow(rec arrow.RecordBatch, row int, needs []Need) bool {
 	for _, n := range needs {
 		if !slices.ContainsFunc(n, func(all []Clue) bool {
 			return !slices.ContainsFunc(all, func(c Clue) bool {
-				return slices.ContainsFunc(c.Parts, func(p parquet.Part) bool { return !holdsPart(text(c), p) })
+				return slices.ContainsFunc(c.Parts, func(p parquet.Part) bool { return !holdsPart(text(c), p) }) || len(c.By) > 0 && !expressions[c.By[0]].MatchString(text(c))
 			})
 		}) {
 			return false
 		}
 	}
 	return true
+}
+
+// expressions are patterns as the library knows them.
+var expressions = func() map[*template.Pattern]*regexp.Regexp {
+	all := map[*template.Pattern]*regexp.Regexp{}
+	for _, expr := range []string{`message 1\d\d\d of [a-f]`, `\d{4}.*[0-3] i/o`, `^$|größe`, `(a|b)*a(a|b){12}`, `and on$`} {
+		all[template.Matching(expr)] = regexp.MustCompile(expr)
+	}
+	return all
+}()
+
+func randomPattern(r *rand.Rand) *template.Pattern {
+	all := slices.SortedFunc(maps.Keys(expressions), func(a, b *template.Pattern) int { return cmp.Compare(expressions[a].String(), expressions[b].String()) })
+	return all[r.IntN(len(all))]
 }
 
 func randomNeed(r *rand.Rand) Need {
@@ -106,7 +124,9 @@ func randomNeed(r *rand.Rand) Need {
 				{Column: "Level", Parts: []parquet.Part{{Text: "i"}}},
 				{Column: "Props", Parts: []parquet.Part{{Text: "ann", Left: parquet.Word}}},
 				{Column: "Absent", Parts: []parquet.Part{{Text: "a"}}},
-			}[r.IntN(9)])
+				{Column: "Message", By: []*template.Pattern{randomPattern(r)}},
+				{Column: "Level", By: []*template.Pattern{randomPattern(r)}},
+			}[r.IntN(11)])
 		}
 		n = append(n, all)
 	}

@@ -20,12 +20,15 @@ const tablesKey = "logkeep.stripes"
 type Need [][]Clue
 
 // A Clue is that the text of a column has all the terms, which are ASCII letters
-// and digits, and all the parts; case does not matter. Row groups are known by
-// terms, rows by parts.
+// and digits, and all the parts, where case does not matter, and all the patterns.
+// Row groups are known by terms, rows by parts, and by patterns where texts are stored
+// by templates: of a clue without parts nothing is known of others. Patterns are shared
+// by all row groups.
 type Clue struct {
 	Column string
 	Terms  []string
 	Parts  []parquet.Part
+	By     []*template.Pattern
 }
 
 // A termWriter collects the terms of each text column of each row group, while

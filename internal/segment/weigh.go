@@ -15,6 +15,7 @@ import (
 	"logkeep/internal/batch"
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
+	"logkeep/internal/template"
 )
 
 // Weights says that of rows that are equal one is enough, with how many there are.
@@ -26,10 +27,11 @@ type Weights struct {
 	Looks []Look
 }
 
-// A Look asks whether a text of a column has a part.
+// A Look asks whether a text of a column has a part, and the pattern that By is.
 type Look struct {
 	Column string
-	Part   parquet.Part
+	Part   parquet.Part // without a text it is none
+	By     *template.Pattern
 }
 
 // A Bin has a cut at each multiple of Size, which is more than 0, from At.

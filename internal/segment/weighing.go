@@ -8,6 +8,7 @@ import (
 
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
+	"logkeep/internal/template"
 )
 
 // A weighing makes weighted rows of a row group: it counts the codes that its rows
@@ -76,7 +77,15 @@ func (v *weighing) looksAt(column int, all []Look) (looks []*parquet.Search) {
 	}
 	for _, l := range all {
 		if l.Column == s.columns[column].Name && !s.isMember(column) {
-			looks = append(looks, parquet.NewSearch([]parquet.Part{l.Part}, parquet.Texts{Plain: s.plain(v.group, column)}))
+			var parts []parquet.Part
+			if l.Part.Text != "" {
+				parts = append(parts, l.Part)
+			}
+			var by []*template.Pattern
+			if l.By != nil {
+				by = append(by, l.By)
+			}
+			looks = append(looks, parquet.NewSearch(parts, parquet.Texts{Plain: s.plain(v.group, column)}, by...))
 		}
 	}
 	return looks

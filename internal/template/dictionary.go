@@ -1,10 +1,42 @@
 package template
 
-// A Dictionary has the templates of a column.
-type Dictionary struct{ templates []Template }
+// A Dictionary has the templates of a column. Each is made when it is asked for, for a
+// page has few of them. It is not safe for concurrent use.
+type Dictionary struct {
+	text []byte // as it is stored, with slack behind it
+	at   []int  // where templates begin, and the last one ends
+	most []int  // bytes of a text at most; of Any and Word, their bytes come in addition
+	made []*Template
+}
 
-// Templates returns the templates by their numbers. The caller must not change them.
-func (d *Dictionary) Templates() []Template { return d.templates }
+// Len counts the templates.
+func (d *Dictionary) Len() int { return len(d.made) }
+
+// Template is one of the templates, by its number. The caller must not change it.
+func (d *Dictionary) Template(number int) *Template {
+	if t := d.made[number]; t != nil {
+		return t
+	}
+	raw := d.text[d.at[number]:d.at[number+1]]
+	at := d.at[number]
+	next := func() (v int) { // of what Parse has looked at
+		n, end := uvarint(d.text, at)
+		at = end
+		return int(n)
+	}
+	holes := next()
+	literals, kinds := make([][]byte, 0, holes+1), make([]Kind, 0, holes)
+	for {
+		size := next()
+		literals = append(literals, d.text[at:at+size])
+		if at += size; len(kinds) == holes {
+			break
+		}
+		kinds = append(kinds, Kind(next()))
+	}
+	d.made[number] = &Template{raw, literals, kinds, d.most[number]}
+	return d.made[number]
+}
 
 // Parse reads a dictionary. It keeps nothing of b.
 func Parse(b []byte) (*Dictionary, error) {
@@ -13,32 +45,29 @@ func Parse(b []byte) (*Dictionary, error) {
 	if at < 0 || n == 0 || n > MostTemplates || n > uint64(len(b)) {
 		return nil, ErrDamaged
 	}
-	d := &Dictionary{templates: make([]Template, 0, n)}
-	// All literals in one piece, with slack behind the last.
-	text := append(make([]byte, 0, len(b)+slack), b...)
+	d := &Dictionary{text: append(make([]byte, 0, len(b)+slack), b...), at: make([]int, 0, n+1), most: make([]int, 0, n), made: make([]*Template, n)}
 	for range n {
-		var holes uint64
+		d.at = append(d.at, at)
+		var holes, size, kind uint64
+		most := 0
 		if holes, at = uvarint(b, at); at < 0 || holes > mostHoles || holes > uint64(len(b)-at)/2 {
 			return nil, ErrDamaged
 		}
-		literals, kinds := make([][]byte, 0, holes+1), make([]Kind, 0, holes)
-		for {
-			var size, kind uint64
+		for i := range holes + 1 {
+			if i > 0 {
+				if kind, at = uvarint(b, at); at < 0 || kind > uint64(mostKind) {
+					return nil, ErrDamaged
+				}
+				most += Kind(kind).most()
+			}
 			if size, at = uvarint(b, at); at < 0 || size > uint64(len(b)-at) {
 				return nil, ErrDamaged
 			}
-			literals = append(literals, text[at:at+int(size)])
-			if at += int(size); uint64(len(kinds)) == holes {
-				break
-			}
-			if kind, at = uvarint(b, at); at < 0 || kind > uint64(mostKind) {
-				return nil, ErrDamaged
-			}
-			kinds = append(kinds, Kind(kind))
+			at, most = at+int(size), most+int(size)
 		}
-		d.templates = append(d.templates, newTemplate(literals, kinds))
+		d.most = append(d.most, most)
 	}
-	if at != len(b) {
+	if d.at = append(d.at, at); at != len(b) {
 		return nil, ErrDamaged
 	}
 	return d, nil

@@ -85,7 +85,7 @@ func (p *Page) fits(i int, parts [][]Hint) (fits, ok bool) {
 	for _, hints := range parts {
 		fits = false
 		for _, h := range hints {
-			if fits = p.begins(i, from, h); fits {
+			if fits = p.starts(i, from, h); fits {
 				break
 			}
 		}
@@ -96,12 +96,12 @@ func (p *Page) fits(i int, parts [][]Hint) (fits, ok bool) {
 	return true, true
 }
 
-// begins reports whether a hole begins with a hint's digits, in a value that begins
+// starts reports whether a hole begins with a hint's digits, in a value that begins
 // at from and was skipped, so that it is there. What is no number is said to: it is
 // found damaged when its text is made.
-func (p *Page) begins(i int, from uint32, h Hint) bool {
+func (p *Page) starts(i int, from uint32, h Hint) bool {
 	at := int(from)
-	for _, kind := range p.d.templates[p.present[i]].kinds[:h.Hole] {
+	for _, kind := range p.template(i).kinds[:h.Hole] {
 		switch {
 		case kind == Digits:
 			for p.body[at] >= 0x80 {

@@ -52,7 +52,7 @@ func TestHintsDropNoTextThatHasThePart(t *testing.T) {
 			hints, hinted := make([][][]Hint, len(p.Present())), make([]bool, len(p.Present()))
 			for i, n := range p.Present() {
 				for _, part := range parts {
-					if of, ok := d.Templates()[n].Hints(part); ok {
+					if of, ok := d.Template(n).Hints(part); ok {
 						hints[i], hinted[i] = append(hints[i], of), true
 					}
 				}

@@ -22,7 +22,7 @@ func TestHas(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			of = &all.Templates()[len(all.Templates())-1]
+			of = all.Template(all.Len() - 1)
 			return of.String() + "\n"
 		}
 		var b strings.Builder
@@ -90,7 +90,7 @@ func TestHasIsTrue(t *testing.T) {
 				part.Text = string(bytes.ToLower(from[at : at+1+r.IntN(len(from)-at)]))
 			}
 			for i, text := range all {
-				of := &d.Templates()[p.Present()[p.At(i)]]
+				of := d.Template(p.Present()[p.At(i)])
 				answer, is := of.Has(part), has(text, part)
 				if told[answer]++; answer == Never && is || answer == Always && !is {
 					t.Fatalf("%q of %q: %d told of %+v", text, of.String(), answer, part)

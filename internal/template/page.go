@@ -17,12 +17,18 @@ type Page struct {
 	index    []uint16
 
 	// While texts are made.
-	at     []uint32 // by present template, how far its payload is read
+	at     []uint32    // by present template, how far its payload is read
+	of     []*Template // the present ones that were asked for, else nil
 	wanted []bool
 	picks  []picked
 	chains []chain // by present template
 	steps  []step
 	begun  []Span // of steps, by present template; empty: not made yet
+
+	// While they are followed.
+	values []uint32 // by present template; begins has where they begin
+	begins []uint32
+	room   [mostHex + slack]byte // for what is in a hole
 }
 
 // mostTexts bounds the bytes that the texts of a page have.
@@ -37,14 +43,14 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 		body = append(make([]byte, 0, n+slack), body...)
 	}
 	p.d, p.body = d, body[:n+slack]
-	p.present, p.payloads, p.index = p.present[:0], p.payloads[:0], p.index[:0]
+	p.present, p.of, p.payloads, p.index = p.present[:0], p.of[:0], p.payloads[:0], p.index[:0]
 	p.steps, p.begun = p.steps[:0], p.begun[:0]
 	size, at := uvarint(body, 0)
 	if at < 0 || size > mostTexts {
 		return ErrDamaged
 	}
 	count, at := uvarint(body, at)
-	if at < 0 || count > uint64(values) || count > uint64(len(d.templates)) || count > uint64(n-at)/2 || count == 0 && values > 0 {
+	if at < 0 || count > uint64(values) || count > uint64(d.Len()) || count > uint64(n-at)/2 || count == 0 && values > 0 {
 		return ErrDamaged
 	}
 	number, sizes := uint64(0), uint64(0)
@@ -56,10 +62,10 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 		if bytes, at = uvarint(body, at); at < 0 {
 			return ErrDamaged
 		}
-		if number += more; number >= uint64(len(d.templates)) || bytes > math.MaxInt32-sizes {
+		if number += more; number >= uint64(d.Len()) || bytes > math.MaxInt32-sizes {
 			return ErrDamaged
 		}
-		p.present, p.begun = append(p.present, int(number)), append(p.begun, Span{})
+		p.present, p.of, p.begun = append(p.present, int(number)), append(p.of, nil), append(p.begun, Span{})
 		p.payloads = append(p.payloads, Span{uint32(sizes), uint32(sizes + bytes)})
 		sizes += bytes
 	}
@@ -82,12 +88,22 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 	// So much can come of these payloads at most.
 	most := 0
 	for _, number := range p.present {
-		most = max(most, d.templates[number].most)
+		most = max(most, d.most[number])
 	}
 	if p.size = int(size); int64(size) > int64(sizes)+int64(most)*int64(values) {
 		return ErrDamaged
 	}
 	return nil
+}
+
+// template is the i-th present one.
+func (p *Page) template(i int) *Template {
+	t := p.of[i]
+	if t == nil {
+		t = p.d.Template(p.present[i])
+		p.of[i] = t
+	}
+	return t
 }
 
 // indexes reads which templates values have.
@@ -120,6 +136,34 @@ func (p *Page) indexes(b []byte, values, width int) bool {
 		most = max(most, n)
 	}
 	return values == 0 || int(most) < len(p.present)
+}
+
+// Those adds the values to a set that have one of some present templates.
+func (p *Page) Those(of []bool, set []uint64) {
+	if !slices.Contains(of, true) {
+		return
+	}
+	var bits [1 << 8]uint64
+	if len(of) > len(bits) {
+		for value, n := range p.index {
+			if of[n] {
+				set[value>>6] |= 1 << (value & 63)
+			}
+		}
+		return
+	}
+	for i, is := range of {
+		if is {
+			bits[i] = 1
+		}
+	}
+	for from := 0; from < len(p.index); from += 64 {
+		w := uint64(0)
+		for i, n := range p.index[from:min(from+64, len(p.index))] {
+			w |= bits[uint8(n)] << (i & 63)
+		}
+		set[from>>6] |= w
+	}
 }
 
 // Present are the numbers of the templates that the page has, ascending. The caller
@@ -178,7 +222,7 @@ func (p *Page) read() bool {
 // text writes the next text of the i-th present template to b from n on. It needs
 // slack bytes more than the text has.
 func (p *Page) text(b []byte, n, i int) (end int, ok bool) {
-	t := &p.d.templates[p.present[i]]
+	t := p.template(i)
 	at, behind := int(p.at[i]), int(p.payloads[i].End)
 	for k, kind := range t.kinds {
 		if n = put(b, n, t.literals[k]); n < 0 {

@@ -123,7 +123,7 @@ func appendSteps(steps []step, kinds []Kind) []step {
 func (p *Page) stepsOf(i int) []step {
 	if p.begun[i] == (Span{}) {
 		from := len(p.steps)
-		p.steps = appendSteps(p.steps, p.d.templates[p.present[i]].kinds)
+		p.steps = appendSteps(p.steps, p.template(i).kinds)
 		p.begun[i] = Span{uint32(from), uint32(len(p.steps))}
 	}
 	return p.steps[p.begun[i].From:p.begun[i].End]

@@ -83,9 +83,9 @@ const (
 
 // A Template is what texts have in common.
 type Template struct {
+	raw      []byte   // as it is stored, which no other template of a dictionary is
 	literals [][]byte // one more than kinds; each with slack behind it
 	kinds    []Kind
-	fixed    int // bytes of literals and of hex digits
 	most     int // bytes of a text at most; of Any and Word, their bytes come in addition
 }
 
@@ -97,20 +97,13 @@ func (k Kind) digits() int {
 	return int(k - Hex)
 }
 
-func newTemplate(literals [][]byte, kinds []Kind) Template {
-	t := Template{literals: literals, kinds: kinds}
-	for _, l := range literals {
-		t.fixed += len(l)
+// most is how many bytes there can be in a hole, of Any and Word those that are stored
+// come in addition.
+func (k Kind) most() int {
+	if k == Digits {
+		return mostDigits
 	}
-	t.most = 0
-	for _, k := range kinds {
-		t.fixed += k.digits()
-		if k == Digits {
-			t.most += mostDigits
-		}
-	}
-	t.most += t.fixed
-	return t
+	return k.digits()
 }
 
 // slack is how many bytes behind a literal, and behind a text that is being

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -153,8 +154,7 @@ func TestKinds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := d.Templates()
-		if got := all[len(all)-1].String(); got != want {
+		if got := d.Template(d.Len() - 1).String(); got != want {
 			t.Errorf("%.40q: %q, want %q", text, got, want)
 		}
 	}
@@ -181,9 +181,10 @@ func FuzzHostile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for i := range d.Templates() {
-			d.Templates()[i].Has(Part{Text: "abc1", Left: Boundary}) // whatever it says
+		for i := range d.Len() {
+			d.Template(i).Has(Part{Text: "abc1", Left: Boundary}) // whatever it says
 		}
+		by := []*Pattern{Matching(`1\d*0`), Having(Part{Text: "abc1", Left: Boundary})}
 		var p Page
 		if p.Open(d, page, values) != nil || p.Size() > 1<<20 {
 			return
@@ -206,6 +207,28 @@ func FuzzHostile(f *testing.F) {
 		})
 		if err == nil && picked != nil {
 			t.Fatal(picked)
+		}
+		trails := make([][]*Trail, len(p.Present()))
+		for i, n := range p.Present() {
+			for _, pattern := range by {
+				if tr := pattern.Trail(d.Template(n)); tr != nil {
+					trails[i] = append(trails[i], tr)
+				}
+			}
+		}
+		unsure := make([]uint64, len(all))
+		if followed := p.Follow(all, trails, unsure); err == nil && followed != nil {
+			t.Fatal(followed)
+		}
+		if err != nil {
+			return
+		}
+		for value, text := range want {
+			stays, sure := all[value>>6]>>(value&63)&1 != 0, unsure[value>>6]>>(value&63)&1 == 0 && len(trails[p.At(value)]) == len(by)
+			is := has(text, Part{Text: "abc1", Left: Boundary}) && regexp.MustCompile(`1\d*0`).Match(text)
+			if is && !stays || sure && stays && !is {
+				t.Fatalf("%q stays: %v, sure: %v", text, stays, sure)
+			}
 		}
 	})
 }

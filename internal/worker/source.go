@@ -12,6 +12,7 @@ import (
 	"logkeep/internal/segment"
 	"logkeep/internal/standard"
 	"logkeep/internal/store"
+	"logkeep/internal/template"
 	"logkeep/internal/worker/wire"
 )
 
@@ -112,7 +113,7 @@ func weightsOf(of *kql.Weights, renamed bool) (by segment.Weights) {
 	}
 	for _, l := range of.Looks {
 		if !renamed {
-			by.Looks = append(by.Looks, segment.Look{Column: l.Column, Part: partOf(l.Part)})
+			by.Looks = append(by.Looks, look(l))
 		}
 	}
 	return by
@@ -174,11 +175,26 @@ func needs(of []kql.Need, table schema.TableName, known map[string]string) []seg
 	return out
 }
 
-// clue says a clue in the words of segments.
+// look says a look in the words of segments.
+func look(l kql.Look) segment.Look {
+	if l.Pattern != "" {
+		return segment.Look{Column: l.Column, By: template.Matching(l.Pattern)}
+	}
+	p := partOf(l.Part)
+	return segment.Look{Column: l.Column, Part: p, By: p.Pattern()}
+}
+
+// clue says a clue in the words of segments. A pattern says all that parts do.
 func clue(c kql.Clue) segment.Clue {
 	out := segment.Clue{Column: c.Column, Terms: c.Terms}
+	if c.Pattern != "" {
+		out.By = append(out.By, template.Matching(c.Pattern))
+	}
 	for _, p := range c.Parts {
-		out.Parts = append(out.Parts, partOf(p))
+		part := partOf(p)
+		if out.Parts = append(out.Parts, part); c.Pattern == "" {
+			out.By = append(out.By, part.Pattern())
+		}
 	}
 	return out
 }

@@ -69,7 +69,7 @@ func countingQuery(r *rand.Rand, from schema.Ticks) string {
 		q += " | where " + some("TimeGenerated >= "+at(), "TimeGenerated < "+at(), "TimeGenerated between ("+at()+" .. 17h)", "TimeGenerated != "+at(), "TimeGenerated <= "+at()+" or Level == 'Error'",
 			"Level == 'Error'", "Level =~ 'ERROR'", "Level has 'error' or Host has 'web'", "Host in ('web-1', 'web-2')", "Host contains 'b-1'", "N > 1", "isnull(L)", "B", "isempty(Level)", "P.app == 'web'", "tostring(P.app) has 'db'",
 			"Text has 'took'", "Text has 'timeout'", "Text !has 'timeout'", "Text contains 'out'", "Text startswith 'req'", "Text endswith 'ok'", "Text has_any ('timeout', 'token')", "Text hasprefix 'up' or N == 1", "Text has 'did not'",
-			"Text has 'status 2'", "Text has_cs 'Timeout'", "Text =~ 'timeout'", "Text matches regex 'took [0-9]+5 ms'", "hourofday(TimeGenerated) in (3, 4, 17)", "dayofweek(TimeGenerated) == 1d", "Host in ((T_CL | where N == 3 | distinct Host))", "New == 'x'", "None == 1", "Level == 'nowhere'")
+			"Text has 'status 2'", "Text has_cs 'Timeout'", "Text =~ 'timeout'", "Text matches regex 'took [0-9]+5 ms'", `Text matches regex @"status 2\d0$"`, `Text matches regex "(?i)^(up|req).*[0-4]$"`, `Text !has '17'`, `Text has_any ('17', '200')`, `not(Text matches regex @"\b\w{10}\b")`, `Text matches regex "\\bK"`, `Text matches regex "[^ -~]|^$"`, "hourofday(TimeGenerated) in (3, 4, 17)", "dayofweek(TimeGenerated) == 1d", "Host in ((T_CL | where N == 3 | distinct Host))", "New == 'x'", "None == 1", "Level == 'nowhere'")
 	}
 	if r.IntN(3) == 0 {
 		q += " | extend H = bin(TimeGenerated, 1h), T = TimeGenerated, Host = toupper(Host)"
@@ -93,7 +93,7 @@ func countingQuery(r *rand.Rand, from schema.Ticks) string {
 	}
 	var keys []string
 	for range r.IntN(4) {
-		keys = append(keys, some("Level", "Host", "N", "L", "R", "B", "Span", "Id", "None", "New", "P.app", "tostring(P.app)", "tostring(P.n)", "tobool(P.ok)", "tostring(P)", "Text", "Text has 'timeout'", "iff(Text contains 'request', Level, Host)", "Text has 'k' and Text !contains 'ubes'",
+		keys = append(keys, some("Level", "Host", "N", "L", "R", "B", "Span", "Id", "None", "New", "P.app", "tostring(P.app)", "tostring(P.n)", "tobool(P.ok)", "tostring(P)", "Text", "Text has 'timeout'", `Text matches regex @"^request [a-f]+\d"`, `Text contains "5 ms" or Text matches regex @"\d\ds$"`, "iff(Text contains 'request', Level, Host)", "Text has 'k' and Text !contains 'ubes'",
 			"bin(TimeGenerated, 1h)", "bin(TimeGenerated, 1d)", "bin(TimeGenerated, 10m)", "bin_at(TimeGenerated, 7h, "+at()+")", "startofday(TimeGenerated)", "endofmonth(TimeGenerated)", "hourofday(TimeGenerated)",
 			"datetime_part('minute', TimeGenerated)", "format_datetime(TimeGenerated, 'yyyy-MM-dd HH')", "strcat(Level, Host)", "TimeGenerated < "+at()))
 	}
@@ -266,7 +266,11 @@ func TestLooksAreCountedByTemplates(t *testing.T) {
 		{"T_CL | where Text has 'timeout' | count", 2},
 		{"T_CL | where Text has 'timeout' or Text contains 'status' | summarize count() by Level", 6},
 		{"T_CL | summarize countif(Text !has 'timeout'), count() by Text startswith 'Request'", 4},
-		{"T_CL | where Text has '17' | count", 0}, // may be a part of what varies
+		{"T_CL | where Text has '17' | count", 2}, // which may be in what varies
+		{`T_CL | where Text matches regex @"took 1\d\d ms .* 4\d\d$" | count`, 2},
+		{`T_CL | summarize count() by Text matches regex @"10\.0\.1?\d{2}\.", Text contains "2"`, 4},
+		{`T_CL | where Text matches regex "(a|b)*a(a|b){12}ms" | count`, 0}, // needs too much
+		{`T_CL | where Text matches regex "x" | where Text > "a" | count`, 0},
 		{"T_CL | where Text has 'timeout' | count as N | union (T_CL | where Text has 'timeout' | distinct Text | count as M)", 0},
 	} {
 		with, use := countedAnswer(t, engine, s, c.query, true, 0)

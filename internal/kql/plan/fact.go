@@ -19,10 +19,14 @@ type Need [][]Clue
 // and digits in lower case, between characters that are neither such nor beyond
 // ASCII; and all the parts. Case does not matter. A dynamic column's text is its
 // JSON, with escaped characters taken for what they stand for.
+//
+// If there is a Pattern, a regular expression of RE2's syntax, the text matches it; all
+// that Terms and Parts say follows from that.
 type Clue struct {
-	Column string
-	Terms  []string
-	Parts  []Part
+	Column  string
+	Terms   []string
+	Parts   []Part
+	Pattern string
 }
 
 // A Part is what a text contains: ASCII in lower case, not empty.
@@ -53,6 +57,9 @@ func (n Need) String() string {
 				if s := p.String(); !slices.Contains(c.Terms, s) {
 					says = append(says, s)
 				}
+			}
+			if c.Pattern != "" {
+				says = append(says, "/"+c.Pattern+"/")
 			}
 			all = append(all, c.Column+"{"+strings.Join(says, " ")+"}")
 		}
@@ -86,9 +93,10 @@ type fact struct {
 
 // A hint is a Clue whose text is not yet a column of a scan.
 type hint struct {
-	text  Expr
-	terms []string
-	parts []Part
+	text    Expr
+	terms   []string
+	parts   []Part
+	pattern string
 }
 
 // facts lists what is true where pred is.
@@ -177,18 +185,18 @@ func values(text Expr, constants []Expr, op MatchOp) (any [][]hint, ok bool) {
 			return nil, false
 		}
 		s, isText := c.Value.(string)
-		terms, parts := wholeTerms(s, op), partsOf(s, op)
+		terms, parts, pattern := wholeTerms(s, op), partsOf(s, op), ""
 		if op == Regex {
-			terms, parts = nil, nil
-			for _, literal := range native.Literals(native.Pattern(s)) {
+			terms, parts, pattern = nil, nil, native.Pattern(s)
+			for _, literal := range native.Literals(pattern) {
 				terms = append(terms, wholeTerms(literal, Contains)...)
 				parts = append(parts, partsOf(literal, Contains)...)
 			}
 		}
-		if !isText || c.T != schema.String || len(terms)+len(parts) == 0 {
+		if !isText || c.T != schema.String || len(terms)+len(parts)+len(pattern) == 0 {
 			return nil, false
 		}
-		any = append(any, []hint{{text, terms, parts}})
+		any = append(any, []hint{{text, terms, parts, pattern}})
 	}
 	return any, true
 }
@@ -258,8 +266,12 @@ func (h hint) clue(s *Scan) (Clue, bool) {
 	if !ok || !slices.ContainsFunc(s.Cols, func(c Column) bool { return c.ID == col.ID }) {
 		return Clue{}, false
 	}
-	terms, parts := h.terms, h.parts
+	terms, parts, pattern := h.terms, h.parts, h.pattern
+	if _, isCol := h.text.(*Col); !isCol {
+		pattern = "" // of another text than the column's
+	}
 	if dynamic {
+		pattern = ""
 		terms = slices.DeleteFunc(slices.Clone(terms), func(t string) bool { return strings.Trim(t, "0123456789e") == "" })
 		parts = nil
 		for _, p := range h.parts {
@@ -275,7 +287,7 @@ func (h hint) clue(s *Scan) (Clue, bool) {
 			parts = append(parts, p)
 		}
 	}
-	return Clue{col.Name, terms, parts}, len(terms)+len(parts) > 0
+	return Clue{col.Name, terms, parts, pattern}, len(terms)+len(parts)+len(pattern) > 0
 }
 
 // InsideOfString reports whether a text that a dynamic value has, told as text, is

@@ -103,7 +103,7 @@ func (f fact) through(items []Item) (fact, bool) {
 		var hints []hint
 		for _, h := range all {
 			if x, ok := substitute(h.text, items); ok {
-				hints = append(hints, hint{x, h.terms, h.parts})
+				hints = append(hints, hint{x, h.terms, h.parts, h.pattern})
 			}
 		}
 		if len(hints) == 0 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"logkeep/internal/kql/builtin"
+	"logkeep/internal/kql/native"
 	"logkeep/internal/schema"
 )
 
@@ -18,10 +19,20 @@ type Weights struct {
 	Looks []Look         // of a column that has some, nothing else is read
 }
 
-// A Look is that all that is asked of a column's text is whether it has a part.
+// A Look is that all that is asked of a column's text is whether it has a part, or
+// matches a pattern, a regular expression of RE2's syntax.
 type Look struct {
-	Column string
-	Part   Part
+	Column  string
+	Part    Part
+	Pattern string // if it is not empty there is no part
+}
+
+// String shows what is asked to people.
+func (l Look) String() string {
+	if l.Pattern != "" {
+		return l.Column + "{/" + l.Pattern + "/}"
+	}
+	return l.Column + "{" + l.Part.String() + "}"
 }
 
 // A Bin is a grid of times.
@@ -44,7 +55,7 @@ func (w *Weights) String() string {
 		at = append(at, t.String())
 	}
 	for _, l := range w.Looks {
-		at = append(at, "by "+l.Column+"{"+l.Part.String()+"}")
+		at = append(at, "by "+l.String())
 	}
 	if len(at) == 0 {
 		return ""
@@ -248,8 +259,9 @@ type judge struct {
 
 // looked is a look at a column of a scan, if it is one.
 type looked struct {
-	id   ID
-	part Part
+	id      ID
+	part    Part
+	pattern string
 }
 
 // mostLooks is how many looks at one column there may be. Each doubles the answers
@@ -261,7 +273,7 @@ func (j *judge) looksOf(r *Scan) (of []Look) {
 	for _, c := range r.Cols {
 		n := len(of)
 		for _, l := range j.looks {
-			if look := (Look{c.Name, l.part}); l.id == c.ID && !j.read[l.id] && !slices.Contains(of[n:], look) {
+			if look := (Look{c.Name, l.part, l.pattern}); l.id == c.ID && !j.read[l.id] && !slices.Contains(of[n:], look) {
 				of = append(of, look)
 			}
 		}
@@ -273,27 +285,35 @@ func (j *judge) looksOf(r *Scan) (of []Look) {
 }
 
 // look notes a search for constants in a column's text. It reports false if the
-// search asks more of the text than whether it has an ASCII part, case aside.
+// search asks more of the text than whether it has an ASCII part, case aside, or
+// matches a regular expression.
 func (j *judge) look(x *Match) bool {
 	c, ok := x.X.(*Col)
-	if !ok || c.Column.Type != schema.String || !x.Fold || x.Op == Regex {
+	if !ok || c.Column.Type != schema.String || !x.Fold && x.Op != Regex {
 		return false
 	}
-	var parts []Part
+	var all []looked
 	for _, y := range x.Y {
 		s, _ := y.(*Const)
 		if s == nil {
 			return false
 		}
 		text, _ := s.Value.(string)
-		if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }) {
+		if text == "" {
 			return false
 		}
-		parts = append(parts, partsOf(text, x.Op)...)
+		if x.Op == Regex {
+			all = append(all, looked{id: c.ID, pattern: native.Pattern(text)})
+			continue
+		}
+		if strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }) {
+			return false
+		}
+		for _, p := range partsOf(text, x.Op) {
+			all = append(all, looked{id: c.ID, part: p})
+		}
 	}
-	for _, p := range parts {
-		j.looks = append(j.looks, looked{c.ID, p})
-	}
+	j.looks = append(j.looks, all...)
 	return true
 }
 
