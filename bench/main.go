@@ -47,6 +47,8 @@ type options struct {
 	perf     string
 	queries  bool
 	data     string
+	only     string
+	pid      int
 	count    bool
 	segments int
 }
@@ -69,6 +71,8 @@ func main() {
 	flag.BoolVar(&o.control, "control", false, "measure the control plane alone")
 	flag.BoolVar(&o.queries, "queries", false, "measure queries alone, asked of new, cold and warm workers")
 	flag.StringVar(&o.data, "data", "", "with -queries: the data directory of a server that runs already, which is filled the first time")
+	flag.StringVar(&o.only, "only", "", "with -queries: ask only questions of which name and state (`count by hour, warm`) have this")
+	flag.IntVar(&o.pid, "pid", 0, "with -data: the process of that server, to measure the CPU time that it and what it started use")
 	flag.BoolVar(&o.count, "instructions", false, "count the instructions of the hot loops alone, with valgrind, from the repository's root: times vary with the machine, these do not")
 	flag.IntVar(&o.segments, "segments", 0, "measure the start of a server with so many segments in one table (100000; 10 GB of disk for a while), and queries over one hour of them; nothing else is measured then")
 	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
@@ -202,7 +206,10 @@ func measureQueries(ctx context.Context, o options, r *report) (err error) {
 			return err
 		}
 		defer s.Close()
-		r.States, err = measureStates(ctx, s, o.rows, o.repeat)
+		if o.pid > 0 {
+			s.processes = func() []int { return walk.Processes(o.pid) }
+		}
+		r.States, err = measureStates(ctx, s, o)
 		return err
 	}
 	s, end, err := serve(ctx, o.server)
@@ -213,7 +220,8 @@ func measureQueries(ctx context.Context, o options, r *report) (err error) {
 	if err := s.fill(ctx, o); err != nil {
 		return err
 	}
-	r.States, err = measureStates(ctx, s, o.rows, o.repeat)
+	s.processes = s.own.Processes
+	r.States, err = measureStates(ctx, s, o)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -84,4 +85,29 @@ func process(pid int) (role string, cpu time.Duration, peak int64, err error) {
 		}
 	}
 	return role, cpu, 0, nil
+}
+
+// ran is the CPU time that the server's processes have used, as exactly as the
+// kernel's scheduler knows it. Threads that ended, which are few, are not in it.
+func (s *site) ran() (total time.Duration) {
+	if s.processes == nil {
+		return 0
+	}
+	for _, pid := range s.processes() {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		if err != nil {
+			return 0
+		}
+		for _, name := range threads {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				continue // it has ended
+			}
+			if first, _, ok := strings.Cut(string(text), " "); ok {
+				n, _ := strconv.ParseInt(first, 10, 64)
+				total += time.Duration(n)
+			}
+		}
+	}
+	return total
 }

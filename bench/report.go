@@ -193,7 +193,11 @@ func median(of []time.Duration) time.Duration {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
+// milliseconds is the median, or nothing of nothing.
 func milliseconds(of []time.Duration) string {
+	if len(of) == 0 {
+		return ""
+	}
 	return fmt.Sprintf("%.1f ms", float64(median(of).Microseconds())/1000)
 }
 

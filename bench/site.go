@@ -35,7 +35,8 @@ type site struct {
 	workspace    client.Workspace
 	small, large client.Target
 	keys         *azkeys.Client
-	version      string // of the key
+	version      string       // of the key
+	processes    func() []int // the server's; nil: not known
 
 	revoked, restored []time.Duration
 }

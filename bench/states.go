@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -43,7 +44,8 @@ type timed struct {
 	Question, State string
 	Aim             time.Duration // for five million rows; 0: none
 	Took            []time.Duration
-	Storage         string // what the last one read
+	CPU             []time.Duration // of all of the server's processes, if they are known
+	Storage         string          // what the last one read
 }
 
 // aims are half of what an unsealed store took for the same questions of five
@@ -51,21 +53,28 @@ type timed struct {
 var aims = []time.Duration{37, 213, 16, 37, 149, 324, 231, 20}
 
 // measureStates asks every question repeat times in each state.
-func measureStates(ctx context.Context, s *site, rows, repeat int) (all []timed, err error) {
-	asked := append(questions(newLogs(1, rows)), question{name: "needle by a rare word", kql: large + ` | where Message has "` + needle + `"`, narrow: true})
+func measureStates(ctx context.Context, s *site, o options) (all []timed, err error) {
+	asked := append(questions(newLogs(1, o.rows)), question{name: "needle by a rare word", kql: large + ` | where Message has "` + needle + `"`, narrow: true})
 	for i, q := range asked {
 		for _, st := range states() {
+			if !strings.Contains(q.name+", "+st.name, o.only) {
+				continue
+			}
 			one := timed{Question: q.name, State: st.name, Aim: aims[i] * time.Millisecond}
 			progress("%s, %s", q.name, st.name)
-			for range repeat {
+			for range o.repeat {
 				if err := st.prepare(ctx, s); err != nil {
 					return nil, fmt.Errorf("%s: %w", st.name, err)
 				}
+				before := s.ran()
 				took, _, err := s.query(ctx, q.kql)
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", q.name, err)
 				}
 				one.Took = append(one.Took, took)
+				if s.processes != nil {
+					one.CPU = append(one.CPU, s.ran()-before)
+				}
 			}
 			_, spent, err := s.Explain(ctx, s.workspace.CustomerID, q.kql, "")
 			if err != nil {
@@ -83,16 +92,32 @@ func measureStates(ctx context.Context, s *site, rows, repeat int) (all []timed,
 // others use too, it says more.
 func (r *report) printStates(to io.Writer) error {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%d rows, %d cores\tnew\tcold\tfastest\twarm\tfastest\taim, cold\t  read\n", r.Rows, r.Cores)
-	for of := range slices.Chunk(r.States, len(states())) {
-		fresh, cold, warm := of[0], of[1], of[2]
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", fresh.Question, milliseconds(fresh.Took), milliseconds(cold.Took), fastest(cold.Took),
-			milliseconds(warm.Took), fastest(warm.Took), milliseconds([]time.Duration{cold.Aim}), cold.Storage)
+	fmt.Fprintf(t, "%d rows, %d cores\tnew\tcold\tfastest\twarm\tfastest\taim, cold\tCPU, cold\twarm\t  read\n", r.Rows, r.Cores)
+	for i, one := range r.States {
+		if i > 0 && r.States[i-1].Question == one.Question {
+			continue
+		}
+		in := func(state string) (of timed) {
+			for _, t := range r.States {
+				if t.Question == one.Question && t.State == state {
+					of = t
+				}
+			}
+			return of
+		}
+		fresh, cold, warm := in("new"), in("cold"), in("warm")
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", one.Question, milliseconds(fresh.Took), milliseconds(cold.Took), fastest(cold.Took),
+			milliseconds(warm.Took), fastest(warm.Took), milliseconds([]time.Duration{one.Aim}), milliseconds(cold.CPU), milliseconds(warm.CPU), one.Storage)
 	}
 	return t.Flush()
 }
 
-func fastest(of []time.Duration) string { return milliseconds([]time.Duration{slices.Min(of)}) }
+func fastest(of []time.Duration) string {
+	if len(of) == 0 {
+		return ""
+	}
+	return milliseconds([]time.Duration{slices.Min(of)})
+}
 
 // rekey disables the key until no process of the cluster is left, and enables it
 // again; none is started.

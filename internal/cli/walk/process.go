@@ -225,8 +225,11 @@ func (s *OwnServer) Processes() []int {
 	if s.command == nil {
 		return nil
 	}
-	return append(descendants(s.command.Process.Pid), s.command.Process.Pid)
+	return Processes(s.command.Process.Pid)
 }
+
+// Processes are pid and all that it has started, as of now.
+func Processes(pid int) []int { return append(descendants(pid), pid) }
 
 // descendants are the processes that pid started, and those that they started.
 func descendants(pid int) []int {
