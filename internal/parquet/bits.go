@@ -9,17 +9,19 @@ func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at : at
 // returns the largest. Eight of them are width bytes, so eight are taken at a time,
 // out of as few words as have them.
 func unpackBits(to []uint32, b []byte, width int) (most uint32) {
-	w, mask, i := uint(width)&63, uint64(1)<<width-1, 0
-	var m0, m1 uint32
+	w, mask := uint(width)&63, uint64(1)<<width-1
+	n := min(len(to)/8, eights(b, width))
+	m0, m1 := unpackEights(to, b, width, n), uint32(0)
+	i := 8 * n
 	switch {
 	case width <= 8: // a word has all eight
-		for at := 0; i+8 <= len(to) && at+8 <= len(b); i, at = i+8, at+width {
+		for at := n * width; i+8 <= len(to) && at+8 <= len(b); i, at = i+8, at+width {
 			v, t := word(b, at), (*[8]uint32)(to[i:])
 			m0, m1 = max(m0, four((*[4]uint32)(t[:4]), v, mask, w)), max(m1, four((*[4]uint32)(t[4:]), v>>(4*w&63), mask, w))
 		}
 	case width <= 15: // a word has four, which begin at a byte or in its middle
 		second, shift := width/2, uint(width&1)*4
-		for at := 0; i+8 <= len(to) && at+second+8 <= len(b); i, at = i+8, at+width {
+		for at := n * width; i+8 <= len(to) && at+second+8 <= len(b); i, at = i+8, at+width {
 			v, u, t := word(b, at), word(b, at+second)>>shift, (*[8]uint32)(to[i:])
 			m0, m1 = max(m0, four((*[4]uint32)(t[:4]), v, mask, w)), max(m1, four((*[4]uint32)(t[4:]), u, mask, w))
 		}

@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -44,6 +45,38 @@ func TestBitsAreUnpackedOfEveryWidth(t *testing.T) {
 			}
 			if end != last {
 				t.Fatalf("the last is %d, not %d", end, last)
+			}
+		}
+	}
+}
+
+// Eights of values are those that are read one by one, of every width that there are
+// eights of, and no byte behind b is touched.
+func TestEightsAreWhatTheBitsAre(t *testing.T) {
+	r := rand.New(rand.NewPCG(56, 4))
+	for width := range 33 {
+		for range 50 {
+			b := make([]byte, r.IntN(200))
+			for i := range b {
+				b[i] = byte(r.Uint32() & r.Uint32())
+			}
+			b = slices.Clip(b)
+			n := eights(b, width)
+			if n*width > len(b) {
+				t.Fatalf("%d eights of %d bits in %d bytes", n, width, len(b))
+			}
+			to, found := make([]uint32, 8*n+1), make([]byte, n+1)
+			to[8*n], found[n] = 77, 77
+			unpackEights(to, b, width, n)
+			of := [4]uint32{0, uint32(r.IntN(4)), 1<<width - 1, uint32(r.Uint64() >> (64 - width))}
+			matchEights(found, b, width, n, &of)
+			for i, v := range to[:8*n] {
+				if want := uint32(slowly(b, i*width, width)); v != want || slices.Contains(of[:], v) != (found[i/8]>>(i%8)&1 != 0) {
+					t.Fatalf("value %d of %d bits: %d, not %d; %v are in %b", i, width, v, want, of, found[i/8])
+				}
+			}
+			if to[8*n] != 77 || found[n] != 77 {
+				t.Fatal("it wrote too far")
 			}
 		}
 	}

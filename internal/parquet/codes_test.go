@@ -70,6 +70,73 @@ func TestCodesStandForTheValues(t *testing.T) {
 	}
 }
 
+// Codes that are taken out of pages one by one are those that all are taken out with:
+// of the rows that have some of them, of any stretch, with vectors and without.
+func TestCodesAreFoundWhereTheyLie(t *testing.T) {
+	r := rand.New(rand.NewPCG(56, 3))
+	found := map[arrow.Type]int{}
+	for range 30 {
+		recs := shape{rows: 1 + r.IntN(6000), records: 1, distinct: []int{1, 3, 7, 300, 5000}[r.IntN(5)], null: []float64{0, 0, 0.3}[r.IntN(3)], runs: r.IntN(2) == 0}.make(t, r)
+		for _, b := range written(t, recs, 500) {
+			for _, place := range places(t, b) {
+				var desk Desk
+				c := desk.Column(place)
+				n, err := c.Coded()
+				if errors.Is(err, ErrForm) {
+					c.Close()
+					continue
+				}
+				for row := 0; row < place.Rows && err == nil; {
+					first, codes, err := c.Codes(row)
+					if errors.Is(err, ErrForm) {
+						break
+					}
+					codes = slices.Clone(codes)
+					some, _ := some(r, n, 1+r.IntN(4))
+					some.Add(r.IntN(n))
+					p, err := c.Bits(row)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if p == nil {
+						row = first + len(codes)
+						continue
+					}
+					if p.First != first || p.Rows != len(codes) {
+						t.Fatalf("%d rows from %d on, not %d from %d", p.Rows, p.First, len(codes), first)
+					}
+					found[place.Type]++
+					for range 4 {
+						from := first + r.IntN(len(codes))
+						end := from + 1 + r.IntN(first+len(codes)-from)
+						var want, wantCodes []uint32
+						for i, code := range codes[from-first : end-first] {
+							if some.Has(int(code)) {
+								want, wantCodes = append(want, uint32(from+i)), append(wantCodes, 5*uint32(n)+code)
+							}
+						}
+						got := p.Find(nil, from, end, NewChoice(some))
+						if !slices.Equal(got, want) {
+							t.Fatalf("rows %d to %d of %d, codes of %d bits: %v are found, not %v", from, end, len(codes), p.width, got, want)
+						}
+						keys := slices.Repeat([]uint32{5}, len(got))
+						if err := p.Add(keys, got, uint32(n)); err != nil || !slices.Equal(keys, wantCodes) {
+							t.Fatalf("codes of %v are %v, not %v: %v", got, keys, wantCodes, err)
+						}
+					}
+					row = first + len(codes)
+				}
+				c.Close()
+			}
+		}
+	}
+	for _, kind := range []arrow.Type{arrow.STRING, arrow.INT32, arrow.INT64, arrow.FLOAT64, arrow.BOOL} {
+		if found[kind] < 4 {
+			t.Errorf("only in %d columns of %v codes were looked for", found[kind], kind)
+		}
+	}
+}
+
 // pairOf is a pair of a file's footer.
 func pairOf(t testing.TB, b []byte, key string) string {
 	f, err := file.NewParquetReader(bytes.NewReader(b))

@@ -32,6 +32,7 @@ type chunk struct {
 	pages  Pages
 	firsts []int64 // of the sorted column: the first value of each page
 	rows   int     // in pages
+	loose  int     // pages of codes that are not tried to be packed
 }
 
 // column writes a chunk: from has the array of column i in each record.

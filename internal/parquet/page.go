@@ -2,7 +2,6 @@ package parquet
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/bits"
 
 	"github.com/DataDog/zstd"
@@ -79,10 +78,9 @@ func (p *Writer) put(k *chunk, kind int, body []byte, values int, encoding parqu
 	packed := body
 	if p.o.Compress {
 		var err error
-		if packed, err = zstd.CompressLevel(p.packed[:cap(p.packed)], body, level); err != nil {
-			return fmt.Errorf("compress a page: %w", err)
+		if packed, err = p.pack(k, kind, body, encoding); err != nil {
+			return err
 		}
-		p.packed = packed
 	}
 	p.header = appendHeader(p.header[:0], kind, len(body), len(packed), values, encoding)
 	k.info.UncompressedSize += int64(len(p.header) + len(body))

@@ -50,6 +50,7 @@ type Column struct {
 	last   int // number of the page that was read last
 	dict   dict
 	body   body
+	bits   Bits
 
 	low   int   // of the last call of Since: the page that it ended in
 	least int64 // and a value that is not behind what it found
@@ -57,7 +58,7 @@ type Column struct {
 
 // Column begins to read a column.
 func (d *Desk) Column(at Place) *Column {
-	c := &Column{Place: at, d: d, next: at.Offset, last: -2, least: math.MinInt64, dict: dict{begin: d.begin[:0]}, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}}
+	c := &Column{Place: at, d: d, next: at.Offset, last: -2, least: math.MinInt64, dict: dict{begin: d.begin[:0]}, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}, bits: Bits{number: -1}}
 	d.index, d.begin, d.deltas, d.present = nil, nil, nil, nil
 	for _, p := range at.Pages {
 		c.add(p)
@@ -78,6 +79,7 @@ func (c *Column) add(p Page) {
 func (c *Column) Close() {
 	c.d.give(c.window)
 	c.giveBody()
+	c.d.give(c.bits.raw)
 	c.d.give(c.dict.raw)
 	d, b := c.d, &c.body
 	d.index, d.begin, d.deltas = keep(d, d.index, b.index), keep(d, d.begin, c.dict.begin), keep(d, d.deltas, b.deltas)
@@ -86,6 +88,7 @@ func (c *Column) Close() {
 		d.present = b.present
 	}
 	c.window, c.body, c.dict = nil, body{number: -1}, dict{}
+	c.bits.number, c.bits.raw = -1, nil
 }
 
 // bytes returns n bytes of the chunk from off on, valid until the next call, and
@@ -109,7 +112,7 @@ func (c *Column) bytes(off int64, n int, further int64) ([]byte, error) {
 	}
 	copy(b, c.window[:have])
 	c.d.give(c.window)
-	c.window, c.at = b, off
+	c.window, c.at, c.bits.number = b, off, -1
 	if _, err := c.From.ReadAt(b[have:], off+int64(have)); err != nil {
 		c.window = b[:0]
 		if errors.Is(err, io.EOF) {
@@ -179,27 +182,19 @@ func (c *Column) nextPage() error {
 // unpack returns what the header of a page says, and its body in a buffer that is
 // to be given back, unless it is lent: then it is valid until bytes is called.
 func (c *Column) unpack(p Page, further int64) (h header, b []byte, lent bool, err error) {
-	packed, err := c.bytes(p.Offset, int(p.Size), further)
+	h, packed, err := c.page(p, further)
 	if err != nil {
 		return h, nil, false, err
 	}
-	h, length, ok := readHeader(packed)
-	packed = packed[length:]
-	if !ok || h.packed != int64(len(packed)) || !c.Packed && h.packed != h.size || (h.kind == typeDictionary) != (p.Rows == 0) || p.Rows > 0 && h.values != int64(p.Rows) {
-		return h, nil, false, ErrDamaged
-	}
-	if h.size > mostRead || h.kind != typeDictionary && h.kind != typeData {
-		return h, nil, false, ErrForm
-	}
-	asItIs := !c.Packed || parquetgo.Encoding(h.encoding) == templates && h.packed == h.size
-	if asItIs && c.dict.templates != nil && c.Pages != nil { // nothing more is read while the page is open
-		return h, packed, true, nil
+	body, bare := c.bare(h, packed)
+	if bare && c.dict.templates != nil && c.Pages != nil { // nothing more is read while the page is open
+		return h, body, true, nil
 	}
 	if b, err = c.d.take(int(h.size)); err != nil {
 		return h, nil, false, err
 	}
-	if asItIs {
-		copy(b, packed)
+	if bare {
+		copy(b, body)
 		return h, b, false, nil
 	}
 	if err := c.d.unzstd(b, packed); err != nil {
@@ -207,6 +202,31 @@ func (c *Column) unpack(p Page, further int64) (h header, b []byte, lent bool, e
 		return h, nil, false, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return h, b, false, nil
+}
+
+// page returns what the header of a page says, and its body as it lies in the file,
+// valid until bytes is called again.
+func (c *Column) page(p Page, further int64) (h header, packed []byte, err error) {
+	if packed, err = c.bytes(p.Offset, int(p.Size), further); err != nil {
+		return h, nil, err
+	}
+	h, length, ok := readHeader(packed)
+	packed = packed[length:]
+	if !ok || h.packed != int64(len(packed)) || !c.Packed && h.packed != h.size || (h.kind == typeDictionary) != (p.Rows == 0) || p.Rows > 0 && h.values != int64(p.Rows) {
+		return h, nil, ErrDamaged
+	}
+	if h.size > mostRead || h.kind != typeDictionary && h.kind != typeData {
+		return h, nil, ErrForm
+	}
+	return h, packed, nil
+}
+
+// bare is a page's body if it lies in the file as it is.
+func (c *Column) bare(h header, packed []byte) (body []byte, ok bool) {
+	if !c.Packed || parquetgo.Encoding(h.encoding) == templates && h.packed == h.size {
+		return packed, true
+	}
+	return stored(packed, int(h.size))
 }
 
 // each opens the pages that have some of the rows, which are numbered from base,

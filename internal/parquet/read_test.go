@@ -346,6 +346,19 @@ func FuzzColumn(f *testing.F) {
 					}
 					c.Value(int(code))
 				}
+				choice := NewRows(n + 1)
+				choice.AddRange(n/2, n/2+1+len(b)%7)
+				if p, err := c.Bits(rows / 2); err == nil && p != nil {
+					at := p.Find(nil, p.First, p.First+p.Rows, NewChoice(choice))
+					keys := make([]uint32, len(at))
+					if p.Add(keys, at, 0) == nil {
+						for _, code := range keys {
+							if int(code) >= n || !choice.Has(int(code)) {
+								t.Fatalf("code %d of %d", code, n)
+							}
+						}
+					}
+				}
 			}
 			c.Close()
 		}

@@ -125,15 +125,21 @@ type count struct {
 	may   []parquet.Rows // which of them the needs allow; nil: all
 	told  [][][]byte     // of a column with looks, by its codes: a text that they are of; nil: none was met
 	n     []uint32       // rows by all their codes
-	few   bool           // the stretches are short: which are counted is kept in seen
-	seen  []uint32
-	keys  []uint32
-	rows  []weighed
+
+	chosen *parquet.Choice // codes of column choice, that the needs allow, if most rows have others
+	choice int
+	bits   []*parquet.Bits
+	at     []uint32 // rows that have one of them
+	few    bool     // the stretches are short: which are counted is kept in seen
+	seen   []uint32
+	keys   []uint32
+	pages  [][]uint32 // codes by column, from a row on
+	rows   []weighed
 }
 
 func (v *weighing) weigh(ctx context.Context, desk *parquet.Desk, to *scale) error {
 	defer v.reader.hold()()
-	g := &count{weighing: v, ctx: ctx}
+	g := &count{weighing: v, ctx: ctx, pages: make([][]uint32, len(v.columns)), bits: make([]*parquet.Bits, len(v.columns))}
 	defer func() {
 		for _, c := range g.open {
 			c.Close()
@@ -178,6 +184,15 @@ func (g *count) weigh(desk *parquet.Desk) error {
 	}
 	if none, err := g.allow(); none || err != nil {
 		return err
+	}
+	g.choice = -1
+	for i, may := range g.may {
+		if may != nil && (g.choice < 0 || g.sizes[i] < g.sizes[g.choice]) {
+			g.choice = i
+		}
+	}
+	if g.choice >= 0 && !slices.ContainsFunc(g.looks, func(s []*parquet.Search) bool { return s != nil }) {
+		g.chosen = parquet.NewChoice(g.may[g.choice])
 	}
 	all, err := g.stretches(desk)
 	if err != nil {
@@ -305,19 +320,78 @@ func (g *count) count(row, end int) error {
 		if err := g.ctx.Err(); err != nil {
 			return err
 		}
-		pages := make([][]uint32, len(g.open)) // from row on
+		if g.chosen != nil {
+			next, err := g.choose(row, to)
+			if err != nil {
+				return err
+			}
+			if next > row {
+				row = next
+				continue
+			}
+		}
 		for i, c := range g.open {
 			first, codes, err := g.codes(i, c, row)
 			if err != nil {
 				return err
 			}
-			pages[i] = codes[row-first:]
+			g.pages[i] = codes[row-first:]
 			to = min(to, first+len(codes))
 		}
-		g.add(pages, to-row)
+		g.add(g.pages, to-row)
 		row = to
 	}
 	return nil
+}
+
+// leastChosen is of how many rows one may have a chosen code, that the others' are
+// left packed.
+const leastChosen = 3
+
+// choose counts the rows from row up to end that have a chosen code, as far as pages
+// go, and returns how far. If this is not the way to count them it returns row.
+func (g *count) choose(row, end int) (next int, err error) {
+	bits := g.bits
+	for i, c := range g.open {
+		if bits[i], err = c.Bits(row); bits[i] == nil || err != nil {
+			g.chosen = nil
+			return row, err
+		}
+		end = min(end, bits[i].First+bits[i].Rows)
+	}
+	g.at = bits[g.choice].Find(g.at[:0], row, end, g.chosen)
+	if len(g.at)*leastChosen > end-row && end-row > parquet.Stripe/2 {
+		g.chosen = nil // nor in the pages behind it, most likely
+		return row, nil
+	}
+	g.keys = slices.Grow(g.keys[:0], len(g.at))
+	for i, may := range g.may {
+		if may == nil || i == g.choice {
+			continue
+		}
+		codes := g.keys[:len(g.at)]
+		if err := bits[i].Add(codes, g.at, 0); err != nil {
+			return 0, err
+		}
+		kept := g.at[:0]
+		for k, code := range codes {
+			if may.Has(int(code)) {
+				kept = append(kept, g.at[k])
+			}
+		}
+		g.at = kept
+	}
+	keys := g.keys[:len(g.at)]
+	for i, size := range g.sizes {
+		if i == 0 {
+			size = 0 // there is no key yet
+		}
+		if err := bits[i].Add(keys, g.at, uint32(size)); err != nil {
+			return 0, err
+		}
+	}
+	g.tally(keys)
+	return end, nil
 }
 
 // codes are those of a page's rows.
@@ -383,6 +457,11 @@ func (g *count) add(pages [][]uint32, n int) {
 		}
 		keys = g.keys
 	}
+	g.tally(keys)
+}
+
+// tally counts rows by all their codes.
+func (g *count) tally(keys []uint32) {
 	if !g.few {
 		for _, k := range keys {
 			g.n[k]++

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"logkeep/internal/batch"
 	"logkeep/internal/parquet"
@@ -126,6 +127,63 @@ func TestFirstTemplatesOpen(t *testing.T) {
 	defer c.Release(images)
 	refs, _ := batch.ByTime([]arrow.RecordBatch{rec})
 	holds(t, read(t, images[0].Path()), names(columns), rec, refs)
+}
+
+// Codes in pages that earlier releases packed, whatever that saved, are counted as others
+// are: of all rows, and of those that have one.
+func TestPackedCodesAreCounted(t *testing.T) {
+	for _, c := range []struct {
+		file string
+		rows int64
+	}{{"templates", 2048}, {"terms", 1200}} {
+		b, err := os.ReadFile("testdata/v1/" + c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(bytes.NewReader(b), int64(len(b)), keys(t), account, info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs, err := s.Records(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]int64{}
+		for _, rec := range recs {
+			level := rec.Column(rec.Schema().FieldIndices("Level")[0]).(*array.String)
+			for row := range level.Len() {
+				want[level.Value(row)]++
+			}
+		}
+		for _, one := range []string{"", "Warning"} {
+			var needs []Need
+			counts := want
+			if one != "" {
+				needs = []Need{{{{Column: "Level", Parts: []parquet.Part{{Text: strings.ToLower(one), Left: parquet.End, Right: parquet.End}}}}}}
+				counts = map[string]int64{one: want[one]}
+			}
+			cache := NewCache(1 << 30)
+			got, err := cache.Weigh(t.Context(), []Want{{Segment: s, Columns: []string{"Level"}}}, needs, Weights{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Rows != c.rows || len(got.Files) != 1 || want["Warning"] == 0 {
+				t.Fatalf("%s: of %d rows %d were counted, in %d files", c.file, c.rows, got.Rows, len(got.Files))
+			}
+			rows := read(t, got.Files[0].Path())
+			levels, weights := rows.Column(0).Data().Chunk(0).(*array.String), rows.Column(1).Data().Chunk(0).(*array.Int64)
+			for row := range levels.Len() {
+				if counts[levels.Value(row)] != weights.Value(row) {
+					t.Errorf("%s: %q has %d rows, not %d", c.file, levels.Value(row), weights.Value(row), counts[levels.Value(row)])
+				}
+			}
+			if levels.Len() != len(counts) {
+				t.Errorf("%s: %d texts of %d", c.file, levels.Len(), len(counts))
+			}
+			got.Close()
+			cache.Close()
+		}
+	}
 }
 
 // The terms of texts stored by templates are those that all of their texts have.
