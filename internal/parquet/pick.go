@@ -45,6 +45,13 @@ func (p *Cells) Foresee(times float64) {
 	p.ends = slices.Grow(p.ends, int(float64(len(p.ends))*times))
 }
 
+// Expect makes room for so many bytes of text.
+func (p *Cells) Expect(bytes int) {
+	if p.kind == arrow.STRING {
+		p.data = slices.Grow(p.data, bytes)
+	}
+}
+
 // Size is how many bytes the cells take.
 func (p *Cells) Size() int64 { return int64(cap(p.valid) + cap(p.data) + 4*cap(p.ends)) }
 
@@ -171,35 +178,6 @@ func (p *Cells) Array() arrow.Array {
 	}
 	buffers = append(buffers, memory.NewBufferBytes(p.data))
 	return array.MakeFromData(array.NewData(t, p.rows, buffers, nil, p.nulls, 0))
-}
-
-// Within tells which rows of a column of numbers without nulls, which ascend, are
-// from lo to hi, both included: those from from up to end.
-func (c *Column) Within(lo, hi int64) (from, end int, err error) {
-	if c.Type != arrow.INT64 || c.Nullable {
-		return 0, 0, ErrForm
-	}
-	all := NewRows(c.Rows)
-	all.AddRange(0, c.Rows)
-	err = c.each(0, all, func(b *body) (bool, error) {
-		if b.form == isIndexed {
-			if err := c.reachAll(); err != nil {
-				return false, err
-			}
-		}
-		for i := range b.rows {
-			v := c.wide(b, i)
-			if v < lo {
-				from = b.first + i + 1
-			}
-			if v > hi {
-				return false, nil
-			}
-			end = b.first + i + 1
-		}
-		return true, nil
-	})
-	return min(from, end), end, err
 }
 
 func (c *Column) wide(b *body, value int) int64 {

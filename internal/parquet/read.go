@@ -47,7 +47,8 @@ type Column struct {
 
 	window []byte // of the file, from at on
 	at     int64
-	last   int // number of the page that was read last
+	last   int   // number of the page that was read last
+	until  int64 // where what is wanted ends, so that nothing behind is read ahead; 0: it is not known
 	dict   dict
 	body   body
 	bits   Bits
@@ -104,6 +105,9 @@ func (c *Column) bytes(off int64, n int, further int64) ([]byte, error) {
 	} else if from+int64(n) <= int64(len(c.window)) {
 		return c.window[from : from+int64(n)], nil
 	}
+	if c.until > 0 {
+		further = min(further, c.until-off)
+	}
 	to := min((off+max(int64(n), further)+together-1)/together*together, end)
 	have := copy(c.window, c.window[from:])
 	b, err := c.d.take(int(to - off))
@@ -122,6 +126,16 @@ func (c *Column) bytes(off int64, n int, further int64) ([]byte, error) {
 	}
 	c.d.Read += to - off - int64(have)
 	return b[:n], nil
+}
+
+// Until says which row is the last that is wanted.
+func (c *Column) Until(row int) {
+	if row < 0 || row >= c.rows { // where the pages lie is not known from the beginning
+		return
+	}
+	if number, err := c.know(row); err == nil {
+		c.until = c.pages[number].Offset + c.pages[number].Size
+	}
 }
 
 // further is how much is worth reading with the page behind the last one.

@@ -258,40 +258,6 @@ func TestFindLosesNothing(t *testing.T) {
 	}
 }
 
-// Rows between two times are found in whatever form these are written.
-func TestWithin(t *testing.T) {
-	r := rand.New(rand.NewPCG(46, 3))
-	sc, err := batch.Schema(columns[:1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 30 {
-		times := make([]int64, 1+r.IntN(700))
-		for i := range times {
-			times[i] = int64(r.IntN(1000))
-		}
-		slices.Sort(times)
-		b := array.NewRecordBuilder(memory.DefaultAllocator, sc)
-		b.Field(0).(*array.Int64Builder).AppendValues(times, nil)
-		for _, data := range written(t, []arrow.RecordBatch{b.NewRecordBatch()}, 300) {
-			for range 10 {
-				lo, hi := int64(r.IntN(1100)-50), int64(r.IntN(1100)-50)
-				var desk Desk
-				c := desk.Column(places(t, data)[0])
-				from, end, err := c.Within(lo, hi)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, v := range times {
-					if in := i >= from && i < end; in != (v >= lo && v <= hi) {
-						t.Fatalf("%d of %d..%d in rows %d..%d of %v", v, lo, hi, from, end, times)
-					}
-				}
-			}
-		}
-	}
-}
-
 // FuzzColumn reads a chunk that may have any bytes: all is an error or rows as
 // many as there are.
 func FuzzColumn(f *testing.F) {
@@ -332,8 +298,7 @@ func FuzzColumn(f *testing.F) {
 				}
 			}
 			if err := c.Find(search, 0, of, NewRows(rows)); err == nil && chunk.Type != arrow.STRING && chunk.Type != arrow.BOOL {
-				c.Within(3, 5) // whatever they find, they are not to panic
-				c.Since(3, 0, 5)
+				c.Since(3, 0, 5) // whatever it finds, it is not to panic
 			}
 			if n, err := c.Coded(); err == nil {
 				first, codes, err := c.Codes(rows / 2)

@@ -43,6 +43,16 @@ func (s Rows) Next(row, end int) int {
 	return end
 }
 
+// Last is the last row of the set, -1 of none.
+func (s Rows) Last() int {
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i] != 0 {
+			return i*64 + bits.Len64(s[i]) - 1
+		}
+	}
+	return -1
+}
+
 // Count counts the rows of the set.
 func (s Rows) Count() (n int) {
 	for _, w := range s {

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-
 	"logkeep/internal/batch"
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
@@ -96,6 +93,19 @@ func newSieve(w Want, needs []Need) *sieve {
 // leastPart is how many stripes a part of a row group has, about: of fewer the
 // dictionaries that each part reads would cost more than the others save.
 const leastPart = 8
+
+// mostlySought reports whether most bytes of the wanted columns are of those in which
+// rows are sought.
+func (v *sieve) mostlySought() bool {
+	var sought, all int64
+	for _, c := range v.columns {
+		size := v.reader.chunks[v.group][c].size
+		if all += size; v.seeks(c) {
+			sought += size
+		}
+	}
+	return 2*sought > all
+}
 
 // parts are at most n sieves which have the stripes of v among them, about as many of
 // those in its range of time each: rows are taken to come evenly.
@@ -185,38 +195,60 @@ type sifting struct {
 	ctx  context.Context // of this one call
 	desk *parquet.Desk
 	open map[int]*parquet.Column
+	last int // the last row that may stay
 }
 
-// rows sifts the row group and returns the rows that stay as a record. The error
-// is errDense or parquet.ErrForm if the row group is to be read as a whole.
-func (v *sieve) rows(ctx context.Context, desk *parquet.Desk) (arrow.RecordBatch, error) {
-	defer v.reader.hold()()
-	g := sifting{v, ctx, desk, map[int]*parquet.Column{}}
-	defer func() {
-		for _, c := range g.open {
-			c.Close()
-		}
-	}()
-	rec, err := g.sift()
-	if err != nil && !errors.Is(err, errDense) && !errors.Is(err, parquet.ErrForm) {
-		err = damage(v.reader.id, v.reader.table, fmt.Errorf("read segment %s: %w", v.reader.id, err))
+// A finding is the rows of a row group that stay, and their cells of the columns in
+// which they were sought; those of the others are picked afterwards, one column after
+// another: whoever reads a column to its end has its pages and its dictionary at hand.
+type finding struct {
+	*sieve
+	rows  parquet.Rows
+	kept  int
+	cells []*parquet.Cells // by number in columns; nil: not picked yet
+}
+
+// find finds the rows that stay. The error is errDense or parquet.ErrForm if the row
+// group is to be read as a whole.
+func (v *sieve) find(ctx context.Context, desk *parquet.Desk) (*finding, error) {
+	g := sifting{v, ctx, desk, map[int]*parquet.Column{}, 0}
+	defer g.close()
+	f, err := g.sift()
+	return f, v.told(err)
+}
+
+// told says whose an error is, unless it is one of those that say how to go on.
+func (v *sieve) told(err error) error {
+	if err == nil || errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
+		return err
 	}
-	return rec, err
+	return damage(v.reader.id, v.reader.table, fmt.Errorf("read segment %s: %w", v.reader.id, err))
+}
+
+func (g *sifting) close() {
+	for _, c := range g.open {
+		c.Close()
+	}
 }
 
 // sift goes through the row group in steps of a page of the column that is most
 // work to search, so that of no column more than a page is unpacked at a time.
-func (g *sifting) sift() (arrow.RecordBatch, error) {
+func (g *sifting) sift() (*finding, error) {
 	n := int(g.reader.groups[g.group].Rows)
 	of, err := g.inTime(n)
 	if err != nil {
 		return nil, err
 	}
-	all, looked, kept := of.Count(), 0, 0
-	if len(g.needs) == 0 && g.dense(all, n) {
-		return nil, errDense
+	all, looked := of.Count(), 0
+	f := &finding{sieve: g.sieve, rows: of, kept: all, cells: make([]*parquet.Cells, len(g.columns))}
+	if len(g.needs) == 0 {
+		if g.dense(all, n) {
+			return nil, errDense
+		}
+		return f, nil
 	}
-	cells := make([]*parquet.Cells, len(g.columns))
+	f.rows, f.kept = parquet.NewRows(n), 0
+	g.last = of.Last()
 	for row := of.Next(0, n); row < n; row = of.Next(row, n) {
 		end, err := g.stepEnd(row)
 		if err != nil {
@@ -229,21 +261,24 @@ func (g *sifting) sift() (arrow.RecordBatch, error) {
 		if err != nil {
 			return nil, err
 		}
-		first := kept == 0
+		first := f.kept == 0
 		looked += step.Count()
-		kept += stay.Count()
-		if g.dense(kept*all/looked, n) { // after the first page, and each other
+		f.kept += stay.Count()
+		if g.dense(f.kept*all/looked, n) { // after the first page, and each other
 			return nil, errDense
 		}
-		if err := g.pick(base, stay, cells); err != nil {
+		f.rows[base>>6:].Union(stay)
+		if err := g.pick(base, stay, f.cells); err != nil {
 			return nil, err
 		}
-		if first && kept > 0 {
+		if first && f.kept > 0 {
 			var more int64
-			for _, c := range cells {
-				more -= c.Size()
-				c.Foresee(1.1 * float64(all-looked) / float64(looked))
-				more += c.Size()
+			for _, c := range f.cells {
+				if c != nil {
+					more -= c.Size()
+					c.Foresee(1.1 * float64(all-looked) / float64(looked))
+					more += c.Size()
+				}
 			}
 			if err := g.desk.Charge(more); err != nil {
 				return nil, err
@@ -251,24 +286,33 @@ func (g *sifting) sift() (arrow.RecordBatch, error) {
 		}
 		row = end
 	}
-	return g.record(cells, kept)
+	return f, nil
 }
 
 // inTime is the rows of the sieve's stripes and range of time.
 func (g *sifting) inTime(n int) (parquet.Rows, error) {
 	of, from, end := parquet.NewRows(n), 0, n
-	if g.cuts() {
+	group := g.reader.groups[g.group]
+	first := func(t schema.Ticks) (int, error) { // that is not before t
+		if t <= group.MinTime {
+			return 0, nil
+		}
+		if t > group.MaxTime {
+			return n, nil
+		}
 		c, err := g.column(g.reader.index[schema.TimeGenerated])
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		to := g.reader.groups[g.group].MaxTime
-		if g.to != 0 {
-			to = min(to, g.to)
-		}
-		if from, end, err = c.Within(int64(g.from), int64(to)); err != nil {
-			return nil, err
-		}
+		row, _, err := c.Since(int64(t), int64(group.MinTime), int64(group.MaxTime))
+		return row, err
+	}
+	var err error
+	if from, err = first(g.from); err == nil && g.to != 0 {
+		end, err = first(max(g.to+1, g.from))
+	}
+	if err != nil {
+		return nil, err
 	}
 	for row := from; row < end; {
 		next := min(row-row%parquet.Stripe+parquet.Stripe, end)
@@ -329,16 +373,17 @@ func (g *sifting) find(base int, of parquet.Rows) (parquet.Rows, error) {
 	return of, nil
 }
 
-// pick reads the wanted columns of the rows that stay.
+// pick reads of the rows that stay the columns in which they were sought, of which
+// the pages are open.
 func (g *sifting) pick(base int, stay parquet.Rows, cells []*parquet.Cells) error {
 	n := stay.Count()
 	if n == 0 {
 		return nil
 	}
 	for i, at := range g.columns {
-		c, err := g.column(at)
-		if err != nil {
-			return err
+		c := g.open[at]
+		if c == nil || !g.seeks(at) {
+			continue
 		}
 		if cells[i] == nil {
 			cells[i] = c.NewCells(n)
@@ -354,21 +399,18 @@ func (g *sifting) pick(base int, stay parquet.Rows, cells []*parquet.Cells) erro
 	return nil
 }
 
-// record is nil if no row stays.
-func (g *sifting) record(cells []*parquet.Cells, kept int) (arrow.RecordBatch, error) {
-	if kept == 0 {
-		return nil, nil
+// seeks reports whether rows are sought in a column.
+func (v *sieve) seeks(column int) bool {
+	for _, s := range v.needs {
+		for _, all := range s.any {
+			for _, l := range all {
+				if l.column == column {
+					return true
+				}
+			}
+		}
 	}
-	columns := make([]schema.Column, len(g.columns))
-	arrays := make([]arrow.Array, len(g.columns))
-	for i, at := range g.columns {
-		columns[i], arrays[i] = g.reader.columns[at], cells[i].Array()
-	}
-	sc, err := batch.Schema(columns)
-	if err != nil {
-		return nil, err
-	}
-	return array.NewRecordBatch(sc, arrays, int64(kept)), nil
+	return false
 }
 
 // column opens a column of the row group, once.
@@ -384,6 +426,7 @@ func (g *sifting) column(at int) (*parquet.Column, error) {
 		return nil, err
 	}
 	c := g.desk.Column(chunk)
+	c.Until(g.last)
 	g.open[at] = c
 	return c, nil
 }
@@ -406,6 +449,12 @@ func (s *Reader) placeOf(group, column int) (parquet.Place, error) {
 	pages, err := s.pages()
 	if pages != nil {
 		p.Pages = pages[group*len(s.columns)+column]
+	}
+	if err == nil && s.columns[column].Name == schema.TimeGenerated && !s.isMember(column) {
+		var firsts [][]int64
+		if firsts, err = s.firsts(); firsts != nil {
+			p.Firsts = firsts[group]
+		}
 	}
 	return p, err
 }

@@ -78,9 +78,9 @@ func (c *Cache) Sift(ctx context.Context, wants []Want, needs []Need) (_ *Sifted
 	work, stopped := errgroup.WithContext(ctx)
 	work.SetLimit(cap(c.slots))
 	// Of few row groups one may be left when the others are done: they are sifted in parts.
-	parts := 1
-	if n := len(wants); n < eachSlot*cap(c.slots) {
-		parts = (eachSlot*cap(c.slots) + n - 1) / max(n, 1)
+	parts, few := 1, len(wants) < eachSlot*cap(c.slots)
+	if few {
+		parts = (eachSlot*cap(c.slots) + len(wants) - 1) / max(len(wants), 1)
 	}
 	for i, w := range wants {
 		v := newSieve(w, needs)
@@ -91,20 +91,17 @@ func (c *Cache) Sift(ctx context.Context, wants []Want, needs []Need) (_ *Sifted
 			continue
 		}
 		in := &inParts{}
-		some := v.parts(parts)
+		some := []*sieve{v}
+		if v.mostlySought() {
+			some = v.parts(parts)
+		}
 		in.left, in.of = len(some), make([]outcome, len(some))
 		for k, part := range some {
 			work.Go(func() error {
-				select {
-				case c.slots <- struct{}{}:
-					defer func() { <-c.slots }()
-				case <-stopped.Done():
-					return stopped.Err()
-				}
 				o := outcome{sieve: part, whole: true}
 				if !in.whole.Load() {
 					var err error
-					if o, err = s.sift(stopped, part); err != nil {
+					if o, err = s.sift(stopped, part, few && len(some) == 1); err != nil {
 						return err
 					}
 				}
@@ -167,18 +164,41 @@ func (p *inParts) put(s *Sifted, part int, o outcome) (all outcome, done bool) {
 	return all, true
 }
 
-// sift sifts one row group, or a part of it.
-func (s *Sifted) sift(ctx context.Context, v *sieve) (o outcome, err error) {
+// sift sifts one row group, or a part of it, all at one desk or its columns at several.
+func (s *Sifted) sift(ctx context.Context, v *sieve, shared bool) (o outcome, err error) {
+	defer v.reader.hold()()
 	o.sieve = v
-	o.read, err = s.atDesk(func(desk *parquet.Desk) (stays int64, err error) {
-		kept, err := v.rows(ctx, desk)
-		if kept != nil {
-			o.kept, o.bytes = []arrow.RecordBatch{kept}, sizeOf(kept)
-		}
-		return o.bytes, err
+	var f *finding
+	err = s.inTurn(ctx, func() (err error) {
+		o.read, err = s.atDesk(func(desk *parquet.Desk) (stays int64, err error) {
+			if f, err = v.find(ctx, desk); f == nil {
+				return 0, err
+			}
+			if !shared {
+				err = f.pickLeft(ctx, desk)
+			}
+			return f.size(), err
+		})
+		return err
 	})
+	if err == nil && shared {
+		var read int64
+		read, err = s.share(ctx, f)
+		o.read += read
+	}
 	if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
-		o.whole, err = true, nil
+		if o.whole, err = true, nil; f != nil {
+			s.discharge(f.size())
+		}
+		return o, nil
+	}
+	if err != nil {
+		return o, err
+	}
+	o.bytes = f.size()
+	kept, err := f.record()
+	if kept != nil {
+		o.kept = []arrow.RecordBatch{kept}
 	}
 	return o, err
 }

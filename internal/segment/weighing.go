@@ -282,13 +282,6 @@ func (g *count) stretches(desk *parquet.Desk) (all []stretch, err error) {
 			if err != nil {
 				return nil, err
 			}
-			firsts, err := g.reader.firsts()
-			if err != nil {
-				return nil, err
-			}
-			if firsts != nil {
-				place.Firsts = firsts[g.group]
-			}
 			times = desk.Column(place)
 		}
 		next, value, err := times.Since(int64(end), int64(group.MinTime), int64(group.MaxTime))
