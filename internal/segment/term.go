@@ -14,9 +14,12 @@ import (
 func (w *termWriter) add(h uint64) {
 	if seen := &w.recent[h%recentTerms]; *seen != h {
 		*seen = h
-		w.items = append(w.items, uint32(h>>(64-hashBits))<<placeBits|w.low)
+		w.items = append(w.items, keyOf(h)<<placeBits|w.low)
 	}
 }
+
+// keyOf is as much of a term's hash as may be told.
+func keyOf(h uint64) uint32 { return uint32(h >> (64 - hashBits)) }
 
 // hashTerm is the hash of a term. Setting bit 5 of an ASCII letter makes it
 // small and leaves a digit alone.

@@ -9,7 +9,6 @@ import (
 
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
-	"logkeep/internal/template"
 )
 
 // tablesKey is the pair of the footer that tells of the term tables.
@@ -45,7 +44,7 @@ type termWriter struct {
 	last     []byte // text, valid until the next
 	items    []uint32
 	spare    []uint32
-	stripes  []int32             // by template: see words
+	literals literals            // of templates
 	recent   [recentTerms]uint64 // terms that are in the stripe's items: most come up again and again
 
 	tables []byte
@@ -68,7 +67,7 @@ func (w *termWriter) column(column int) func(text []byte, stripe int) {
 	}
 	w.open, w.odd, w.dynamic = true, false, w.columns[column].Type == schema.Dynamic
 	w.stripe, w.anywhere, w.items = -2, false, w.items[:0]
-	clear(w.stripes)
+	w.literals.reset()
 	return w.text
 }
 
@@ -98,47 +97,13 @@ func (w *termWriter) bound() {
 	}
 }
 
-// What is known of a template, if not the stripe that a text of it was in last.
-const (
-	newTemplate = 0
-	mustRead    = -1 // all texts are to be read: they have more terms than words
-	stripeOne   = 1  // is added to stripes
-)
-
-// words is text of one that is stored by a template, with the words that have a digit.
-// All other terms are those of any text with the template: they are read from the
-// first in a stripe. Not so if there are bytes beyond ASCII, which may go on with a
-// word, or JSON with escapes, where terms are less than words.
-func (w *termWriter) words(text []byte, words []template.Span, number, stripe int) {
-	if w.stripes == nil {
-		w.stripes = make([]int32, template.MostTemplates)
-	}
-	last := &w.stripes[number]
-	if int(*last) != stripe+stripeOne || number == 0 || w.odd || cap(text)-len(text) < wordSize {
-		if *last == newTemplate && (w.dynamic && bytes.IndexByte(text, '\\') >= 0 || bytes.ContainsFunc(text, beyond)) {
-			*last = mustRead
-		}
-		if *last != mustRead {
-			*last = int32(stripe + stripeOne)
-		}
-		w.text(text, stripe)
-		return
-	}
-	padded := text[:len(text)+wordSize]
-	for _, s := range words {
-		w.add(hashOf(padded, int(s.From), int(s.End)))
-	}
-	w.bound()
-}
-
-func beyond(c rune) bool { return c >= 0x80 }
-
 // next begins a stripe.
 func (w *termWriter) next(stripe int) {
 	w.stripe, w.low = stripe, uint32(stripe)
 	if stripe == parquet.AnyStripe {
 		w.low, w.anywhere = everywhere, true
 	}
+	w.last = nil
 	clear(w.recent[:])
 	w.recent[0] = 1 // has its place elsewhere, so nothing is taken for it
 }
