@@ -6,9 +6,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// A run is rows that lie one after another in one record.
-type run struct{ record, from, end int32 }
-
 // cells are the cells of one column in the order that they are to have.
 type cells struct {
 	runs     []run
@@ -63,40 +60,12 @@ func (c *cells) values() int {
 	return n
 }
 
-// take makes the cells those of the next rows of left, of the first of which skip
-// rows are taken already: at most n. It appends their runs to cut.
-func (c *cells) take(cut, left []run, skip int32, n int) (runs, rest []run, skipped int32) {
-	c.rows = 0
-	for len(left) > 0 && c.rows < n {
-		r := left[0]
-		r.from += skip
-		if over := int(r.end-r.from) - (n - c.rows); over > 0 {
-			r.end -= int32(over)
+// sample calls f for some cells of a group's column that have a value.
+func (c *cells) sample(o *order, f func(record, row int32)) {
+	for _, r := range o.sample {
+		if c.holes[r.record].has(r.from) {
+			f(r.record, r.from)
 		}
-		cut = append(cut, r)
-		c.rows += int(r.end - r.from)
-		if skip = 0; r.end < left[0].end {
-			skip = r.end - left[0].from
-			break
-		}
-		left = left[1:]
-	}
-	c.runs = cut
-	return cut, left, skip
-}
-
-// sample calls f for some cells that have a value, from all over the column.
-func (c *cells) sample(f func(record, row int32)) {
-	step := max(1, c.rows/sampled)
-	skip := 0
-	for _, r := range c.runs {
-		row := int(r.from) + skip
-		for ; row < int(r.end); row += step {
-			if c.holes[r.record].has(int32(row)) {
-				f(r.record, int32(row))
-			}
-		}
-		skip = row - int(r.end)
 	}
 }
 

@@ -32,7 +32,7 @@ type chunk struct {
 	pages  Pages
 	firsts []int64 // of the sorted column: the first value of each page
 	rows   int     // in pages
-	loose  int     // pages of codes that are not tried to be packed
+	loose  int     // pages that are not tried to be packed
 }
 
 // column writes a chunk: from has the array of column i in each record.
@@ -43,7 +43,7 @@ func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from [
 		counts: metadata.EncodingStats{DictEncodingStats: map[parquetgo.Encoding]int32{}, DataEncodingStats: map[parquetgo.Encoding]int32{}},
 	}
 	k.stats.HasNullCount = true
-	col := newCells(p.runs, rows, from, batch.Nullable(c))
+	col := newCells(p.order.runs, rows, from, batch.Nullable(c))
 	if col.nulls && !col.nullable {
 		return fmt.Errorf("internal error: it has nulls that it can't have")
 	}
@@ -92,7 +92,7 @@ func plain32(b []byte, v int32) []byte     { return put32(b, uint32(v)) }
 func plainReal(b []byte, v float64) []byte { return put64(b, math.Float64bits(v)) }
 
 func wide(v int64) uint64   { return uint64(v) }
-func narrow(v int32) uint64 { return uint64(uint32(v)) }
+func narrow(v int32) uint64 { return uint64(int64(v)) }
 func real(v float64) uint64 { return math.Float64bits(v) }
 
 // numbers writes a column of numbers. key tells values apart, as bits.
@@ -119,6 +119,9 @@ func numbers[T int32 | int64 | float64](p *Writer, k *chunk, c *cells, from []ar
 		}
 	}
 	if p.o.Dictionary && n > 0 {
+		if done, err := nearNumbers(p, k, c, values, put, key); done || err != nil {
+			return err
+		}
 		if done, err := dictionaryNumbers(p, k, c, values, put, key); done || err != nil {
 			return err
 		}
@@ -136,15 +139,18 @@ func numbers[T int32 | int64 | float64](p *Writer, k *chunk, c *cells, from []ar
 func (p *Writer) pages(k *chunk, c *cells, e parquetgo.Encoding, put func(b []byte, from, to int) []byte) error {
 	part := cells{holes: c.holes, nullable: c.nullable, nulls: c.nulls}
 	done := 0
-	for left, skip := c.runs, int32(0); ; {
-		p.cut, left, skip = part.take(p.cut[:0], left, skip, numberRows)
+	for stripe := 0; ; stripe += numberRows / Stripe {
+		part.rows = min(numberRows, c.rows-stripe*Stripe)
+		if part.rows > 0 {
+			part.runs = p.order.of(stripe, numberRows/Stripe)
+		}
 		n := part.values()
 		p.page = put(p.levels(p.page[:0], &part, n), done, done+n)
 		done += n
 		if err := p.dataPage(k, part.rows, e); err != nil {
 			return err
 		}
-		if len(left) == 0 {
+		if stripe*Stripe+part.rows == c.rows {
 			return nil
 		}
 	}
@@ -170,6 +176,39 @@ func gather[T int32 | int64 | float64](values []T, c *cells, from []arrow.Array,
 
 // mostNumbers is the most different numbers that a dictionary has.
 const mostNumbers = 1 << 14
+
+// nearNumbers writes a dictionary of values that lie so near to each other that, if all
+// of them are there, each comes up a few times. A place in a table is then the number
+// of each, and no sample is needed.
+func nearNumbers[T int32 | int64 | float64](p *Writer, k *chunk, c *cells, values []T, put func([]byte, T) []byte, key func(T) uint64) (done bool, err error) {
+	lo, hi := values[0], values[0]
+	for _, v := range values {
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	from := key(lo)
+	span := key(hi) - from // of whole numbers; of others it is whatever
+	if span >= min(mostNumbers, uint64(len(values)/4)) {
+		return false, nil
+	}
+	p.near = slices.Grow(p.near[:0], mostNumbers)[:span+1]
+	clear(p.near)
+	p.index, p.dictionary.plain = slices.Grow(p.index[:0], len(values)), p.dictionary.plain[:0]
+	n := uint32(0)
+	for _, v := range values {
+		at := key(v) - from
+		if at > span {
+			return false, nil
+		}
+		number := &p.near[at]
+		if *number == 0 {
+			n++
+			*number = n
+			p.dictionary.plain = put(p.dictionary.plain, v)
+		}
+		p.index = append(p.index, *number-1)
+	}
+	return true, p.indexes(k, c, int(n))
+}
 
 // dictionaryNumbers writes a dictionary and indexes into it, unless a sample says
 // that the values do not repeat, or too many are different.

@@ -78,13 +78,14 @@ type Writer struct {
 	chunks  []Pages   // of all groups and columns
 	firsts  [][]int64 // of all groups
 
-	runs []run // of the group being written
+	order order // of the group being written
 
 	// Buffers, kept from page to page.
 	page, packed, header []byte
 	index                []uint32
 	dictionary           dictionary
 	numbers              numbering
+	near                 []uint32
 	wide                 []int64
 	narrow               []int32
 	real                 []float64
@@ -137,29 +138,22 @@ func (p *Writer) write(b []byte) error {
 // Group writes a row group of the named rows of recs, in their order. The
 // records have the file's columns.
 func (p *Writer) Group(recs []arrow.RecordBatch, refs []batch.Ref) error {
-	p.runs = p.runs[:0]
-	for _, r := range refs {
-		if n := len(p.runs); n > 0 && p.runs[n-1].record == r.Record && p.runs[n-1].end == r.Row {
-			p.runs[n-1].end++
-		} else {
-			p.runs = append(p.runs, run{r.Record, r.Row, r.Row + 1})
-		}
-	}
-	return p.group(recs, len(refs))
+	p.order.refs(refs)
+	return p.group(recs)
 }
 
 // Rows writes a row group of all rows of recs in the order that they have.
 func (p *Writer) Rows(recs []arrow.RecordBatch) error {
-	p.runs = p.runs[:0]
-	rows := 0
+	p.order.reset()
 	for i, rec := range recs {
-		p.runs = append(p.runs, run{int32(i), 0, int32(rec.NumRows())})
-		rows += int(rec.NumRows())
+		p.order.add(run{int32(i), 0, int32(rec.NumRows())})
 	}
-	return p.group(recs, rows)
+	p.order.choose()
+	return p.group(recs)
 }
 
-func (p *Writer) group(recs []arrow.RecordBatch, rows int) error {
+func (p *Writer) group(recs []arrow.RecordBatch) error {
+	rows := p.order.rows
 	group := p.meta.AppendRowGroup()
 	group.SetNumRows(rows)
 	from := make([]arrow.Array, len(recs))

@@ -11,19 +11,19 @@ import (
 // Pages of codes are bits that hardly pack: beginning to unpack one takes longer than
 // decrypting what packing saves. Where it does not halve them they are stored as they
 // are, in a frame of zstd of one raw block, which every reader knows and ours finds
-// without zstd.
+// without zstd. So are other pages that hardly become smaller, as those of differences.
 //
 //	frame = magic(4) flags(1) [window(1)] [size] block
 //	block = last, raw, size (3)  bytes
 
-// tryAgain is from how many pages of codes on one is tried to be packed again, after
+// tryAgain is from how many pages on one is tried to be packed again, after
 // one that was not worth it.
 const tryAgain = 8
 
 // pack packs what a page has, if that is worth it.
 func (p *Writer) pack(k *chunk, kind int, body []byte, encoding parquetgo.Encoding) (packed []byte, err error) {
-	codes := kind == typeData && encoding == parquetgo.Encodings.RLEDict && len(body) <= zstdBlock
-	if codes && k.loose > 0 {
+	data := kind == typeData && len(body) <= zstdBlock
+	if data && k.loose > 0 {
 		k.loose--
 		p.packed = appendStored(p.packed[:0], body)
 		return p.packed, nil
@@ -31,7 +31,11 @@ func (p *Writer) pack(k *chunk, kind int, body []byte, encoding parquetgo.Encodi
 	if p.packed, err = zstd.CompressLevel(p.packed[:cap(p.packed)], body, level); err != nil {
 		return nil, fmt.Errorf("compress a page: %w", err)
 	}
-	if codes && 2*len(p.packed) > len(body) {
+	most := len(body) - len(body)/packGain // what a page may be that is worth to be unpacked
+	if encoding == parquetgo.Encodings.RLEDict {
+		most = len(body) / 2
+	}
+	if data && len(p.packed) > most {
 		k.loose = tryAgain - 1
 		p.packed = appendStored(p.packed[:0], body)
 	}

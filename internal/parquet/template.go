@@ -108,7 +108,7 @@ func (p *Writer) promising(c *cells, from []textArray) bool {
 	coder := &p.weave.coder
 	coder.Reset()
 	looked, size := 0, 0
-	c.sample(func(record, row int32) {
+	c.sample(&p.order, func(record, row int32) {
 		v := from[record].at(row)
 		coder.Add(v)
 		looked, size = looked+1, size+len(v)

@@ -29,7 +29,7 @@ func (p *Writer) texts(k *chunk, c *cells, records []arrow.Array, column int) er
 	if p.o.Dictionary {
 		d, looked := &p.dictionary, 0
 		d.reset()
-		c.sample(func(record, row int32) { d.add(from[record].at(row)); looked++ })
+		c.sample(&p.order, func(record, row int32) { d.add(from[record].at(row)); looked++ })
 		if repeats(len(d.begin), looked) {
 			if done, err := p.dictionaryTexts(k, c, from, tell); done || err != nil {
 				return err
@@ -146,8 +146,25 @@ func (p *Writer) plainTexts(k *chunk, c *cells, from []textArray, told int, tell
 // ends and it has leastPage, or it has mostPage. size is how many bytes the texts
 // take at most.
 func (p *Writer) pageOf(page *cells, first int, left []run, skip int32, from []textArray) (size int, rest []run, skipped int32) {
-	cut := p.cut[:0]
 	rows := 0
+	if skip == 0 { // mostly whole runs fill it
+		n := 0
+		for n < len(left) && size < mostPage {
+			r := &left[n]
+			ends := from[r.record].ends
+			size += int(ends[r.end]-ends[r.from]) + 4*int(r.end-r.from)
+			rows += int(r.end - r.from)
+			if n++; (first+rows)%Stripe == 0 && size >= leastPage {
+				break
+			}
+		}
+		if size < mostPage {
+			page.runs, page.rows = left[:n], rows
+			return size, left[n:], 0
+		}
+		size, rows = 0, 0
+	}
+	cut := p.cut[:0]
 	for len(left) > 0 {
 		r := left[0]
 		r.from += skip
@@ -216,8 +233,8 @@ type dictionary struct {
 	seed  maphash.Seed
 }
 
-// A slot is one text: its number plus one, and bits of its hash.
-type slot struct{ number, hash uint32 }
+// A slot is one text: its number plus one, bits of its hash, and where it lies in plain.
+type slot struct{ number, hash, at, size uint32 }
 
 func (d *dictionary) reset() {
 	if d.slots == nil {
@@ -235,7 +252,7 @@ func (d *dictionary) add(text []byte) uint32 {
 		s := d.slots[at]
 		if s.number == 0 {
 			number := uint32(len(d.begin))
-			d.slots[at] = slot{number + 1, short}
+			d.slots[at] = slot{number + 1, short, uint32(len(d.plain)) + 4, uint32(len(text))}
 			d.begin = append(d.begin, uint32(len(d.plain)))
 			d.plain = append(put32(d.plain, uint32(len(text))), text...)
 			if len(d.begin)*2 > len(d.slots) {
@@ -243,7 +260,7 @@ func (d *dictionary) add(text []byte) uint32 {
 			}
 			return number
 		}
-		if s.hash == short && bytes.Equal(d.text(s.number-1), text) {
+		if s.hash == short && int(s.size) == len(text) && bytes.Equal(d.plain[s.at:s.at+s.size], text) {
 			return s.number - 1
 		}
 	}
@@ -258,11 +275,12 @@ func (d *dictionary) grow() {
 	d.slots = make([]slot, 2*len(d.slots))
 	mask := uint64(len(d.slots) - 1)
 	for number := range d.begin {
-		hash := maphash.Bytes(d.seed, d.text(uint32(number)))
+		text := d.text(uint32(number))
+		hash := maphash.Bytes(d.seed, text)
 		at := hash & mask
 		for d.slots[at].number != 0 {
 			at = (at + 1) & mask
 		}
-		d.slots[at] = slot{uint32(number) + 1, uint32(hash >> 32)}
+		d.slots[at] = slot{uint32(number) + 1, uint32(hash >> 32), d.begin[number] + 4, uint32(len(text))}
 	}
 }
