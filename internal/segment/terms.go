@@ -9,6 +9,7 @@ import (
 
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
+	"logkeep/internal/template"
 )
 
 // tablesKey is the pair of the footer that tells of the term tables.
