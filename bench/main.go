@@ -46,6 +46,7 @@ type options struct {
 	way      string
 	perf     string
 	queries  bool
+	first    int
 	data     string
 	only     string
 	pid      int
@@ -70,6 +71,7 @@ func main() {
 	flag.DurationVar(&o.plane.last, "last", 20*time.Second, "how long the control plane is read and written")
 	flag.BoolVar(&o.control, "control", false, "measure the control plane alone")
 	flag.BoolVar(&o.queries, "queries", false, "measure queries alone, asked of new, cold and warm workers")
+	flag.IntVar(&o.first, "first", 0, "measure so many first answers alone, of processes that are started for the question, with -data")
 	flag.StringVar(&o.data, "data", "", "with -queries: the data directory of a server that runs already, which is filled the first time")
 	flag.StringVar(&o.only, "only", "", "with -queries: ask only questions of which name and state (`count by hour, warm`) have this")
 	flag.IntVar(&o.pid, "pid", 0, "with -data: the process of that server, to measure the CPU time that it and what it started use")
@@ -112,6 +114,12 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		return errors.Join(r.printHeights(os.Stdout), r.save(o.json))
+	}
+	if o.first > 0 {
+		if err := measureFirst(ctx, o, r); err != nil {
+			return err
+		}
+		return errors.Join(r.printFirst(os.Stdout), r.save(o.json))
 	}
 	if o.plane.resources > 0 && !o.ingest && !o.queries && o.grow == 0 && o.file == "" {
 		if r.Plane, err = measurePlane(ctx, o.server, o.plane); err != nil {

@@ -27,7 +27,8 @@ type report struct {
 	PlainBytes                 int64 // of the queried rows in plain Parquet
 	RotateFew, RotateMany      []time.Duration
 	Queries                    []asked
-	States                     []timed  `json:",omitempty"`
+	States                     []timed `json:",omitempty"`
+	First                      []First
 	Heights                    []height `json:",omitempty"`
 	Revoke, Restore            []time.Duration
 	Holding                    held

@@ -36,6 +36,16 @@ func (d *ReadOnly) Open(name string) (File, error) {
 	return reading{file{f}}, nil
 }
 
+// Settle makes durable what another process wrote to a file, or to the names of a
+// folder. It changes nothing that can be read.
+func (d *ReadOnly) Settle(name string) error {
+	f, err := d.folder.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 // List implements FS.
 func (d *ReadOnly) List(dir string) ([]Info, error) { return d.folder.List(dir) }
 

@@ -21,7 +21,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"maps"
 	"sync"
@@ -35,6 +34,7 @@ import (
 	"logkeep/internal/spool"
 	"logkeep/internal/supervise"
 	"logkeep/internal/tunnel"
+	"logkeep/internal/worker/wire"
 	"logkeep/internal/wrap"
 )
 
@@ -244,12 +244,16 @@ func (d *Domains) policyOf(s control.Settings) keyring.Policy {
 func serviceAccount(w schema.WorkspaceID) schema.AccountID { return schema.AccountID("ws-" + w) }
 
 // clusterAccount is the account of a cluster that holds a table's rows. The
-// choice is for ever: changing the function would lose sight of old rows, so
-// queries look into all accounts.
+// choice is for ever: queries look there and nowhere else.
 func clusterAccount(c schema.ClusterID, w schema.WorkspaceID, table schema.TableName) schema.AccountID {
-	h := fnv.New32a()
-	h.Write([]byte(string(w) + "/" + string(table)))
-	return clusterAccountAt(c, int(h.Sum32()%AccountsPerCluster))
+	return clusterAccountAt(c, wire.Spread(w, table, AccountsPerCluster))
+}
+
+func clusterAccounts(c schema.ClusterID) (all []schema.AccountID) {
+	for i := range AccountsPerCluster {
+		all = append(all, clusterAccountAt(c, i))
+	}
+	return all
 }
 
 func clusterAccountAt(c schema.ClusterID, i int) schema.AccountID {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -46,12 +45,21 @@ func (at whereabouts) domains() []schema.ClusterID {
 	return append(at.clusters[:len(at.clusters):len(at.clusters)], at.own)
 }
 
+// readable is where its rows are by table.
+func (at whereabouts) readable(w schema.WorkspaceID) wire.Readable {
+	r := wire.Readable{Workspace: w, Accounts: []schema.AccountID{serviceAccount(w)}}
+	for _, c := range at.clusters {
+		r.Spread = append(r.Spread, clusterAccounts(c))
+	}
+	return r
+}
+
 // accounts are those that may have rows of the workspace.
 func (at whereabouts) accounts(w schema.WorkspaceID) []supervise.Located {
 	list := []supervise.Located{{Domain: at.own, Account: serviceAccount(w)}}
 	for _, c := range at.clusters {
-		for i := range AccountsPerCluster {
-			list = append(list, supervise.Located{Domain: c, Account: clusterAccountAt(c, i)})
+		for _, id := range clusterAccounts(c) {
+			list = append(list, supervise.Located{Domain: c, Account: id})
 		}
 	}
 	return list
@@ -75,12 +83,10 @@ func (d *Domains) Query(ctx context.Context, workspaces []control.Workspace, q w
 		if err != nil {
 			return nil, err
 		}
-		r := wire.Readable{Workspace: w.CustomerID}
+		q.Readable = append(q.Readable, at.readable(w.CustomerID))
 		for _, a := range at.accounts(w.CustomerID) {
-			r.Accounts = append(r.Accounts, a.Account)
 			located[a] = true
 		}
-		q.Readable = append(q.Readable, r)
 	}
 	h, by := holding(located)
 	var worker *supervise.Worker
@@ -88,19 +94,31 @@ func (d *Domains) Query(ctx context.Context, workspaces []control.Workspace, q w
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		var err error
-		worker, release, err = d.sup.Reader(gctx, h, slices.Concat(slices.Collect(maps.Values(by))...)...)
+		worker, release, err = d.sup.Reader(gctx, h, q.Likely()...)
 		return d.keysFault(h.Clusters, err)
 	})
+	var waiting []schema.ClusterID
+	var marks []wire.Mark
 	group.Go(func() error {
 		var err error
-		q.Marks, err = d.marks(gctx, by)
+		marks, waiting, err = d.marks(gctx, by, true)
 		return err
 	})
 	err := group.Wait()
 	var answer io.ReadCloser
 	if err == nil {
+		q.Marks = marks
 		answer, err = worker.Query(ctx, q)
-		err = d.keysFault(h.Clusters, err)
+	}
+	if wanted, ok := errors.AsType[*wire.Wanted](err); ok && wanted.Marks {
+		waiting = nil
+		if q.Marks, _, err = d.marks(ctx, by, false); err == nil {
+			answer, err = worker.Query(ctx, q)
+		}
+	}
+	err = d.keysFault(h.Clusters, err)
+	for _, domain := range waiting {
+		d.startSoon(domain)
 	}
 	if err != nil {
 		release()
@@ -140,30 +158,6 @@ func holding(located map[supervise.Located]bool) (h supervise.Holding, by map[sc
 		h.Accounts = nil
 	}
 	return h, by
-}
-
-// marks asks the writers of accounts how far they have come. Only a writer can
-// tell what of a journal is durable.
-func (d *Domains) marks(ctx context.Context, by map[schema.ClusterID][]schema.AccountID) (all []wire.Mark, err error) {
-	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	for domain, accounts := range by {
-		group.Go(func() error {
-			w, err := d.sup.Worker(ctx, domain)
-			if err != nil {
-				return d.keyFault(domain, err)
-			}
-			marks, err := w.Marks(ctx, wire.Marks{Accounts: accounts})
-			if err != nil {
-				return d.keyFault(domain, err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, marks...)
-			return nil
-		})
-	}
-	return all, group.Wait()
 }
 
 // keysFault is keyFault for who needs several keys: it tells of the first that

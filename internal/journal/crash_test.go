@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"syscall"
@@ -76,9 +77,13 @@ func (l *life) open() *journal.Journal {
 	p := &tape{}
 	cfg := config(l.m, l.keys, p)
 	cfg.Floor, cfg.Current, cfg.FileSize = l.floor, l.gen, 600
+	resting := l.rest(cfg)
 	j, err := journal.Open(cfg)
 	if err != nil {
 		l.fatalf("Open: %v", err)
+	}
+	if mark := j.Mark(); mark != resting {
+		l.fatalf("whoever read it at rest found entry %d at its end, its owner %d", resting.Last, mark.Last)
 	}
 	replayed := map[uint64]string{}
 	for i, seq := range p.seqs {
@@ -100,6 +105,37 @@ func (l *life) open() *journal.Journal {
 	// What is not there now never comes back: a number is used again.
 	l.acked, l.tried = replayed, map[string]bool{}
 	return j
+}
+
+// rest is the journal's end for who reads it before its next owner comes. What it
+// has found is durable then, and nothing has changed.
+func (l *life) rest(cfg journal.Config) journal.Mark {
+	before := everything(l.m)
+	mark, err := atRest(l.m, cfg)
+	if err != nil {
+		l.fatalf("Rest: %v", err)
+	}
+	if after := everything(l.m); !maps.Equal(after, before) {
+		l.fatalf("Rest changed the disk: %d files before, %d after", len(before), len(after))
+	}
+	cfg.FS, cfg.Replay = l.m.Crash(l.r), func(uint64, journal.Entry) error { return nil }
+	j, err := journal.Open(cfg)
+	if err != nil {
+		l.fatalf("Open after a loss of power: %v", err)
+	}
+	defer j.Close()
+	if j.Mark() != mark {
+		l.fatalf("entry %d, which a reader found, is gone with the power", mark.Last)
+	}
+	return mark
+}
+
+func everything(m *disktest.Memory) map[string]string {
+	all := map[string]string{}
+	for _, name := range m.Names() {
+		all[name] = string(m.Bytes(name))
+	}
+	return all
 }
 
 // live does random things until the crash.

@@ -88,6 +88,14 @@ func (f *Follower) Advance(floor uint64, to Mark) (entries []Numbered, err error
 	return entries, nil
 }
 
+// Rest is the function of that name, for the followed journal. It leaves the
+// Follower where it is.
+func (f *Follower) Rest(floor uint64, newest string, sync func(name string) error) (Mark, error) {
+	cfg := f.cfg
+	cfg.Floor = floor
+	return Rest(cfg, newest, sync)
+}
+
 // broken says that the chain to a mark is not there.
 func broken(file string, at int64, format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrReleased, &DamageError{file, at, fmt.Errorf(format, args...)})

@@ -22,6 +22,7 @@ type replayer struct {
 	previous seal.Commitment
 	body     []byte      // buffer, kept
 	void     []disk.Info // files that hold nothing
+	rest     *rest       // nil: the journal is ours to mend
 }
 
 // A found file is one whose header is whole.
@@ -75,6 +76,9 @@ func (r *replayer) run() error {
 	if s := r.cfg.Salvage; s != nil && s.Seen >= r.next {
 		r.lose("the journal's end", s.Seen, "what was acknowledged is not there")
 	}
+	if r.rest != nil {
+		return r.rest.settle(list)
+	}
 	return r.settle(list)
 }
 
@@ -113,6 +117,9 @@ func (r *replayer) list() ([]found, error) {
 	for _, info := range infos { // 16 digits: sorted by name is sorted by number
 		number, ok := fileNumber(info.Name)
 		if !ok {
+			continue
+		}
+		if r.rest != nil && info.Name > r.rest.newest {
 			continue
 		}
 		r.number = number
@@ -269,7 +276,7 @@ func (r *replayer) cut(h disk.File, f found, at int64, limit uint64, reason stri
 		return damage
 	}
 	r.cfg.Report(Cut{f.name, at, f.size - at, reason})
-	if r.cfg.Salvage != nil {
+	if r.cfg.Salvage != nil || r.rest != nil {
 		return nil // as it was
 	}
 	return errors.Join(h.Truncate(at), h.Sync())

@@ -180,9 +180,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if len(cfg.Vaults) > 0 {
 		ca = append(append(ca, '\n'), systemRoots()...)
 	}
+	signer, err := x509.MarshalPKIXPublicKey(integrity)
+	if err != nil {
+		return fmt.Errorf("internal error: the integrity key can't be written: %w", err)
+	}
 	sup := supervise.New(supervise.Config{
 		Command: append(cfg.Command[:len(cfg.Command):len(cfg.Command)], "worker"), Runtime: runtime, Accounts: accounts,
-		Service: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Roots: ca,
+		Service: "https://" + admin.ServiceVault + ".vault." + cfg.Domain, Roots: ca, Signer: signer,
 		Memory: divide(cfg.Memory).workers, Flush: cfg.Flush, Policy: policy, Host: domains, Now: clock, Log: cfg.Log, Revoked: observed.Revoked,
 	})
 	ring, err := keyring.New(keyring.Config{

@@ -89,6 +89,18 @@ func (f *Follower) Advance(ctx context.Context, to Mark) error {
 	return nil
 }
 
+// Rest returns how far the account's journal goes, whose owner is gone; see
+// journal.Rest. floor is the manifest's, as far as anybody knows who has no key:
+// with a wrong one the mark leads nowhere, and Advance says so. An owner would
+// refuse a journal that ends before seen.
+func (f *Follower) Rest(floor, seen uint64, newest string, sync func(name string) error) (journal.Mark, error) {
+	m, err := f.journal.Rest(floor, newest, sync)
+	if err == nil && m.Last < seen {
+		err = fmt.Errorf("%w: the journal ends with entry %d, and entry %d was acknowledged", ErrRolledBack, m.Last, seen)
+	}
+	return m, err
+}
+
 // Renew asks for the manifest although no mark says that there is a newer one,
 // since something that the one at hand names is not there. The error wraps
 // cause if it is the newest: then what is missing is lost.

@@ -140,7 +140,7 @@ func (s *Supervisor) spawn(w *Worker, d *seat) error {
 
 	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
 	// The worker can't look for itself how many processors it may use.
-	cmd.Env = []string{"GOTRACEBACK=none", "LANG=C.UTF-8", "GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0))}
+	cmd.Env = []string{"GOTRACEBACK=none", "LANG=C.UTF-8", wire.Late, "GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0))}
 	folders := w.Holding.folders(s.cfg.Accounts)
 	if w.Holding.Reads {
 		cmd.Env = append(cmd.Env, wire.ReadVariable+"="+strings.Join(folders, "\n"))
@@ -192,7 +192,7 @@ func (s *Supervisor) begin(w *Worker, d *seat, cmd *exec.Cmd) ([]byte, error) {
 	w.next = wire.Lease{Deadline: s.deadline(until), Memory: s.share(d)}
 	first, err := json.Marshal(wire.Start{
 		Domain: w.Holding.Clusters[0], Reads: w.Holding.Reads, Deadline: w.next.Deadline,
-		Service: s.cfg.Service, Roots: s.cfg.Roots, Memory: w.next.Memory, Flush: s.cfg.Flush, InBucket: w.inBucket,
+		Service: s.cfg.Service, Roots: s.cfg.Roots, Signer: s.cfg.Signer, Memory: w.next.Memory, Flush: s.cfg.Flush, InBucket: w.inBucket,
 	})
 	if err != nil {
 		panic("internal error: a start can't be written: " + err.Error())

@@ -56,6 +56,7 @@ type Config struct {
 	Accounts string   // folder of all accounts' data: DOMAIN/ACCOUNT
 	Service  string   // URI of the service's own vault
 	Roots    []byte   // PEM: authorities of vaults' certificates
+	Signer   []byte   // PKIX: whose signature wrap records must have
 	Memory   int64    // bytes that all workers together may have; 0: a GiB
 	Flush    wire.Flush
 	Policy   *tunnel.Policy
@@ -85,6 +86,7 @@ type seat struct {
 	worker  *Worker   // that answers; nil if there is none
 	process *Worker   // the newest, from its start until it is gone: there are never two
 	start   *start    // not nil while a worker is being started
+	begun   int       // starts, of all time
 	crashes int       // starts that failed and workers that ended young, in a row
 	rest    time.Time // no new start before
 	failed  error     // why the last one failed
@@ -250,6 +252,7 @@ func (s *Supervisor) next(ctx context.Context, which func() *seat) (w *Worker, b
 		return nil, nil, leaving, err
 	}
 	d.start = &start{done: make(chan struct{})}
+	d.begun++
 	s.sockets++
 	// The start is not the caller's alone: others wait for it.
 	go s.launch(context.WithoutCancel(ctx), d, s.sockets)
@@ -292,6 +295,16 @@ func (s *Supervisor) Running(id schema.ClusterID) (*Worker, bool) {
 		return nil, false
 	}
 	return d.worker, true
+}
+
+// Resting reports whether the domain has no writer, nor one that is starting or
+// ending, and how many were started before. While the number stays the same,
+// nobody changes what lies on the disk.
+func (s *Supervisor) Resting(id schema.ClusterID) (begun int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.writer(id)
+	return d.begun, d.start == nil && d.process == nil
 }
 
 // young is how long a worker must live for its end not to count as a failure to start.

@@ -82,10 +82,7 @@ func (w *Worker) openOne(ctx context.Context, info wire.Account) error {
 	}
 	a.info.Manifest = wire.Manifest{} // the store has it
 	if info.Spool.Through > 0 {
-		if cfg.Waiting, err = w.spooled(ctx, info, c); err != nil {
-			c.destroy()
-			return err
-		}
+		cfg.Waiting = w.spooled(info, c)
 	}
 	if a.store, err = store.Open(ctx, cfg); err != nil {
 		c.destroy()

@@ -143,10 +143,6 @@ func (c *chain) destroy() {
 // unwrap opens every generation of an account. Each has at least one record;
 // while a rotation is under way it has two, and either will do.
 func (w *base) unwrap(ctx context.Context, a wire.Account) (*chain, error) {
-	pub, err := w.vaults.integrity(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("the service's integrity key: %w", err)
-	}
 	generations := map[uint32][]wrap.Record{}
 	for _, r := range a.Records {
 		generations[r.Generation] = append(generations[r.Generation], r)
@@ -165,7 +161,7 @@ func (w *base) unwrap(ctx context.Context, a wire.Account) (*chain, error) {
 			slices.SortFunc(records, func(x, y wrap.Record) int { return y.Created.Compare(x.Created) })
 			var failed error
 			for _, r := range records {
-				lawful, err := r.Open(pub, at)
+				lawful, err := r.Open(w.vaults.signer, at)
 				if err != nil {
 					return err // forged or misplaced: nothing is sent to a vault
 				}
@@ -179,7 +175,7 @@ func (w *base) unwrap(ctx context.Context, a wire.Account) (*chain, error) {
 			return failed
 		})
 	}
-	err = g.Wait()
+	err := g.Wait()
 	close(opened)
 	for keep := range opened {
 		keep()

@@ -25,6 +25,15 @@ func heap(m wire.Memory) {
 	}
 }
 
+// beginning is how long a new process does not collect its garbage, unless its
+// bound is near: what it makes until its first answer is small and mostly kept, and
+// the collector would look through it again and again while somebody waits.
+const beginning = time.Second
+
+// begun has the collector work as it always does, after the beginning. The keeper
+// starts processes with it switched off (wire.Late).
+func begun() { time.AfterFunc(beginning, func() { debug.SetGCPercent(100) }) }
+
 // resize is told what the process may have from now on. It does not wait.
 func (b *base) resize(m wire.Memory) {
 	heap(m)

@@ -22,6 +22,8 @@ type one struct{ *store.Store }
 
 func (o one) shelf(context.Context, schema.AccountID) (shelf, error) { return o.Store, nil }
 
+func (o one) expect(...schema.AccountID) {}
+
 func (o one) again(_ context.Context, _ schema.AccountID, cause error) error { return cause }
 
 func (o one) texts(context.Context, wire.OpenTexts) ([][]byte, error) {

@@ -24,6 +24,8 @@ const maxQuery = 64 << 20
 
 // A sourcing is where the rows of one query come from.
 type sourcing interface {
+	// expect has accounts opened, if they are not: shelf will be asked for them.
+	expect(ids ...schema.AccountID)
 	// shelf returns an account's rows, once all are there that were acknowledged
 	// before the query.
 	shelf(ctx context.Context, id schema.AccountID) (shelf, error)

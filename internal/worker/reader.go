@@ -2,18 +2,14 @@ package worker
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"logkeep/internal/bucket"
 	"logkeep/internal/disk"
 	"logkeep/internal/fault"
-	"logkeep/internal/journal"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 	"logkeep/internal/store"
@@ -158,93 +154,6 @@ func (r *Reader) keys(a *followed, generation uint32) (seal.Keys, error) {
 	}
 	a.chain.adopt(fresh)
 	return a.chain.sealing(generation)
-}
-
-// An asked is the accounts of one query, on their way to the marks that came
-// with it.
-type asked struct {
-	reader *Reader
-	group  *errgroup.Group
-	marks  map[schema.AccountID]store.Mark
-
-	mu   sync.Mutex
-	open map[schema.AccountID]*followed
-}
-
-// begin opens the accounts of a query and moves them on to its marks, while it
-// is compiled. An account that is being opened is opened to the end, for the
-// next query.
-func (r *Reader) begin(ctx context.Context, q wire.Query) sourcing {
-	a := &asked{reader: r, marks: make(map[schema.AccountID]store.Mark, len(q.Marks)), open: make(map[schema.AccountID]*followed, len(q.Marks))}
-	a.group, ctx = errgroup.WithContext(ctx)
-	for _, m := range q.Marks {
-		mark := markOf(m)
-		a.marks[m.Account] = mark
-		a.group.Go(func() error {
-			f, err := r.account(ctx, m.Account)
-			if err != nil {
-				return err
-			}
-			a.mu.Lock()
-			a.open[m.Account] = f
-			a.mu.Unlock()
-			return f.store.Advance(ctx, mark)
-		})
-	}
-	return a
-}
-
-// shelf implements sourcing.
-func (a *asked) shelf(_ context.Context, id schema.AccountID) (shelf, error) {
-	if err := a.group.Wait(); err != nil {
-		return nil, keyFault(err)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if f := a.open[id]; f != nil {
-		return f.store, nil
-	}
-	return nil, fmt.Errorf("internal error: a query without a mark for account %s", id)
-}
-
-// again implements sourcing: the account's owner may have replaced segments.
-func (a *asked) again(ctx context.Context, id schema.AccountID, cause error) error {
-	a.mu.Lock()
-	f := a.open[id]
-	a.mu.Unlock()
-	return f.store.Renew(ctx, a.marks[id], cause)
-}
-
-// texts implements sourcing.
-func (a *asked) texts(ctx context.Context, r wire.OpenTexts) ([][]byte, error) {
-	return openTexts(r, func(id schema.AccountID) (wire.Account, *chain, error) {
-		if _, err := a.shelf(ctx, id); err != nil {
-			return wire.Account{}, nil, err
-		}
-		a.mu.Lock()
-		f := a.open[id]
-		a.mu.Unlock()
-		if _, err := a.reader.keys(f, maxGeneration(r, id)); err != nil {
-			return wire.Account{}, nil, err
-		}
-		return f.info, f.chain, nil
-	})
-}
-
-// maxGeneration is the newest generation that texts in an account were sealed with.
-func maxGeneration(r wire.OpenTexts, id schema.AccountID) (newest uint32) {
-	for _, t := range r.Texts {
-		if t.Account == id {
-			newest = max(newest, t.Generation)
-		}
-	}
-	return newest
-}
-
-func markOf(m wire.Mark) store.Mark {
-	mark := store.Mark{Seq: m.Seq, Journal: journal.Mark{Last: m.Last}}
-	copy(mark.Journal.Commitment[:], m.Head) // a wrong one fits no journal
-	return mark
 }
 
 // release closes accounts, which go to another domain.

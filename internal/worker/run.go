@@ -80,6 +80,7 @@ func Run(ctx context.Context, input io.Reader, log *slog.Logger) error {
 		return fmt.Errorf("read the keeper's first line: %w", err)
 	}
 	heap(start.Memory)
+	begun()
 	timer, err := deadline.Arm(start.Deadline)
 	if err != nil {
 		return err
@@ -150,7 +151,10 @@ func begin(start wire.Start, reach sandbox.Reach, keeper func(context.Context) (
 	if start.Reads != (reach.Own == "") {
 		return nil, nil, nil, errors.New("internal error: this process is confined as a writer and told to be a reader, or the other way")
 	}
-	b := newBase(start, keeper, log)
+	b, err := newBase(start, keeper, log)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	if start.Reads {
 		go b.engine() // while the first query is on its way
 		r := newReader(b)
@@ -181,7 +185,11 @@ type base struct {
 	log    *slog.Logger
 }
 
-func newBase(start wire.Start, keeper func(context.Context) (net.Conn, error), log *slog.Logger) *base {
+func newBase(start wire.Start, keeper func(context.Context) (net.Conn, error), log *slog.Logger) (*base, error) {
+	signer, err := signer(start.Signer)
+	if err != nil {
+		return nil, err
+	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(start.Roots)
 	h := newHost(keeper)
@@ -192,14 +200,14 @@ func newBase(start wire.Start, keeper func(context.Context) (net.Conn, error), l
 	b := &base{
 		bucket: objects,
 		start:  start, host: h, images: segment.NewCache(start.Memory.Images), log: log,
-		vaults: &vaults{host: h, dial: tunnel.Dialer(keeper), roots: roots, service: start.Service, clients: map[whose]*kek.Client{}},
+		vaults: &vaults{host: h, dial: tunnel.Dialer(keeper), roots: roots, service: start.Service, signer: signer, clients: map[whose]*kek.Client{}},
 		bound:  bound{memory: start.Memory.Engine, moved: make(chan struct{}, 1)},
 	}
 	if start.InBucket {
 		b.images.Far()
 	}
 	b.engine = sync.OnceValues(b.openEngine)
-	return b
+	return b, nil
 }
 
 func newWorker(b *base, accounts string) (*Worker, error) {

@@ -54,6 +54,11 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 	if err := r.outside(q, p.Sources); err != nil {
 		return r, err
 	}
+	for _, src := range p.Sources { // all on their way before the first is waited for
+		if table, ok := cat.table(src); ok && src.External == nil {
+			from.expect(accountsOf(q, src.Place, table.Name)...)
+		}
+	}
 	for _, src := range p.Sources {
 		if src.External != nil {
 			continue
@@ -82,7 +87,7 @@ func (w *base) sources(ctx context.Context, q wire.Query, p *kql.Program, from s
 				continue
 			}
 			of := knownOf(table.Name, readable.Workspace)
-			for _, id := range readable.Accounts {
+			for _, id := range readable.Of(table.Name) {
 				shelf, err := from.shelf(ctx, id)
 				if err != nil {
 					r.tables = append(r.tables, t)

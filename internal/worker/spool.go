@@ -84,14 +84,10 @@ type spooled struct {
 
 var _ store.Waiting = (*spooled)(nil)
 
-func (w *Worker) spooled(ctx context.Context, info wire.Account, c *chain) (*spooled, error) {
-	pub, err := w.vaults.integrity(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("the service's integrity key: %w", err)
-	}
+func (w *Worker) spooled(info wire.Account, c *chain) *spooled {
 	at := wrap.Place{Tenant: info.Tenant, Cluster: info.Cluster, Account: info.ID}
-	folder := spool.OpenFolder(w.disk, path.Join(string(info.ID), spool.Dir), at, pub, info.Spool.Floor, info.Spool.Through)
-	return &spooled{w: w, chain: c, folder: folder, info: info}, nil
+	folder := spool.OpenFolder(w.disk, path.Join(string(info.ID), spool.Dir), at, w.vaults.signer, info.Spool.Floor, info.Spool.Through)
+	return &spooled{w: w, chain: c, folder: folder, info: info}
 }
 
 // Own implements store.Waiting.

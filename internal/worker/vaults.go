@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -26,10 +27,10 @@ type vaults struct {
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // the tunnel
 	roots   *x509.CertPool
 	service string // URI of the service's own vault
+	signer  *ecdsa.PublicKey
 
 	mu      sync.Mutex
 	clients map[whose]*kek.Client
-	public  *ecdsa.PublicKey
 }
 
 type whose struct {
@@ -61,25 +62,18 @@ func (v *vaults) of(owner wire.Owner, uri string) (*kek.Client, error) {
 	return c, nil
 }
 
-// integrity returns the public half of the key that signs wrap records. The
-// first call asks the service's vault for it.
-func (v *vaults) integrity(ctx context.Context) (*ecdsa.PublicKey, error) {
-	c, err := v.of(wire.Owner{}, v.service)
+// signer reads the public half of the key that signs wrap records. The keeper tells
+// it as it tells which authorities vaults' certificates must be of: who could lie
+// about the one could lie about the other.
+func signer(der []byte) (*ecdsa.PublicKey, error) {
+	k, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the service's integrity key: %w", err)
 	}
-	v.mu.Lock()
-	pub := v.public
-	v.mu.Unlock()
-	if pub != nil {
-		return pub, nil
+	pub, ok := k.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("read the service's integrity key: it is a %T", k)
 	}
-	if pub, err = c.PublicKey(ctx, kek.ID{VaultURI: v.service, Name: integrityKey}); err != nil {
-		return nil, err
-	}
-	v.mu.Lock()
-	v.public = pub
-	v.mu.Unlock()
 	return pub, nil
 }
 

@@ -4,16 +4,17 @@ package bind
 // language over its tables. A saved function of the name comes before them; a
 // workspace without the table lacks them.
 func (b *binder) wellKnown(name string) (string, bool) {
-	if _, ok := b.cat.Table("Watchlist"); !ok {
-		return "", false
-	}
+	text := ""
 	switch name {
 	case "_GetWatchlist":
-		return getWatchlist, true
+		text = getWatchlist
 	case "_GetWatchlistAlias":
-		return getWatchlistAlias, true
+		text = getWatchlistAlias
+	default:
+		return "", false // and the published tables are not unpacked for it
 	}
-	return "", false
+	_, ok := b.cat.Table("Watchlist")
+	return text, ok
 }
 
 // getWatchlist gives the items of a watchlist as they are now, with what they

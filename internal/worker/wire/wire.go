@@ -37,6 +37,10 @@ const FolderVariable = "LOGKEEP_FOLDER"
 // ReadVariable is it for a reader, which changes nothing: folders, a line each.
 const ReadVariable = "LOGKEEP_READ"
 
+// Late, in a worker's environment, has the collector of its garbage begin late: the
+// worker switches it on.
+const Late = "GOGC=off"
+
 // A Start is the first line of a worker's standard input.
 type Start struct {
 	Domain   schema.ClusterID  `json:"domain"`
@@ -44,6 +48,7 @@ type Start struct {
 	Deadline deadline.Boottime `json:"deadline"`
 	Service  string            `json:"service"` // URI of the service's own vault
 	Roots    []byte            `json:"roots"`   // PEM: authorities of vaults' certificates
+	Signer   []byte            `json:"signer"`  // PKIX: the public half of the service's integrity key, an ECDSA key
 	Memory   Memory            `json:"memory"`
 	Flush    Flush             `json:"flush"`
 	InBucket bool              `json:"inBucket,omitempty"` // accounts' journals and segments are had from the keeper (bucket/courier)
@@ -316,12 +321,19 @@ type Query struct {
 }
 
 // Wanted is the answer, with StatusWanted, to a Query that reads files which it
-// did not bring. It is to be asked again with them.
+// did not bring, or whose journals are not at rest. It is to be asked again with
+// them, or with their writer's marks.
 type Wanted struct {
-	Addresses []string `json:"addresses"`
+	Addresses []string `json:"addresses,omitempty"`
+	Marks     bool     `json:"marks,omitempty"`
 }
 
-func (w *Wanted) Error() string { return "the query reads files from elsewhere" }
+func (w *Wanted) Error() string {
+	if w.Marks {
+		return "a journal is not at rest"
+	}
+	return "the query reads files from elsewhere"
+}
 
 // StatusWanted is a status that no fault has.
 const StatusWanted = http.StatusFailedDependency
@@ -359,24 +371,10 @@ type Stored struct {
 	As     string           `json:"as"`
 }
 
-// A Readable is a workspace whose rows the query reads, and where they are.
-type Readable struct {
-	Workspace schema.WorkspaceID `json:"workspace"`
-	Accounts  []schema.AccountID `json:"accounts"`
-}
-
 // Marks asks a writer how far accounts have come, in their order. Path: /marks.
 // Answer: a list of Mark.
 type Marks struct {
 	Accounts []schema.AccountID `json:"accounts"`
-}
-
-// A Mark says how far an account has come (store.Mark).
-type Mark struct {
-	Account schema.AccountID `json:"account"`
-	Seq     uint64           `json:"seq"`
-	Last    uint64           `json:"last"`
-	Head    []byte           `json:"head"` // commitment of the journal's last frame
 }
 
 // A Flushed tells how many segments there are after a flush. Path: /flush.
