@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -60,8 +61,40 @@ func (t Ticks) String() string { return string(t.Append(nil)) }
 
 // Append appends what String returns.
 func (t Ticks) Append(b []byte) []byte {
-	return t.Time().AppendFormat(b, "2006-01-02T15:04:05.9999999Z")
+	if t < 0 || t > MaxTicks {
+		return t.Time().AppendFormat(b, "2006-01-02T15:04:05.9999999Z")
+	}
+	days, rest := uint64(t/TicksPerDay), uint64(t%TicksPerDay)
+	// Years that begin in March, since one that begins in the year 0; 400 of them have
+	// 146,097 days, and a leap day is the last of its year.
+	days += 306
+	era, day := days/146_097, days%146_097
+	year := (day - day/1460 + day/36_524 - day/146_096) / 365
+	day -= 365*year + year/4 - year/100
+	month := (5*day + 2) / 153
+	day -= (153*month + 2) / 5
+	if year += 400 * era; month < 10 {
+		month += 3
+	} else {
+		month, year = month-9, year+1
+	}
+	b = put2(put2(b, year/100), year%100)
+	b = put2(append(b, '-'), month)
+	b = put2(append(b, '-'), day+1)
+	b = put2(append(b, 'T'), rest/TicksPerHour)
+	b = put2(append(b, ':'), rest/TicksPerMinute%60)
+	b = put2(append(b, ':'), rest/TicksPerSecond%60)
+	if f := rest % TicksPerSecond; f > 0 {
+		b = put2(put2(put2(append(b, '.'), f/100_000), f/1000%100), f/10%100)
+		if b = append(b, '0'+byte(f%10)); f%10 == 0 {
+			b = bytes.TrimRight(b, "0")
+		}
+	}
+	return append(b, 'Z')
 }
+
+// put2 appends two digits.
+func put2(b []byte, v uint64) []byte { return append(b, '0'+byte(v/10), '0'+byte(v%10)) }
 
 // String formats s as [-][d.]hh:mm:ss[.fffffff].
 func (s Span) String() string {

@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -54,5 +56,31 @@ func TestSpans(t *testing.T) {
 		if v, err := ParseSpan(s); err == nil {
 			t.Errorf("%q was read as %v", s, v)
 		}
+	}
+}
+
+// Times are written as the standard library writes them: of every month and leap day,
+// at the ends of years, with any fraction.
+func TestTimesAreWrittenAsByTheLibrary(t *testing.T) {
+	r := rand.New(rand.NewPCG(57, 1))
+	check := func(at Ticks) {
+		if got, want := at.String(), at.Time().Format("2006-01-02T15:04:05.9999999Z"); got != want {
+			t.Fatalf("%d is %s and not %s", at, got, want)
+		}
+	}
+	for day := Ticks(0); day*TicksPerDay < MaxTicks; day += 1 + Ticks(r.IntN(4)) {
+		rest := Ticks(r.Int64N(TicksPerDay))
+		for range r.IntN(8) {
+			rest -= rest % Ticks(math.Pow10(1+r.IntN(8)))
+		}
+		check(day*TicksPerDay + rest)
+	}
+	for year := 1; year < 10_000; year++ {
+		for _, day := range [][2]int{{1, 1}, {2, 28}, {2, 29}, {3, 1}, {12, 31}} {
+			check(TicksOf(time.Date(year, time.Month(day[0]), day[1], 23, 59, 59, 999_999_900, time.UTC)))
+		}
+	}
+	for _, at := range []Ticks{MinTicks, 0, 1, MaxTicks - 1, MaxTicks, -1, math.MaxInt64, math.MinInt64} {
+		check(at)
 	}
 }

@@ -2,10 +2,12 @@ package worker
 
 import (
 	"database/sql/driver"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -82,25 +84,41 @@ func (b *rendering) text(out []byte, c schema.Column, v string) ([]byte, error) 
 func appendQuote(out []byte, s string) ([]byte, error) {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	begin := len(out)
-	out = append(out, '"')
+	out = slices.Grow(out, 2*len(s)+2) // room for all that is copied here, whatever is in it
+	b, n := out[:cap(out)], begin+1
+	b[begin] = '"'
 	for len(s) >= 8 {
 		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 		quotes, slashes := w^ones*'"', w^ones*'\\'
 		// The lowest of these bits is right: a byte above one that is looked for may seem
 		// to be one, none below.
 		odd := (w | (w-ones*0x20)&^w | (quotes-ones)&^quotes | (slashes-ones)&^slashes) & highs
+		binary.LittleEndian.PutUint64(b[n:], w)
 		if odd == 0 {
-			out, s = append(out, s[:8]...), s[8:]
+			n, s = n+8, s[8:]
 			continue
 		}
-		n := bits.TrailingZeros64(odd) >> 3
-		if c := s[n]; c != '"' && c != '\\' {
-			break
+		k := bits.TrailingZeros64(odd) >> 3
+		if n += k; s[k] != '"' && s[k] != '\\' {
+			return slow(out[:n], begin, s[k:])
 		}
-		out = append(append(out, s[:n]...), '\\', s[n])
-		s = s[n+1:]
+		b[n], b[n+1] = '\\', s[k]
+		n, s = n+2, s[k+1:]
 	}
-	return slow(out, begin, s)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b[n], b[n+1] = '\\', c
+			n += 2
+		case c >= ' ' && c < 0x80:
+			b[n] = c
+			n++
+		default:
+			return slow(out[:n], begin, s[i:])
+		}
+	}
+	b[n] = '"'
+	return b[:n+1], nil
 }
 
 // slow appends the rest of a text, of which the part before is there from begin on.

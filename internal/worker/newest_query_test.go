@@ -95,7 +95,7 @@ func TestTheNewestRowsAreReadFirst(t *testing.T) {
 		{"N_CL | where Text has '399990' | take 4 | project Id", 2, "[[399990]]"},
 		{"N_CL | summarize count()", 100, "[[400000]]"},
 	} {
-		out, err := w.query(t.Context(), about(c.text), one{s})
+		out, err := w.query(t.Context(), about(c.text), one{s}, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", c.text, err)
 		}
@@ -131,7 +131,7 @@ func TestACancelledQueryLeavesNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
 		go func() {
-			_, err := w.query(ctx, about("N_CL | extend k = 1 | join kind=inner (range x from 1 to 4000000000 step 1 | extend k = 1) on k | where strlen(Text) + x < 0 | summarize sum(Id)"), one{s})
+			_, err := w.query(ctx, about("N_CL | extend k = 1 | join kind=inner (range x from 1 to 4000000000 step 1 | extend k = 1) on k | where strlen(Text) + x < 0 | summarize sum(Id)"), one{s}, nil)
 			failed <- err
 		}()
 		for len(w.turns.others()) == 0 {
@@ -160,7 +160,7 @@ func TestACancelledQueryLeavesNothing(t *testing.T) {
 	if n := cache.Used(); n != 0 {
 		t.Errorf("%d bytes of a segment that is gone are held", n)
 	}
-	if out, err := w.query(t.Context(), about("N_CL | count"), one{s}); err != nil || !strings.Contains(out.String(), "[[0]]") {
+	if out, err := w.query(t.Context(), about("N_CL | count"), one{s}, nil); err != nil || !strings.Contains(out.String(), "[[0]]") {
 		t.Errorf("the next query: %v", err)
 	}
 }

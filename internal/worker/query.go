@@ -50,7 +50,21 @@ func (w *base) serveQuery(begin func(context.Context, wire.Query) sourcing) http
 			w.refuse(rw, fault.New(fault.InvalidRequestContent, "The keeper's request could not be read.").Because(err))
 			return
 		}
-		out, err := w.query(r.Context(), q, begin(r.Context(), q))
+		header := func() { rw.Header().Set("Content-Type", "application/json; charset=utf-8") }
+		outlet := newOutlet(rw, header)
+		out, err := w.query(r.Context(), q, begin(r.Context(), q), outlet)
+		if outlet.begun() {
+			if err == nil {
+				outlet.put(out.Bytes())
+			}
+			if err = errors.Join(err, outlet.close()); err != nil {
+				if r.Context().Err() == nil {
+					w.log.Error("an answer ended before it was whole", "error", err.Error())
+				}
+				panic(http.ErrAbortHandler) // so that nobody takes it for whole
+			}
+			return
+		}
 		if wanted, ok := errors.AsType[*wire.Wanted](err); ok {
 			rw.WriteHeader(wire.StatusWanted)
 			json.NewEncoder(rw).Encode(wanted)
@@ -60,12 +74,13 @@ func (w *base) serveQuery(begin func(context.Context, wire.Query) sourcing) http
 			w.refuse(rw, queryFault(err))
 			return
 		}
-		rw.Header().Set("Content-Type", "application/json; charset=utf-8")
+		header()
 		rw.Write(out.Bytes())
 	}
 }
 
-func (w *base) query(ctx context.Context, q wire.Query, from sourcing) (*rendering, error) {
+// query answers with what the outlet, if there is one, was not given already.
+func (w *base) query(ctx context.Context, q wire.Query, from sourcing, to *outlet) (*rendering, error) {
 	begin := time.Now()
 	cat := catalogOf(ctx, q, from)
 	program, err := kql.Compile(q.Text, cat, kql.Options{Now: q.Now, From: q.From, To: after(q.To), Parameters: q.Parameters, External: q.External, Weights: true,
@@ -80,13 +95,13 @@ func (w *base) query(ctx context.Context, q wire.Query, from sourcing) (*renderi
 		return nil, err
 	}
 	compiled := time.Now()
-	out := &rendering{maxRows: q.MaxRows, maxSize: q.MaxBytes, form: formOf(q.Form, begin)}
+	out := &rendering{maxRows: q.MaxRows, maxSize: q.MaxBytes, form: formOf(q.Form, begin), outlet: to}
 	if err := out.form.start(out, program.Render); err != nil {
 		return nil, err
 	}
 	var spent effort
 	for i, p := range append([]*kql.Program{program}, program.More...) {
-		if err := w.answer(ctx, q, p, i, out, from, &spent); err != nil {
+		if err := w.answer(ctx, q, p, i, out, from, &spent, i == len(program.More)); err != nil {
 			return nil, err
 		}
 		if out.cut != "" {
@@ -127,9 +142,10 @@ type effort struct {
 	use     wire.Use
 }
 
-// answer adds one result of a query to the rendering.
-func (w *base) answer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering, from sourcing, spent *effort) error {
-	return persist(ctx, from, func() error { return w.tryAnswer(ctx, q, p, number, out, from, spent) })
+// answer adds one result of a query to the rendering. The rows of the last one may flow
+// as soon as the engine is through with them.
+func (w *base) answer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering, from sourcing, spent *effort, last bool) error {
+	return persist(ctx, from, func() error { return w.tryAnswer(ctx, q, p, number, out, from, spent, last) })
 }
 
 // persist does something again for as long as what fails of it was replaced.
@@ -146,7 +162,7 @@ func persist(ctx context.Context, from sourcing, do func() error) error {
 	}
 }
 
-func (w *base) tryAnswer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering, from sourcing, spent *effort) error {
+func (w *base) tryAnswer(ctx context.Context, q wire.Query, p *kql.Program, number int, out *rendering, from sourcing, spent *effort, last bool) error {
 	r, err := w.sources(ctx, q, p, from)
 	defer r.release()
 	if err != nil {
@@ -158,6 +174,7 @@ func (w *base) tryAnswer(ctx context.Context, q wire.Query, p *kql.Program, numb
 			return err
 		}
 		before := out.mark()
+		out.flows = last && since == 0
 		err = out.fill(resultName(p.Name, number), p.Columns, rows)
 		rows.Close()
 		if err != nil {

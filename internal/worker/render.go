@@ -30,6 +30,23 @@ type rendering struct {
 	cut     string // why rows are missing at the end; "" if none are
 	maxRows int
 	maxSize int64
+
+	outlet *outlet // takes pieces before all is there; nil: none
+	flows  bool    // nothing that is written from now on is taken back
+	sent   int     // bytes that the outlet took
+}
+
+// Len is how many bytes the answer has, those that were handed on already among them.
+func (b *rendering) Len() int { return b.sent + b.Buffer.Len() }
+
+// flow hands on what was written, if that is enough for a piece and is sure to stay.
+func (b *rendering) flow() {
+	if !b.flows || b.outlet == nil || b.Buffer.Len() < pieceSize {
+		return
+	}
+	b.sent += b.Buffer.Len()
+	b.outlet.put(b.Bytes())
+	b.Buffer = *bytes.NewBuffer(b.outlet.room())
 }
 
 // A mark is where a rendering was.
@@ -117,6 +134,7 @@ func (b *rendering) row(cell func(out []byte, column int) ([]byte, error)) (err 
 	b.Write(out)
 	b.rows++
 	b.total++
+	b.flow()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"encoding/json"
 	"errors"
@@ -154,6 +155,27 @@ func TestQuotesAreThoseOfJSON(t *testing.T) {
 	}
 }
 
+// full is a client that takes nothing any more.
+type full struct{ asked int }
+
+func (f *full) Write([]byte) (int, error) { f.asked++; return 0, io.ErrClosedPipe }
+
+// Who takes nothing holds nobody up, and is asked once.
+func TestAnOutletThatIsClosed(t *testing.T) {
+	to := &full{}
+	begun := 0
+	o := newOutlet(to, func() { begun++ })
+	if o.begun() || (*outlet)(nil).begun() {
+		t.Error("it has begun before there was anything")
+	}
+	for range 100 {
+		o.put(append(o.room(), "a piece"...))
+	}
+	if err := o.close(); !errors.Is(err, io.ErrClosedPipe) || to.asked != 1 || begun != 1 {
+		t.Errorf("%v; asked %d times, begun %d times", err, to.asked, begun)
+	}
+}
+
 // plain hides that rows may be had in chunks.
 type plain struct{ rows *duck.Rows }
 
@@ -173,7 +195,7 @@ func TestChunksAreRenderedAsRowsAre(t *testing.T) {
 	columns := []schema.Column{{Name: "b", Type: schema.Bool}, {Name: "i", Type: schema.Int}, {Name: "t", Type: schema.DateTime}, {Name: "r", Type: schema.Real}, {Name: "s", Type: schema.String}}
 	for _, bounds := range []rendering{{maxRows: 1 << 20, maxSize: 1 << 30}, {maxRows: 2048, maxSize: 1 << 30}, {maxRows: 3001, maxSize: 1 << 30}, {maxRows: 1 << 20, maxSize: 100_000}} {
 		var answers []string
-		for _, chunks := range []bool{true, false} {
+		for _, way := range []string{"chunks", "rows", "pieces"} {
 			rows, err := engine.Query(t.Context(), text, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -183,16 +205,29 @@ func TestChunksAreRenderedAsRowsAre(t *testing.T) {
 			}
 			out := &rendering{maxRows: bounds.maxRows, maxSize: bounds.maxSize, form: apiForm{}}
 			var from rowSource = rows
-			if !chunks {
+			if way == "rows" {
 				from = plain{rows}
+			}
+			var taken bytes.Buffer
+			if way == "pieces" {
+				out.outlet, out.flows = newOutlet(&taken, func() {}), true
 			}
 			if err := errors.Join(out.form.start(out, nil), out.fill("T", columns, from), rows.Close()); err != nil {
 				t.Fatal(err)
 			}
+			if out.outlet.begun() {
+				size := out.Len()
+				out.outlet.put(out.Bytes())
+				if err := out.outlet.close(); err != nil || taken.Len() != size || out.Buffer.Len() > 2*pieceSize {
+					t.Fatalf("%d bytes were taken of %d, %d at last: %v", taken.Len(), size, out.Buffer.Len(), err)
+				}
+				answers = append(answers, taken.String()+out.cut)
+				continue
+			}
 			answers = append(answers, out.String()+out.cut)
 		}
-		if answers[0] != answers[1] || len(answers[0]) < 50_000 {
-			t.Errorf("%d bytes by chunks, %d by rows, and they are not the same", len(answers[0]), len(answers[1]))
+		if answers[0] != answers[1] || answers[0] != answers[2] || len(answers[0]) < 50_000 {
+			t.Errorf("%d bytes by chunks, %d by rows, %d in pieces, and they are not the same", len(answers[0]), len(answers[1]), len(answers[2]))
 		}
 	}
 	rows, err := engine.Query(t.Context(), "SELECT 1::HUGEINT", nil)
