@@ -228,10 +228,10 @@ func TestWhatIsNotStoredOfATableIsKnown(t *testing.T) {
 		need  kql.Need
 		want  string
 	}{
-		{"Syslog_CL", kql.Need{of("A", "x")}, "[[[{A [x] []}]]]"},
-		{"Syslog_CL", kql.Need{of("A", "x"), of("Type", "web")}, "[[[{A [x] []}]]]"},
+		{"Syslog_CL", kql.Need{of("A", "x")}, "[[[{A [x] [] []}]]]"},
+		{"Syslog_CL", kql.Need{of("A", "x"), of("Type", "web")}, "[[[{A [x] [] []}]]]"},
 		{"Syslog_CL", kql.Need{of("A", "x"), of("Type", "syslog")}, "[]"},
-		{"Syslog_CL", kql.Need{append(of("A", "x"), of("Type", "syslog")...)}, "[[[{A [x] []}]]]"},
+		{"Syslog_CL", kql.Need{append(of("A", "x"), of("Type", "syslog")...)}, "[[[{A [x] [] []}]]]"},
 		{"Syslog_CL", kql.Need{of("Type", "web")}, "[[]]"},
 		{"Syslog", kql.Need{of("Type", "web")}, "[]"}, // some of its rows may have it stored
 	} {
