@@ -11,7 +11,12 @@ import (
 
 // Write puts b at path, whose folder is there. When it returns nil the file
 // survives a loss of power; after an error the file is what it was before.
-func Write(path string, b []byte, mode fs.FileMode) (err error) {
+func Write(path string, b []byte, mode fs.FileMode) error {
+	return write(path, b, mode, (*os.File).Sync)
+}
+
+// write is Write with what makes a file, or the names of a folder, durable.
+func write(path string, b []byte, mode fs.FileMode, durable func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	tmp, err := os.CreateTemp(dir, ".write-*") // as package inventory knows it
 	if err != nil {
@@ -29,7 +34,7 @@ func Write(path string, b []byte, mode fs.FileMode) (err error) {
 	if _, err := tmp.Write(b); err != nil {
 		return err
 	}
-	if err := tmp.Sync(); err != nil {
+	if err := durable(tmp); err != nil {
 		return err
 	}
 	if err := tmp.Close(); err != nil {
@@ -43,5 +48,5 @@ func Write(path string, b []byte, mode fs.FileMode) (err error) {
 		return err
 	}
 	defer d.Close()
-	return d.Sync()
+	return durable(d)
 }
