@@ -30,8 +30,11 @@ type Folder struct {
 	lock  *os.File        // nil: for reading
 	dirty map[string]bool // folders whose entries are not durable
 
-	durable func(*os.File) error // makes a file or a folder so: Sync, but for tests
+	durable func(*os.File) error    // makes a file or a folder so: Sync, but for tests
+	room    func(what string) error // says whether there is room for a change: always, but for tests
 }
+
+func always(string) error { return nil }
 
 // Open opens a folder of backups for reading.
 func Open(path string) (*Folder, error) {
@@ -60,7 +63,7 @@ func openFolder(path string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Folder{root: root, path: path, dirty: map[string]bool{}, durable: (*os.File).Sync}, nil
+	return &Folder{root: root, path: path, dirty: map[string]bool{}, durable: (*os.File).Sync, room: always}, nil
 }
 
 // Create opens a folder for writing, made if it is missing. A folder that holds
@@ -106,7 +109,7 @@ func Create(path string) (_ *Folder, err error) {
 		}
 	}
 	for _, dir := range [...]string{"files", "backups"} {
-		if err := f.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := f.mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
 	}
@@ -130,7 +133,7 @@ func (f *Folder) write(name string, r io.Reader) error {
 	temp := ".write-" + hex.EncodeToString(suffix[:])
 	_, err := f.receive(temp, r)
 	if err == nil {
-		err = f.root.Rename(temp, name)
+		err = f.rename(temp, name)
 	}
 	if err != nil {
 		f.root.Remove(temp)
@@ -141,15 +144,47 @@ func (f *Folder) write(name string, r io.Reader) error {
 }
 
 func (f *Folder) receive(name string, r io.Reader) (n int64, err error) {
+	if err := f.room("create"); err != nil {
+		return 0, err
+	}
 	file, err := f.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return 0, err
 	}
-	n, err = io.Copy(file, r)
+	n, err = io.Copy(roomy{file, f.room}, r)
 	if err == nil {
 		err = f.durable(file)
 	}
 	return n, errors.Join(err, file.Close())
+}
+
+// A roomy file asks for room before each write. Where there is none a part of what
+// is written is there all the same, as on a full disk.
+type roomy struct {
+	file *os.File
+	room func(string) error
+}
+
+func (w roomy) Write(b []byte) (int, error) {
+	if err := w.room("write"); err != nil {
+		n, _ := w.file.Write(b[:len(b)/2])
+		return n, err
+	}
+	return w.file.Write(b)
+}
+
+func (f *Folder) mkdir(name string) error {
+	if err := f.room("mkdir"); err != nil {
+		return err
+	}
+	return f.root.Mkdir(name, 0o700)
+}
+
+func (f *Folder) rename(from, to string) error {
+	if err := f.room("rename"); err != nil {
+		return err
+	}
+	return f.root.Rename(from, to)
 }
 
 func parent(name string) string {
@@ -165,8 +200,12 @@ func (f *Folder) put(ctx context.Context, r io.Reader) (out File, fresh bool, er
 	rand.Read(suffix[:])
 	temp := ".write-" + hex.EncodeToString(suffix[:])
 	digest := sha256.New()
+	defer func() {
+		if err != nil {
+			f.root.Remove(temp) // what is left over would take room that lacks already
+		}
+	}()
 	if out.Bytes, err = f.receive(temp, io.TeeReader(reader{ctx, r}, digest)); err != nil {
-		f.root.Remove(temp)
 		return out, false, err
 	}
 	out.Digest = hex.EncodeToString(digest.Sum(nil))
@@ -174,13 +213,13 @@ func (f *Folder) put(ctx context.Context, r io.Reader) (out File, fresh bool, er
 		return out, false, f.root.Remove(temp)
 	}
 	dir := "files/" + out.Digest[:2]
-	if err := f.root.Mkdir(dir, 0o700); err == nil {
+	if err := f.mkdir(dir); err == nil {
 		f.dirty["files"] = true
 	} else if !errors.Is(err, fs.ErrExist) {
 		return out, false, err
 	}
 	f.dirty[dir] = true
-	return out, true, f.root.Rename(temp, at(out))
+	return out, true, f.rename(temp, at(out))
 }
 
 // A reader ends with its context.

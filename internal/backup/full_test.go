@@ -13,14 +13,16 @@ import (
 	"logkeep/internal/schema"
 )
 
-// made makes a backup whose files and folders do makes durable.
-func (e *estate) made(to string, do func(*os.File) error) (backup.Result, error) {
+// made makes a backup whose files and folders do makes durable, of changes for
+// which room says that there is some.
+func (e *estate) made(to string, do func(*os.File) error, room func(string) error) (backup.Result, error) {
 	f, err := backup.Create(to)
 	if err != nil {
 		return backup.Result{}, err
 	}
 	defer f.Close()
 	f.Durable(do)
+	f.Room(room)
 	return backup.Make(e.t.Context(), f, e.cfg)
 }
 
@@ -33,26 +35,32 @@ func TestAFullDiskEndsABackupAndHarmsNone(t *testing.T) {
 	first, err := e.backup(to)
 	e.must(err)
 	before, last := e.restored(to, ""), schema.SegmentID("a")
+	kinds := map[string]int{}
 	for fails := 1; ; fails++ {
 		id := fmt.Sprint("s", fails)
 		e.file("journal/0000000000000001.journal", id)
 		e.segment(id, "rows of "+id, last)
 		last = schema.SegmentID(id)
 		step := 0
-		_, err := e.made(to, func(f *os.File) error {
+		ask := func(what string) error {
+			kinds[what]++
 			if step++; step == fails {
-				return &os.PathError{Op: "sync", Path: f.Name(), Err: syscall.ENOSPC}
+				return &os.PathError{Op: what, Path: to, Err: syscall.ENOSPC}
 			}
-			return f.Sync()
-		})
+			return nil
+		}
+		_, err := e.made(to, func(f *os.File) error { return errors.Join(ask("sync"), f.Sync()) }, ask)
+		if temps, err := filepath.Glob(filepath.Join(to, ".write-*")); err != nil || len(temps) > 0 {
+			t.Errorf("step %d: it leaves %q behind (%v)", fails, temps, err)
+		}
 		if step < fails {
 			e.must(err)
 			after := e.restored(to, "")
 			if after["objects/"+id] == "" {
 				t.Error("the backup that there was room for lacks a segment")
 			}
-			if fails < 8 {
-				t.Errorf("only %d steps", step)
+			if fails < 20 || len(kinds) != 5 {
+				t.Errorf("only %d steps: %v", step, kinds)
 			}
 			return
 		}
@@ -110,7 +118,7 @@ func TestAStatementIsWrittenWhenAllElseIsDurable(t *testing.T) {
 		}
 		folders = map[string]bool{}
 		return f.Sync()
-	})
+	}, func(string) error { return nil })
 	e.must(err)
 	if !statement || !folders["backups"] || result.Files == 0 {
 		t.Errorf("the statement is not durable: %t %v", statement, folders)
