@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A model is what must be found: batches by the word of their marks.
@@ -92,12 +94,9 @@ func TestSoak(t *testing.T) {
 	end := time.Now().Add(time.Duration(seconds) * time.Second)
 	for round := 0; round < 3 || time.Now().Before(end); round++ {
 		s.spawn()
-		eventually(t, limit, fmt.Sprintf("round %d: all rows of before", round), func() error {
-			result, err := s.count()
-			if err != nil {
-				return fmt.Errorf("%d rows, %w", result, err)
-			}
-			return nil
+		s.awaits(fmt.Sprintf("round %d: all rows of before", round), nil, func() error {
+			_, err := s.count()
+			return err
 		})
 		if err := m.check(s.marks()); err != nil {
 			t.Fatalf("round %d: %v\n%s", round, err, s.out.String())
@@ -122,7 +121,7 @@ func TestSoak(t *testing.T) {
 // load is one round: senders, something else that happens, and the end of the server.
 func (s *site) load(m *model, round int, r *rand.Rand, backups string) {
 	s.t.Helper()
-	stop := make(chan struct{})
+	stop, ended := make(chan struct{}), make(chan error, 1)
 	var senders sync.WaitGroup
 	for sender := range 2 {
 		senders.Go(func() {
@@ -137,6 +136,9 @@ func (s *site) load(m *model, round int, r *rand.Rand, backups string) {
 				m.acked[word] = false
 				m.mu.Unlock()
 				if _, err := s.Upload(s.t.Context(), s.Target, rows(word, batchRows), nil); err != nil {
+					if sender == 0 { // whose batches are waited for
+						ended <- err
+					}
 					return // the server has ended, or the test
 				}
 				m.mu.Lock()
@@ -146,7 +148,7 @@ func (s *site) load(m *model, round int, r *rand.Rand, backups string) {
 		})
 	}
 	enough := func(n int) {
-		eventually(s.t, limit, "some load", func() error {
+		s.awaits("some load", ended, func() error {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			if sure := m.acked[fmt.Sprintf("r%ds0n%d", round, n)]; !sure {
@@ -173,7 +175,7 @@ func (s *site) load(m *model, round int, r *rand.Rand, backups string) {
 		mark := fmt.Sprintf("r%ds0n2-7", round)
 		id, err := s.purge(mark)
 		must(s.t, err)
-		eventually(s.t, limit, "the purge", func() error { return s.purged(id) })
+		s.awaits("the purge", nil, func() error { return s.purged(id) })
 		m.mu.Lock()
 		m.gone[mark] = true
 		m.mu.Unlock()
@@ -187,4 +189,36 @@ func (s *site) load(m *model, round int, r *rand.Rand, backups string) {
 	s.exe.Wait()
 	close(stop)
 	senders.Wait()
+}
+
+// awaits asks again and again until there is no error, for as long as the server
+// lives and nobody whose work is awaited has ended. There is no limit of time: a
+// machine may be slow, and what never comes shows where it is waited for.
+func (s *site) awaits(what string, ended <-chan error, ask func() error) {
+	s.t.Helper()
+	said := ""
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if text := err.Error(); text != said {
+			s.t.Logf("%s: not yet: %s", what, text)
+			said = text
+		}
+		select {
+		case cause := <-ended:
+			if ask() == nil {
+				return
+			}
+			s.t.Fatalf("%s: who does it has ended: %v\n%s", what, cause, s.out.String())
+		case <-s.t.Context().Done():
+			s.t.Fatal(what, s.t.Context().Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+		var gone unix.Siginfo
+		if err := unix.Waitid(unix.P_PID, s.exe.Process.Pid, &gone, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil || gone.Signo != 0 {
+			s.t.Fatalf("%s: the server has ended (%v)\n%s", what, err, s.out.String())
+		}
+	}
 }
