@@ -102,8 +102,8 @@ func TestReadersFindEveryCell(t *testing.T) {
 		{rows: 1, records: 1, distinct: 1}, {rows: 1, records: 1, distinct: 1, null: 1}, {rows: 7, records: 3, distinct: 3, null: 0.5},
 		{rows: 8, records: 1, distinct: 2}, {rows: 129, records: 1, distinct: 1000, null: 0.1}, {rows: 33, records: 2, distinct: 1, null: 0.9},
 		{rows: 3000, records: 2, distinct: 40, runs: true}, {rows: 3000, records: 2, distinct: 40, runs: true, null: 0.3},
-		{rows: 5_000, records: 2, distinct: 300, null: 0.01}, {rows: 18_000, records: 1, distinct: 1 << 40, null: 0.2},
-		{rows: 200, records: 2, distinct: 1 << 20, long: 20_000}, {rows: 200, records: 2, distinct: 30, long: 90_000, null: 0.2}, {rows: 500, records: 1, distinct: 50, null: 1},
+		{rows: 5_000, records: 2, distinct: 300, null: 0.01}, {rows: 9_000, records: 1, distinct: 1 << 40, null: 0.2},
+		{rows: 100, records: 2, distinct: 1 << 20, long: 20_000}, {rows: 60, records: 2, distinct: 30, long: 90_000, null: 0.2}, {rows: 500, records: 1, distinct: 50, null: 1},
 	} {
 		for _, o := range []Options{{}, {Compress: true, Dictionary: true, Sorted: "TimeGenerated", Pairs: map[string]string{"a": "b"}}} {
 			t.Run(fmt.Sprintf("%+v/%v", s, o.Compress), func(t *testing.T) {

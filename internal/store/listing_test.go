@@ -28,7 +28,7 @@ func TestAListingIsOfASetOfSegments(t *testing.T) {
 	there := map[schema.SegmentID]segment.Info{}
 	l, seen := listing{}, map[[32]byte]int{}
 	next := 0
-	for step := range 300 {
+	for step := range 150 { // three times up and down
 		var come []segment.Info
 		var gone []schema.SegmentID
 		if step%50 < 40 {

@@ -15,7 +15,7 @@ import (
 // A flush takes rows that fill row groups; the others stay where they are, are
 // seen once like all, and are there after the store was opened again.
 func TestAFlushTakesWholeGroups(t *testing.T) {
-	const each, appends = 5000, 40
+	const each, appends = 5000, 30
 	synctest.Test(t, func(t *testing.T) {
 		fs, c := disktest.New(), &catalog{}
 		cfg := config(t, fs, c)
