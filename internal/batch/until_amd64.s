@@ -4,16 +4,18 @@
 // below a blank are control characters and whatever is not ASCII.
 
 // What is looked for: quotes in X1, backslashes in X2, blanks in X3.
+DATA lookedFor<>+0(SB)/8, $0x2222222222222222
+DATA lookedFor<>+8(SB)/8, $0x2222222222222222
+DATA lookedFor<>+16(SB)/8, $0x5c5c5c5c5c5c5c5c
+DATA lookedFor<>+24(SB)/8, $0x5c5c5c5c5c5c5c5c
+DATA lookedFor<>+32(SB)/8, $0x2020202020202020
+DATA lookedFor<>+40(SB)/8, $0x2020202020202020
+GLOBL lookedFor<>(SB), RODATA|NOPTR, $48
+
 #define LOOKED_FOR \
-	MOVQ $0x2222222222222222, DX; \
-	MOVQ DX, X1; \
-	PUNPCKLQDQ X1, X1; \
-	MOVQ $0x5c5c5c5c5c5c5c5c, DX; \
-	MOVQ DX, X2; \
-	PUNPCKLQDQ X2, X2; \
-	MOVQ $0x2020202020202020, DX; \
-	MOVQ DX, X3; \
-	PUNPCKLQDQ X3, X3
+	MOVOU lookedFor<>+0(SB), X1; \
+	MOVOU lookedFor<>+16(SB), X2; \
+	MOVOU lookedFor<>+32(SB), X3
 
 // A bit in DX for each byte of X0 at which to stop.
 #define STOPS \

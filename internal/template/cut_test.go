@@ -25,6 +25,12 @@ func FuzzCut(f *testing.F) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("%q: marks are %x, want %x", s, got, want)
 		}
+		if blocks > 0 {
+			markPlainly(&got[0], &padded[0], blocks)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q: marks without AVX2 are %x, want %x", s, got, want)
+		}
 		var c cutter
 		if !c.cut(padded[:len(s)]) {
 			return
