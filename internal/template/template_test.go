@@ -69,22 +69,24 @@ func check(t testing.TB, texts [][]byte, each int) {
 				t.Fatalf("page %d: got %q, want %q", k, got[i], want[i])
 			}
 		}
-		// Some of them, so that of a template some are passed over.
-		some := make([]uint64, len(want)/64+1)
-		n := 0
-		for i := range want {
-			if i%3 == k%3 {
-				some[i>>6] |= 1 << (i & 63)
-				n++
+		// Some of them, so that of a template some are passed over, and many.
+		for _, one := range []int{1, 3, 17, 100} {
+			some := make([]uint64, len(want)/64+1)
+			n := 0
+			for i := range want {
+				if i%one == k%one {
+					some[i>>6] |= 1 << (i & 63)
+					n++
+				}
 			}
-		}
-		err = p.Pick(some, make([]byte, p.Room()), func(value int, text []byte) {
-			if n--; value%3 != k%3 || !bytes.Equal(text, want[value]) {
-				t.Fatalf("page %d: picked %d: got %q, want %q", k, value, text, want[value])
+			err = p.Pick(some, make([]byte, p.Room()), func(value int, text []byte) {
+				if n--; value%one != k%one || !bytes.Equal(text, want[value]) {
+					t.Fatalf("page %d: picked %d: got %q, want %q", k, value, text, want[value])
+				}
+			})
+			if err != nil || n != 0 {
+				t.Fatalf("page %d: %d are missing, %v", k, n, err)
 			}
-		})
-		if err != nil || n != 0 {
-			t.Fatalf("page %d: %d are missing, %v", k, n, err)
 		}
 	}
 }
@@ -203,6 +205,17 @@ func FuzzHostile(f *testing.F) {
 		picked := p.Pick(all, make([]byte, p.Room()), func(value int, text []byte) {
 			if err == nil && !bytes.Equal(text, want[value]) {
 				t.Fatalf("value %d: %q, picked %q", value, want[value], text)
+			}
+		})
+		if err == nil && picked != nil {
+			t.Fatal(picked)
+		}
+		for i := range all {
+			all[i] &= 0x8000_0400_0010_2001
+		}
+		picked = p.Pick(all, make([]byte, p.Room()), func(value int, text []byte) {
+			if err == nil && !bytes.Equal(text, want[value]) {
+				t.Fatalf("value %d: %q, picked with few %q", value, want[value], text)
 			}
 		})
 		if err == nil && picked != nil {
