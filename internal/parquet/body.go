@@ -19,6 +19,7 @@ type body struct {
 	present     Rows // which of the rows have values; nil: all have
 	raw         []byte
 	lent        bool // raw is what was read
+	begun       bool // of a page of templates only the beginning was read: no text can be made
 	levels      int  // bytes of raw that tell which rows have values
 
 	form   form
@@ -44,15 +45,13 @@ const (
 
 // openPage unpacks a page, unless it is open.
 func (c *Column) openPage(number int) error {
-	if c.body.number == number {
+	b := &c.body
+	if b.number == number && !b.begun {
 		return nil
 	}
 	p, further := c.pages[number], c.further(number)
 	c.last = number
-	b := &c.body
-	c.giveBody()
-	present, index, codes, deltas, page := b.present, b.index[:0], b.codes[:0], b.deltas[:0], b.page
-	*b = body{number: -1, index: index, codes: codes, deltas: deltas, page: page}
+	present, index, codes, deltas, page := c.leaveBody()
 	head, raw, lent, err := c.unpack(p, further)
 	if err != nil {
 		return err
@@ -107,6 +106,65 @@ func (c *Column) openPage(number int) error {
 		return ErrForm
 	}
 	b.number = number
+	return nil
+}
+
+// leaveBody gives back what the open page takes, but for what the next one uses again.
+func (c *Column) leaveBody() (present Rows, index, codes []uint32, deltas []int64, page *template.Page) {
+	b := &c.body
+	c.giveBody()
+	present, index, codes, deltas, page = b.present, b.index[:0], b.codes[:0], b.deltas[:0], b.page
+	*b = body{number: -1, index: index, codes: codes, deltas: deltas, page: page}
+	return present, index, codes, deltas, page
+}
+
+// beginning is how much of a page of templates is read to see which of its rows have
+// which.
+const beginning = 3 << 10
+
+// beginPage is openPage for who may do with knowing which templates rows have: of a
+// page of templates that is not packed only the beginning is read, unless more was
+// needed of the page before. Who needs the texts opens the page after all.
+func (c *Column) beginPage(number int) error {
+	if c.body.number == number {
+		return nil
+	}
+	whole := c.whole
+	if c.whole = false; whole || !c.Woven || c.Pages == nil || c.pages[number].Size <= beginning {
+		return c.openPage(number)
+	}
+	if err := c.readTemplates(); err != nil {
+		return err
+	}
+	p := c.pages[number]
+	raw, err := c.bytes(p.Offset, beginning, 0)
+	if err != nil {
+		return err
+	}
+	h, length, ok := readHeader(raw)
+	if !ok || parquetgo.Encoding(h.encoding) != templates || h.packed != h.size || p.Size != int64(length)+h.size || h.size > mostRead || h.kind != typeData || h.values != int64(p.Rows) {
+		return c.openPage(number)
+	}
+	present, index, codes, deltas, page := c.leaveBody()
+	if page == nil {
+		page = &template.Page{}
+	}
+	b := &c.body
+	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, lent: true, begun: true, form: isTemplates, page: page, index: index, codes: codes, deltas: deltas}
+	rest := raw[length:]
+	if c.Nullable {
+		if h.levels != levelsRLE {
+			return ErrForm
+		}
+		b.present = present
+		if rest, err = b.readLevels(rest, present); err != nil { // there may be more of them
+			return c.openPage(number)
+		}
+	}
+	if !page.Begin(c.dict.templates, rest, int(h.size)-(len(raw)-length-len(rest)), b.values) {
+		return c.openPage(number)
+	}
+	b.number, c.last = number, number
 	return nil
 }
 

@@ -63,7 +63,7 @@ func (c *Column) Find(s *Search, base int, of, found Rows) error {
 	if c.Type != arrow.STRING {
 		return nil
 	}
-	return c.each(base, of, func(b *body) (bool, error) {
+	return c.eachPage(base, of, c.beginPage, func(b *body) (bool, error) {
 		here, ok := b.found[s]
 		if !ok {
 			here = NewRows(b.rows)

@@ -52,7 +52,7 @@ func (c *Column) Looked(row int, of []*Search) (first int, codes []uint32, err e
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := c.openPage(number); err != nil {
+	if err := c.beginPage(number); err != nil {
 		return 0, nil, err
 	}
 	b := &c.body

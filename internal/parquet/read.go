@@ -20,6 +20,7 @@ type Place struct {
 	Type     arrow.Type // that the column has in records: BOOL, INT32, INT64, FLOAT64 or STRING
 	Nullable bool
 	Packed   bool // with zstd
+	Woven    bool // texts are stored by templates; false is not known
 }
 
 // Bounds of what is read here; beyond them it is ErrForm.
@@ -48,6 +49,7 @@ type Column struct {
 	window []byte // of the file, from at on
 	at     int64
 	last   int   // number of the page that was read last
+	whole  bool  // of the page that was searched last texts were needed
 	until  int64 // where what is wanted ends, so that nothing behind is read ahead; 0: it is not known
 	dict   dict
 	body   body
@@ -246,6 +248,11 @@ func (c *Column) bare(h header, packed []byte) (body []byte, ok bool) {
 // each opens the pages that have some of the rows, which are numbered from base,
 // one after another, and calls do with each; do says whether to go on.
 func (c *Column) each(base int, of Rows, do func(*body) (bool, error)) error {
+	return c.eachPage(base, of, c.openPage, do)
+}
+
+// eachPage is each with the pages opened in a way.
+func (c *Column) eachPage(base int, of Rows, open func(number int) error, do func(*body) (bool, error)) error {
 	end := len(of) * 64
 	for row := of.Next(0, end); row < end; {
 		if base+row >= c.Rows {
@@ -255,7 +262,7 @@ func (c *Column) each(base int, of Rows, do func(*body) (bool, error)) error {
 		if err != nil {
 			return err
 		}
-		if err := c.openPage(number); err != nil {
+		if err := open(number); err != nil {
 			return err
 		}
 		if more, err := do(&c.body); err != nil || !more {

@@ -289,6 +289,18 @@ func FuzzColumn(f *testing.F) {
 		all.AddRange(0, rows)
 		one := NewRows(rows)
 		one.Add(rows / 2)
+		known, _ := paged(t, chunk)
+		if c := desk.Column(known); known.Pages != nil {
+			searches := []*Search{NewSearch([]Part{{Text: "s 1"}}, Texts{}), NewSearch([]Part{{Text: "1"}}, Texts{}, Part{Text: "1"}.Pattern())}
+			for _, s := range searches {
+				c.Find(s, 0, all, NewRows(rows)) // is not to panic
+			}
+			c.Looks(searches)
+			if first, codes, err := c.Looked(rows/2, searches); err == nil && (first > rows/2 || first+len(codes) <= rows/2) {
+				t.Errorf("row %d is not among the %d from %d on", rows/2, len(codes), first)
+			}
+			c.Close()
+		}
 		for _, of := range []Rows{all, one} {
 			c := desk.Column(chunk)
 			picked := c.NewCells(0)

@@ -142,6 +142,12 @@ func (c *Column) findWoven(b *body, s *Search, found Rows) (sure bool, err error
 	all, ask := NewRows(b.values), NewRows(b.values)
 	b.page.Those(always, all)
 	b.page.Those(perhaps, ask)
+	if ask.Count() > 0 {
+		c.whole = true
+		if err := c.openPage(b.number); err != nil {
+			return false, err
+		}
+	}
 	if followed {
 		if ask, err = c.follow(b, by, ask, all); err != nil {
 			return false, err

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"logkeep/internal/schema"
+	"logkeep/internal/template"
 )
 
 // What a search finds is the same whether texts are stored by templates or as they
@@ -45,8 +46,16 @@ func TestTemplatesTellWhatTextsTell(t *testing.T) {
 		of, _ := some(r, n, 1+r.IntN(3))
 		for i := 1; i <= 2; i++ {
 			search := NewSearch(all, Texts{JSON: i == 2 || r.IntN(2) == 0, Plain: r.IntN(2) == 0})
+			by := make([]*template.Pattern, len(all))
+			for k, p := range all {
+				by[k] = p.Pattern()
+			}
+			patterned := NewSearch(all, Texts{JSON: search.escapes, Plain: !search.beyond}, by...)
 			var sets []Rows
-			for _, place := range []Place{byTemplates[i], asTheyAre[i]} {
+			for k, place := range []Place{byTemplates[i], asTheyAre[i], byTemplates[i]} {
+				if k == 2 {
+					search = patterned
+				}
 				c := desk.Column(place)
 				set := NewRows(n)
 				if err := c.Find(search, 0, of, set); err != nil {
@@ -55,13 +64,99 @@ func TestTemplatesTellWhatTextsTell(t *testing.T) {
 				c.Close()
 				sets = append(sets, set)
 			}
-			if !slices.Equal(sets[0], sets[1]) {
-				t.Fatalf("%+v in column %d: %d rows by templates, %d by texts", all, i, sets[0].Count(), sets[1].Count())
+			if !slices.Equal(sets[0], sets[1]) || !slices.Equal(sets[0], sets[2]) {
+				t.Fatalf("%+v in column %d: %d rows by templates, %d by texts, %d by patterns", all, i, sets[0].Count(), sets[1].Count(), sets[2].Count())
 			}
 			found += sets[0].Count()
 		}
 	}
 	if found < n {
 		t.Errorf("%d rows were found: this test tests nothing", found)
+	}
+}
+
+// paged is a place of which it is known where its pages are.
+func paged(t testing.TB, at Place) (Place, error) {
+	t.Helper()
+	c := (&Desk{}).Column(at)
+	defer c.Close()
+	if _, err := c.know(at.Rows - 1); err != nil {
+		return at, err
+	}
+	if c.dict.page.Size > 0 {
+		at.Pages = append(at.Pages, c.dict.page)
+	}
+	at.Pages, at.Woven = append(at.Pages, c.pages...), c.readTemplates() == nil
+	return at, nil
+}
+
+// Of pages of which templates tell all that is asked only the beginnings are read, and
+// whatever is asked in whatever order, the answers are as those of all of a page.
+func TestBeginningsOfPagesTellAsMuch(t *testing.T) {
+	r := rand.New(rand.NewPCG(58, 3))
+	const n = 6 * Stripe
+	rec := statements(t, r, n)
+	_, _, all := woven(t, rec)
+	parts := []Part{{Text: "timeout", Left: Word, Right: Word}, {Text: "get /orders", Left: End}, {Text: "nowhere"}, {Text: "took 1"}, {Text: "4"}, {Text: "durationms"}, {Text: "words"}}
+	rows := NewRows(n)
+	rows.AddRange(0, n)
+	for i := 1; i <= 2; i++ {
+		at, err := paged(t, all[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		desk := &Desk{}
+		c := desk.Column(at)
+		if err := c.Find(NewSearch(parts[2:3], Texts{}), 0, rows, NewRows(n)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 2 && desk.Read > at.Size*3/4 { // the other one's pages are not larger than what is opened at a time
+			t.Errorf("%d bytes of %d were read for what no template has", desk.Read, at.Size)
+		}
+		c.Close()
+		for range 12 {
+			first, second := desk.Column(at), (&Desk{}).Column(all[i]) // the other reads whole pages
+			searches := make([]*Search, 3)
+			for k := range searches {
+				part := parts[r.IntN(len(parts))]
+				var by []*template.Pattern
+				if r.IntN(2) == 0 {
+					by = append(by, part.Pattern())
+				}
+				searches[k] = NewSearch([]Part{part}, Texts{Plain: true}, by...)
+			}
+			for range 12 {
+				of, _ := some(r, n, 1+r.IntN(4))
+				row := r.IntN(n)
+				switch s := searches[r.IntN(len(searches))]; r.IntN(4) {
+				case 0, 1:
+					var found [2]Rows
+					for k, c := range []*Column{first, second} {
+						found[k] = NewRows(n)
+						if err := c.Find(s, 0, of, found[k]); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if !slices.Equal(found[0], found[1]) {
+						t.Fatalf("%+v: %d rows and %d", s.parts, found[0].Count(), found[1].Count())
+					}
+				case 2:
+					from, codes, err := first.Looked(row, searches)
+					codes = slices.Clone(codes)
+					from2, want, err2 := second.Looked(row, searches)
+					if from != from2 || err != err2 || !slices.Equal(codes, want) {
+						t.Fatalf("codes from row %d: %v, %v", from, err, err2)
+					}
+				case 3:
+					a, err := first.Text(row)
+					b, err2 := second.Text(row)
+					if err != nil || err2 != nil || !bytes.Equal(a, b) {
+						t.Fatalf("row %d: %q and %q, %v, %v", row, a, b, err, err2)
+					}
+				}
+			}
+			first.Close()
+			second.Close()
+		}
 	}
 }

@@ -445,6 +445,7 @@ func (s *Reader) placeOf(group, column int) (parquet.Place, error) {
 	p := parquet.Place{
 		Extent: parquet.Extent{Offset: at.off, Size: at.size, Rows: int(s.groups[group].Rows)},
 		From:   s.data, Type: carrier.ID(), Nullable: s.footer.Columns[column].Optional, Packed: codec == parquet.CodecZstd,
+		Woven: s.footer.Groups[group].Chunks[column].Templates,
 	}
 	pages, err := s.pages()
 	if pages != nil {

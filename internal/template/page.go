@@ -42,7 +42,25 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 	if cap(body)-n < slack {
 		body = append(make([]byte, 0, n+slack), body...)
 	}
-	p.d, p.body = d, body[:n+slack]
+	if err := p.parse(d, body, n, values); err != nil {
+		return err
+	}
+	p.body = body[:n+slack]
+	return nil
+}
+
+// Begin is Open of a page of so many bytes of which only the first are there: which
+// templates values have is known then, and nothing of their texts. It reports false if
+// more is needed; then Open tells whether the page is damaged.
+func (p *Page) Begin(d *Dictionary, body []byte, size, values int) bool {
+	p.body = nil
+	return p.parse(d, body, size, values) == nil
+}
+
+// parse reads what is before the payloads of a page of n bytes, of which body are the
+// first ones.
+func (p *Page) parse(d *Dictionary, body []byte, n, values int) error {
+	p.d = d
 	p.present, p.of, p.payloads, p.index = p.present[:0], p.of[:0], p.payloads[:0], p.index[:0]
 	p.steps, p.begun = p.steps[:0], p.begun[:0]
 	size, at := uvarint(body, 0)
@@ -69,20 +87,20 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 		p.payloads = append(p.payloads, Span{uint32(sizes), uint32(sizes + bytes)})
 		sizes += bytes
 	}
-	if at >= n || body[at] > 16 {
+	if at >= len(body) || body[at] > 16 {
 		return ErrDamaged
 	}
 	width := int(body[at])
 	at++
 	begin := at + (values*width+7)/8
-	if begin > n || uint64(n-begin) != sizes {
+	if begin > len(body) || uint64(n-begin) != sizes {
 		return ErrDamaged
 	}
 	for i := range p.payloads {
 		p.payloads[i].From += uint32(begin)
 		p.payloads[i].End += uint32(begin)
 	}
-	if !p.indexes(body[at:n], values, width) {
+	if !p.indexes(body[at:], values, width) {
 		return ErrDamaged
 	}
 	// So much can come of these payloads at most.
