@@ -1,7 +1,10 @@
 package bucket_test
 
 import (
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
+	"strings"
 	"testing"
 
 	"logkeep/internal/bucket"
@@ -44,4 +47,28 @@ func FuzzParts(f *testing.F) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// A part of a later format is refused in words that tell what it is.
+func TestANewerPartIsToldAsSuch(t *testing.T) {
+	m := buckettest.New()
+	dir, err := bucket.Claim(t.Context(), m, "a", func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := dir.Create("journal/0000000000000001.journal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Write([]byte("hello"))
+	if err := file.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	b := m.Bytes(first)
+	b[3]++
+	binary.BigEndian.PutUint32(b[16:], crc32.Checksum(b[:16], crc32.MakeTable(crc32.Castagnoli)))
+	m.Damage(first, b)
+	if text, err := read(bucket.View(m, "a"), "journal/0000000000000001.journal"); err == nil || !strings.Contains(err.Error(), "newer version") || errors.Is(err, bucket.ErrDamaged) {
+		t.Errorf("%q, %v", text, err)
+	}
 }

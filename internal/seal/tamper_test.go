@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"logkeep/internal/seal"
@@ -183,6 +184,17 @@ func TestMAC(t *testing.T) {
 		"flipped":          k.VerifyMAC(place, []byte("manifest"), append([]byte{mac[0] ^ 1}, mac[1:]...)),
 	} {
 		if !errors.Is(err, seal.ErrTampered) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// An object of a later format is refused in words that tell what it is.
+func TestANewerObjectIsToldAsSuch(t *testing.T) {
+	for name, k := range layerings(t) {
+		b := write(t, k, place, noise(1000))
+		b[2]++
+		if _, err := read(k, place, b); !errors.Is(err, seal.ErrTampered) || !strings.Contains(err.Error(), "this build knows") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

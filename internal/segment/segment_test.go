@@ -389,3 +389,40 @@ func TestOldSegmentsOpen(t *testing.T) {
 		t.Errorf("begins at %v", s.Groups()[0].MinTime)
 	}
 }
+
+// A later format says so by another name of the list of columns: builds from
+// before refuse it in words that tell what it is.
+func TestANewerSegmentIsToldAsSuch(t *testing.T) {
+	o, in := written(t, rows(t, 100, forwards))
+	at := place(account, in.Workspace, in.Table, in.ID)
+	r, err := seal.Open(bytes.NewReader(o.Bytes()), int64(o.Len()), keys(t), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := make([]byte, r.Size())
+	if _, err := r.ReadAt(plain, 0); err != nil {
+		t.Fatal(err)
+	}
+	again := func(plain []byte) error {
+		var o object
+		w, err := seal.NewWriter(&o, keys(t), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(plain); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Open(bytes.NewReader(o.Bytes()), int64(o.Len()), keys(t), account, in)
+		return err
+	}
+	if err := again(plain); err != nil {
+		t.Fatal(err)
+	}
+	newer := bytes.ReplaceAll(plain, []byte("logkeep.columns"), []byte("logkeep.columnz"))
+	if err := again(newer); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "not of the format this build knows") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,11 +1,14 @@
 package spool_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"logkeep/internal/disk/disktest"
@@ -56,5 +59,21 @@ func TestFilesOfVersion1AreRead(t *testing.T) {
 	}
 	if file, _, err := spool.OpenFolder(with(t, name, x.File), spool.Dir, place, pub, 0, 1).Next(); err != nil || file.Key.Generation != 2 || len(file.Key.Pairs) != 2 {
 		t.Errorf("the key is %+v (%v)", file.Key, err)
+	}
+}
+
+// A spool of a later format is refused in words that tell what it is, and kept.
+func TestANewerSpoolIsToldAsSuch(t *testing.T) {
+	const name = "spool/0000000000000001.spool"
+	in, fs := install(t, 1), disktest.New()
+	must(t, openSpool(t, fs).Append(t.Context(), in.key, in.writer, batch(0)))
+	b := bytes.Clone(fs.Bytes(name))
+	b[3]++
+	newer := with(t, name, b)
+	if _, _, err := in.folder(newer, 0, 1).Next(); !errors.Is(err, spool.ErrNewer) || !strings.Contains(err.Error(), "version 2, this build knows 1") {
+		t.Errorf("%v", err)
+	}
+	if !bytes.Equal(newer.Bytes(name), b) {
+		t.Error("it was changed")
 	}
 }

@@ -68,7 +68,7 @@ func parseHeader(b []byte) (h Header, length int, whole bool, err error) {
 		return h, 0, false, fmt.Errorf("%w: it does not begin as a spool does", ErrTampered)
 	}
 	if b[3] != fileVersion {
-		return h, 0, false, fmt.Errorf("the spool is of format version %d, this build knows %d; a newer release may have written it", b[3], fileVersion)
+		return h, 0, false, fmt.Errorf("%w: it is of version %d, this build knows %d; use the release that wrote it, or a later one", ErrNewer, b[3], fileVersion)
 	}
 	n := binary.BigEndian.Uint32(b[4:])
 	if n > maxHeader {

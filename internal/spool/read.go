@@ -51,7 +51,7 @@ type File struct {
 }
 
 // Next gives the oldest file; ok is false if there is none. An error is of the
-// disk: what is wrong with the file's bytes is the file's.
+// disk, or ErrNewer: what is wrong with the file's bytes is the file's.
 func (f *Folder) Next() (file *File, ok bool, err error) {
 	infos, err := f.fs.List(f.dir)
 	if err != nil {
@@ -69,7 +69,10 @@ func (f *Folder) Next() (file *File, ok bool, err error) {
 		if err != nil {
 			return nil, false, fmt.Errorf("spool %s: %w", f.dir, err)
 		}
-		return f.parse(n, b), true, nil
+		if file = f.parse(n, b); errors.Is(file.why, ErrNewer) {
+			return nil, false, fmt.Errorf("spool %s: file %d: %w", f.dir, n, file.why) // set aside, it would not come back with the right release
+		}
+		return file, true, nil
 	}
 	return nil, false, nil
 }

@@ -62,6 +62,8 @@ const MaxPayload = 64 << 20
 var (
 	// ErrTampered reports bytes that no writer of this installation put where they are.
 	ErrTampered = errors.New("the bytes are not what was put into the spool")
+	// ErrNewer reports a file that a later release wrote.
+	ErrNewer = errors.New("the spool is not of the format that this build knows")
 	// ErrTooLarge reports a batch of more than MaxPayload.
 	ErrTooLarge = fmt.Errorf("more than %d MiB in one batch; split it", MaxPayload>>20)
 )

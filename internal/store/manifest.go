@@ -111,7 +111,10 @@ func verifyListed(cfg Config, all listing) (head, error) {
 		}
 		return head{floor: 1}, nil
 	}
-	if len(m.MAC) != macSize || m.MAC[0] != manifestVersion && m.MAC[0] != oldManifestVersion {
+	if len(m.MAC) == macSize && m.MAC[0] > manifestVersion {
+		return head{}, fmt.Errorf("%w: its MAC is of version %d, this build knows %d; a newer release may have written it", ErrForged, m.MAC[0], manifestVersion)
+	}
+	if len(m.MAC) != macSize || m.MAC[0] < oldManifestVersion {
 		return head{}, fmt.Errorf("%w: it has no MAC that this build knows", ErrForged)
 	}
 	generation := binary.BigEndian.Uint32(m.MAC[1:])

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 
 	"logkeep/internal/disk/disktest"
@@ -70,6 +71,12 @@ func TestForgedManifestsAreRefused(t *testing.T) {
 		} else if !errors.Is(err, store.ErrForged) && name != "another key generation" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	newer := config(t, disk, c)
+	newer.Manifest.MAC = slices.Clone(newer.Manifest.MAC)
+	newer.Manifest.MAC[0]++
+	if _, err := store.Open(t.Context(), newer); !errors.Is(err, store.ErrForged) || !strings.Contains(err.Error(), "this build knows 2") {
+		t.Errorf("a newer manifest: %v", err)
 	}
 	// The order of segments means nothing, nor when they were created.
 	cfg := config(t, disk, c)
