@@ -3,6 +3,8 @@ package parquet
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"testing"
 
@@ -53,6 +55,43 @@ func BenchmarkTexts(b *testing.B) {
 			pages = append(pages, texts[:Stripe])
 		}
 		b.Run(of.Name, func(b *testing.B) { benchTexts(b, pages) })
+	}
+}
+
+// BenchmarkPods is BenchmarkTexts of texts with names of pods in them, as Kubernetes makes
+// them: five letters and digits behind ten, of an alphabet without vowels. So many pods
+// there are in a row group.
+func BenchmarkPods(b *testing.B) {
+	const alphabet = "bcdfghjklmnpqrstvwxz2456789"
+	for _, pods := range []int{50, 2000, 100_000} {
+		b.Run(fmt.Sprint(pods), func(b *testing.B) {
+			r := rand.New(rand.NewPCG(58, uint64(pods)))
+			some := func(n int) string {
+				b := make([]byte, n)
+				for i := range b {
+					b[i] = alphabet[r.IntN(len(alphabet))]
+				}
+				return string(b)
+			}
+			names := make([]string, pods)
+			for i := range names {
+				names[i] = []string{"web", "checkout-api", "invoice-worker"}[r.IntN(3)] + "-" + some(9+r.IntN(2)) + "-" + some(5)
+			}
+			var pages [][][]byte
+			for range 64 {
+				var texts [][]byte
+				for range Stripe {
+					pod := names[r.IntN(pods)]
+					texts = append(texts, append(make([]byte, 0, 200), []string{
+						fmt.Sprintf("Started container app of pod %s in namespace shop after %dms", pod, r.IntN(9000)),
+						fmt.Sprintf("Readiness probe of %s failed: Get http://10.4.%d.%d:8080/healthz: i/o timeout", pod, r.IntN(256), r.IntN(256)),
+						fmt.Sprintf("Scaled up %s, %d MiB of memory are left on the node", pod, r.IntN(64_000)),
+					}[r.IntN(3)]...))
+				}
+				pages = append(pages, texts)
+			}
+			benchTexts(b, pages)
+		})
 	}
 }
 
