@@ -5,10 +5,10 @@ import (
 	"logkeep/internal/store"
 )
 
-// A query that few late rows may answer is tried on these first. They are about
-// as many as a row group has, which is the least that is decrypted anyway.
+// A query that few late rows may answer is tried on these first: on so few that only
+// the last pages of a row group are decrypted, then on about as many as it has.
 const (
-	fewRows    = 128 << 10
+	fewRows    = 8 << 10
 	fewTimes   = 4  // as many as are asked for, since a filter may drop some
 	moreTimes  = 16 // as many in the next try
 	mostOfRows = 3  // a try of more than one in three rows is not worth it
@@ -22,7 +22,9 @@ func tries(held []store.Extent, n int64) (since []schema.Ticks) {
 		all += e.Rows
 	}
 	for rows := max(fewRows, fewTimes*n); rows <= all/mostOfRows; rows *= moreTimes {
-		since = append(since, newest(held, rows))
+		if t := newest(held, rows); len(since) == 0 || t < since[len(since)-1] {
+			since = append(since, t)
+		}
 	}
 	return append(since, 0)
 }
