@@ -248,7 +248,7 @@ type hybrid struct {
 }
 
 // run reads a run of at most so many values: equal ones, or packed ones, of
-// which packed has all bytes that count values take.
+// which packed has all bytes that count values take; it is not to be appended to.
 func (h *hybrid) run(most int) (count int, value uint32, packed []byte, err error) {
 	head, n := binary.Uvarint(h.b)
 	if n <= 0 || head>>1 == 0 || head>>1 > 1<<31 {
@@ -269,7 +269,7 @@ func (h *hybrid) run(most int) (count int, value uint32, packed []byte, err erro
 	count = int(min(head>>1*8, uint64(most)))
 	// The last group may be cut short behind the last value.
 	size := min(head>>1*uint64(h.width), uint64(len(h.b)))
-	if packed = h.b[:size:size]; uint64(count)*uint64(h.width) > size*8 {
+	if packed = h.b[:size]; uint64(count)*uint64(h.width) > size*8 {
 		return 0, 0, nil, ErrDamaged
 	}
 	h.b = h.b[size:]

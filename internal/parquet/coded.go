@@ -142,21 +142,25 @@ type Choice struct {
 	Rows           // by code
 	few  [4]uint32 // all of them, if they are few, and some again
 	many bool
+	n    int // at least, if they are many
 }
+
+// One is the code, if there is only one.
+func (c *Choice) One() (code uint32, ok bool) { return c.few[0], c.n == 1 }
 
 // NewChoice has a set of codes at hand, of which there is one at least.
 func NewChoice(of Rows) *Choice {
 	c := &Choice{Rows: of}
-	n, end := 0, len(of)*64
+	end := len(of) * 64
 	for code := of.Next(0, end); code < end; code = of.Next(code+1, end) {
-		if n == len(c.few) {
+		if c.n == len(c.few) {
 			c.many = true
 			return c
 		}
-		for i := n; i < len(c.few); i++ {
+		for i := c.n; i < len(c.few); i++ {
 			c.few[i] = uint32(code)
 		}
-		n++
+		c.n++
 	}
 	return c
 }
@@ -194,8 +198,9 @@ func (p *Bits) findBlock(rows []uint32, b []byte, at, first, last int, of *Choic
 	n := 0
 	if !of.many {
 		var found [block / 8]byte
-		n = min((last-at)/8, eights(b, p.width))
-		matchEights(found[:], b, p.width, n, &of.few)
+		// What lies behind the run's bits is looked at too, and is not told.
+		n = min((last-at)/8, eights(b[:cap(b)], p.width))
+		matchEights(found[:], b[:cap(b)], p.width, n, &of.few)
 		if n > 0 {
 			found[0] &^= 1<<(first-at) - 1
 		}
@@ -227,13 +232,14 @@ func (p *Bits) Add(keys, rows []uint32, size uint32) error {
 			}
 			continue
 		}
+		b := r.bits[:cap(r.bits)]
 		for ; i < len(rows) && int(rows[i])-p.First < r.end; i++ {
 			bit := (int(rows[i]) - p.First - r.begin) * p.width
 			var code uint32
-			if at := bit >> 3; at+8 <= len(r.bits) {
-				code = uint32(word(r.bits, at) >> (bit & 7) & mask)
+			if at := bit >> 3; at+8 <= len(b) {
+				code = uint32(word(b, at) >> (bit & 7) & mask)
 			} else {
-				code = uint32(bitsAt(r.bits, bit, p.width))
+				code = uint32(bitsAt(b, bit, p.width))
 			}
 			most = max(most, code)
 			keys[i] = keys[i]*size + code

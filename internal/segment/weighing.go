@@ -379,6 +379,12 @@ func (g *count) choose(row, end int) (next int, err error) {
 		if i == 0 {
 			size = 0 // there is no key yet
 		}
+		if code, one := g.chosen.One(); one && i == g.choice {
+			for k := range keys {
+				keys[k] = keys[k]*uint32(size) + code
+			}
+			continue
+		}
 		if err := bits[i].Add(keys, g.at, uint32(size)); err != nil {
 			return 0, err
 		}

@@ -16,6 +16,27 @@ type bound struct {
 	mu     sync.Mutex
 	memory int64
 	moved  chan struct{} // holds one if the engine was not told
+	calm   []byte
+}
+
+// mostCalm is how much memory a reader takes before the collector first works: opening
+// what the first query reads takes several times what a process has that just began, and
+// the collector would look through it each time that it doubles. What makes it wait is
+// bytes that are never touched, so there is no memory behind them. They count against
+// the heap's bound, of which they are an eighth at most.
+const mostCalm = 24 << 20
+
+// rest lets the collector wait, as long as the heap's bound allows it.
+func (b *bound) rest(m wire.Memory) {
+	size := mostCalm
+	if m.Heap > 0 {
+		size = int(min(mostCalm, m.Heap/8))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.calm == nil || size < len(b.calm) {
+		b.calm = make([]byte, size)
+	}
 }
 
 // heap tells the collector its goal.
@@ -41,6 +62,9 @@ func (b *base) resize(m wire.Memory) {
 	b.bound.mu.Lock()
 	b.bound.memory = m.Engine
 	b.bound.mu.Unlock()
+	if b.start.Reads {
+		b.bound.rest(m)
+	}
 	select {
 	case b.bound.moved <- struct{}{}:
 	default:

@@ -157,6 +157,7 @@ func begin(start wire.Start, reach sandbox.Reach, keeper func(context.Context) (
 	}
 	if start.Reads {
 		go b.engine() // while the first query is on its way
+		b.bound.rest(start.Memory)
 		r := newReader(b)
 		return r.face(), b.resize, r.close, nil
 	}
