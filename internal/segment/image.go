@@ -136,7 +136,7 @@ func (m *Image) fill(ctx context.Context, columns []int, slots chan struct{}) er
 	if len(missing)+len(woven) == 0 {
 		return nil
 	}
-	defer m.segment.hold()()
+	defer m.segment.Hold()()
 	work, stopped := errgroup.WithContext(ctx)
 	var do []func() error
 	for _, c := range woven {

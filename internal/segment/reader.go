@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -56,8 +57,8 @@ type Holder interface {
 	Hold() (letGo func())
 }
 
-// hold holds the segment's object, if that is anything.
-func (s *Reader) hold() (letGo func()) {
+// Hold holds the segment's object, if that is anything, until letGo is called.
+func (s *Reader) Hold() (letGo func()) {
 	if h, ok := s.from.(Holder); ok {
 		return h.Hold()
 	}
@@ -93,22 +94,33 @@ func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 	return s, nil
 }
 
+// ended is how much of a segment's end is read together.
+const ended = 16 << 10
+
 func (s *Reader) readFooter() error {
 	size := s.data.Size()
 	if size < int64(len(magic))+tailSize {
 		return errDamaged
 	}
-	var tail [tailSize]byte
-	if _, err := s.data.ReadAt(tail[:], size-tailSize); err != nil {
+	// Most footers are in what is read for where they begin.
+	b := make([]byte, min(size, ended))
+	if _, err := s.data.ReadAt(b, size-int64(len(b))); err != nil {
 		return err
 	}
-	length := int64(binary.LittleEndian.Uint32(tail[:]))
+	tail := b[len(b)-tailSize:]
+	length := int64(binary.LittleEndian.Uint32(tail))
 	if s.end = size - tailSize - length; string(tail[4:]) != magic || s.end < int64(len(magic)) {
 		return errDamaged
 	}
-	b := make([]byte, length)
-	if _, err := s.data.ReadAt(b, s.end); err != nil {
-		return err
+	if have := int64(len(b) - tailSize); have >= length {
+		b = bytes.Clone(b[have-length : have]) // which is kept
+	} else {
+		all := make([]byte, length)
+		copy(all[length-have:], b)
+		if _, err := s.data.ReadAt(all[:length-have], s.end); err != nil {
+			return err
+		}
+		b = all
 	}
 	var err error
 	if s.footer, err = parquet.ParseFooter(b); err != nil {

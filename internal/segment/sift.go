@@ -166,7 +166,7 @@ func (p *inParts) put(s *Sifted, part int, o outcome) (all outcome, done bool) {
 
 // sift sifts one row group, or a part of it, all at one desk or its columns at several.
 func (s *Sifted) sift(ctx context.Context, v *sieve, shared bool) (o outcome, err error) {
-	defer v.reader.hold()()
+	defer v.reader.Hold()()
 	o.sieve = v
 	var f *finding
 	err = s.inTurn(ctx, func() (err error) {

@@ -308,7 +308,7 @@ func (s *Reader) may(group int, all []Clue, left Stripes) (Stripes, error) {
 // needs allow, and in which of their stripes. A bound of 0 is open.
 func (s *Reader) Wanted(ctx context.Context, from, to schema.Ticks, needs []Need) (groups []int, in []Stripes, err error) {
 	if len(needs) > 0 {
-		defer s.hold()()
+		defer s.Hold()()
 	}
 	for i, g := range s.groups {
 		if !Overlaps(g.MinTime, g.MaxTime, from, to) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -147,9 +148,10 @@ type tally struct {
 	columns []int   // of it, the time if it is there as the first
 	timed   bool
 	values  []values
-	at      map[tallyKey]int
+	at      []int32 // by a hash of their keys: numbers of rows plus one; a power of two
 	rows    []weighed
 	charged int64
+	by      uint64 // odd and random, so that nobody can choose keys that meet
 }
 
 // values are the different values of one column.
@@ -231,12 +233,37 @@ func (v *values) look(found uint32, text []byte) uint32 {
 }
 
 func (t *tally) add(r weighed) {
-	if i, ok := t.at[r.tallyKey]; ok {
-		t.rows[i].weight += r.weight
+	if 2*len(t.rows) >= len(t.at) {
+		t.grow()
+	}
+	at := t.find(&r.tallyKey)
+	if n := t.at[at]; n > 0 {
+		t.rows[n-1].weight += r.weight
 		return
 	}
-	t.at[r.tallyKey] = len(t.rows)
 	t.rows = append(t.rows, r)
+	t.at[at] = int32(len(t.rows))
+}
+
+// find is where a key is, or would be.
+func (t *tally) find(k *tallyKey) uint64 {
+	h := uint64(k.time) * t.by
+	for _, code := range k.codes[:len(t.columns)] {
+		h = (h ^ h>>32 ^ uint64(code)) * t.by
+	}
+	mask := uint64(len(t.at) - 1)
+	for at := h >> 32 & mask; ; at = (at + 1) & mask {
+		if n := t.at[at]; n == 0 || t.rows[n-1].tallyKey == *k {
+			return at
+		}
+	}
+}
+
+func (t *tally) grow() {
+	t.at = make([]int32, max(1<<10, 2*len(t.at)))
+	for i := range t.rows {
+		t.at[t.find(&t.rows[i].tallyKey)] = int32(i + 1)
+	}
 }
 
 // charge counts what the tally takes, about.
@@ -264,7 +291,7 @@ func (c *scale) tally(v *weighing) *tally {
 			return t
 		}
 	}
-	t := &tally{reader: v.reader, columns: v.columns, timed: v.timed, values: make([]values, len(v.columns)), at: map[tallyKey]int{}}
+	t := &tally{reader: v.reader, columns: v.columns, timed: v.timed, values: make([]values, len(v.columns)), by: rand.Uint64() | 1}
 	for i := range t.values {
 		t.values[i] = values{codes: map[string]uint32{}, looks: map[uint32]uint32{}}
 	}

@@ -138,7 +138,7 @@ type count struct {
 }
 
 func (v *weighing) weigh(ctx context.Context, desk *parquet.Desk, to *scale) error {
-	defer v.reader.hold()()
+	defer v.reader.Hold()()
 	g := &count{weighing: v, ctx: ctx, pages: make([][]uint32, len(v.columns)), bits: make([]*parquet.Bits, len(v.columns))}
 	defer func() {
 		for _, c := range g.open {

@@ -45,7 +45,7 @@ func (s *Store) Check(ctx context.Context) (out Checked, err error) {
 
 // checkOne opens the segment anew: what is in memory may be right.
 func (s *Store) checkOne(ctx context.Context, g *stored) error {
-	r, err := (&stored{s: s, info: g.info}).open(ctx)
+	r, err := (&stored{s: s, info: g.info}).open(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -152,7 +152,7 @@ func mergeKind(info segment.Info, after int) string {
 }
 
 func (g *stored) records(ctx context.Context) ([]arrow.RecordBatch, error) {
-	r, err := g.open(ctx)
+	r, err := g.open(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

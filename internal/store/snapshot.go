@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/errgroup"
@@ -45,11 +46,13 @@ func (s *Store) add(info segment.Info) {
 	}
 }
 
-// open returns the segment's reader. An error is not kept.
-func (g *stored) open(ctx context.Context) (*segment.Reader, error) {
+// open returns the segment's reader. An error is not kept. Its object is held, unless
+// hold is nil.
+func (g *stored) open(ctx context.Context, hold *held) (*segment.Reader, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.reader != nil {
+		hold.keep(g.reader)
 		return g.reader, nil
 	}
 	k, err := g.s.cfg.Keys(g.info.Generation)
@@ -57,6 +60,7 @@ func (g *stored) open(ctx context.Context) (*segment.Reader, error) {
 		return nil, fmt.Errorf("keys of generation %d, for segment %s: %w", g.info.Generation, g.info.ID, err)
 	}
 	at := &object{objects: g.s.objects, name: string(g.info.ID)}
+	hold.keep(at)
 	defer at.Hold()()
 	g.reader, err = segment.Open(at, g.info.Bytes, k, g.s.cfg.Place, g.info)
 	return g.reader, err
@@ -255,7 +259,9 @@ func (p *Snapshot) Files(ctx context.Context, columns []string, members []segmen
 	if since > 0 {
 		columns = withTime(columns)
 	}
-	wants, edges, err := p.wants(ctx, columns, members, max(p.from, since))
+	letGo := &held{}
+	defer letGo.all()
+	wants, edges, err := p.wants(ctx, columns, members, max(p.from, since), letGo)
 	if err != nil {
 		return nil, err
 	}
@@ -322,10 +328,38 @@ func (p *Snapshot) look(through func() (*segment.Sifted, error), wants []segment
 // withTime is the columns and TimeGenerated.
 func withTime(columns []string) []string { return append(slices.Clip(columns), schema.TimeGenerated) }
 
+// mostHeld is of how many segments a query keeps the objects open from when it looks at
+// them until it has read them; others are opened each time.
+const mostHeld = 128
+
+// held is objects that stay open until all are let go.
+type held struct {
+	n     atomic.Int32
+	mu    sync.Mutex
+	letGo []func()
+}
+
+// keep holds an object too, unless too many are held, or h is nil.
+func (h *held) keep(o segment.Holder) {
+	if h == nil || h.n.Add(1) > mostHeld {
+		return
+	}
+	letGo := o.Hold()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.letGo = append(h.letGo, letGo)
+}
+
+func (h *held) all() {
+	for _, letGo := range h.letGo {
+		letGo()
+	}
+}
+
 // wants lists the row groups to read, and the times before which rows of them
 // are not to be shown. Segments are opened, and their terms looked at, as many at a
 // time as there are processors.
-func (p *Snapshot) wants(ctx context.Context, columns []string, members []segment.Member, from schema.Ticks) (wants []segment.Want, edges []schema.Ticks, err error) {
+func (p *Snapshot) wants(ctx context.Context, columns []string, members []segment.Member, from schema.Ticks, hold *held) (wants []segment.Want, edges []schema.Ticks, err error) {
 	type looked struct {
 		reader *segment.Reader
 		edge   schema.Ticks
@@ -345,7 +379,7 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, members []segmen
 			if err := stopped.Err(); err != nil {
 				return err
 			}
-			r, err := g.open(stopped)
+			r, err := g.open(stopped, hold)
 			if err != nil {
 				return err
 			}
