@@ -486,29 +486,38 @@ func (g *count) take(time schema.Ticks) {
 	}
 	if g.few {
 		for _, k := range g.seen {
-			g.row(time, k)
+			r := weighed{tallyKey{time: time}, int64(g.n[k])}
+			g.n[k] = 0
+			for i := len(g.sizes) - 1; i >= 0; i-- {
+				size := uint32(g.sizes[i])
+				k, r.codes[i] = k/size, k%size
+			}
+			g.row(&r)
 		}
 		g.seen = g.seen[:0]
 		return
 	}
+	r := weighed{tallyKey: tallyKey{time: time}}
+	last := len(g.sizes) - 1
 	for k, n := range g.n {
 		if n > 0 {
-			g.row(time, uint32(k))
+			g.n[k], r.weight = 0, int64(n)
+			g.row(&r)
+		}
+		i := last // count on, the last code fastest
+		for r.codes[i]++; i > 0 && int(r.codes[i]) == g.sizes[i]; r.codes[i]++ {
+			r.codes[i] = 0
+			i--
 		}
 	}
 }
 
-// row makes a row of those with a key, if the needs allow it.
-func (g *count) row(time schema.Ticks, key uint32) {
-	r := weighed{tallyKey{time: time}, int64(g.n[key])}
-	g.n[key] = 0
-	for i := len(g.sizes) - 1; i >= 0; i-- {
-		size := uint32(g.sizes[i])
-		code := key % size
-		if may := g.may[i]; may != nil && !may.Has(int(code)) {
+// row keeps a row, if the needs allow it.
+func (g *count) row(r *weighed) {
+	for i, may := range g.may {
+		if may != nil && !may.Has(int(r.codes[i])) {
 			return
 		}
-		key, r.codes[i] = key/size, code
 	}
-	g.rows = append(g.rows, r)
+	g.rows = append(g.rows, *r)
 }
