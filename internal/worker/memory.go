@@ -19,11 +19,12 @@ type bound struct {
 	calm   []byte
 }
 
-// mostCalm is how much memory a reader takes before the collector first works: opening
-// what the first query reads takes several times what a process has that just began, and
-// the collector would look through it each time that it doubles. What makes it wait is
-// bytes that are never touched, so there is no memory behind them. They count against
-// the heap's bound, of which they are an eighth at most.
+// mostCalm is how much memory a reader takes before the collector works, also behind
+// its beginning: opening what the first query of a table reads takes several times what
+// a process has that did nothing yet, and the collector would look through it each time
+// that it doubles. What makes it wait is bytes that are never touched, so there is no
+// memory behind them. They count against the heap's bound, of which they are an eighth
+// at most.
 const mostCalm = 24 << 20
 
 // rest lets the collector wait, as long as the heap's bound allows it.
