@@ -32,6 +32,8 @@ var hotLoops = []hotLoop{
 	{"batch", "Members", "hot keys of objects into columns"},
 	{"segment", "Terms/Message", "terms of a text"},
 	{"segment", "Terms/Properties", "terms of an object"},
+	{"segment", "Words/Message", "terms of a text with a template"},
+	{"segment", "Words/Properties", "terms of an object with a template"},
 	{"parquet", "Group", "pages"},
 	{"segment", "Flush", "a flush as a whole"},
 }

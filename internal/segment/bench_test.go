@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -261,6 +262,49 @@ func BenchmarkTerms(b *testing.B) {
 			}
 			b.ReportMetric(GroupRows, "rows/op")
 			b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/GroupRows, "cpu-ns/row")
+		})
+	}
+}
+
+// BenchmarkWords is what the terms of texts that are stored by templates cost for each
+// row, without finding their templates.
+func BenchmarkWords(b *testing.B) {
+	recs := requests(b)
+	columns, err := batch.Columns(recs[0].Schema())
+	if err != nil {
+		b.Fatal(err)
+	}
+	type told struct {
+		text     []byte
+		words    []template.Span
+		template int
+	}
+	for _, name := range []string{"Message", "Properties"} {
+		b.Run(name, func(b *testing.B) {
+			i := recs[0].Schema().FieldIndices(name)[0]
+			var coder template.Coder
+			coder.Reset()
+			var all []told
+			for _, rec := range recs {
+				a := rec.Column(i).(*array.String)
+				for row := range a.Len() {
+					text := []byte(a.Value(row) + "        ")[:len(a.Value(row))]
+					coder.Add(text)
+					words, number := coder.Words()
+					all = append(all, told{text, slices.Clone(words), number})
+				}
+			}
+			begin := used()
+			for b.Loop() {
+				w := newTermWriter(columns)
+				w.column(i)
+				for row, t := range all {
+					w.words(t.text, t.words, t.template, row/parquet.Stripe)
+				}
+				w.done()
+			}
+			b.ReportMetric(float64(len(all)), "rows/op")
+			b.ReportMetric(float64((used()-begin).Nanoseconds())/float64(b.N)/float64(len(all)), "cpu-ns/row")
 		})
 	}
 }
