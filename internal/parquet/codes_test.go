@@ -71,7 +71,7 @@ func TestCodesStandForTheValues(t *testing.T) {
 }
 
 // Codes that are taken out of pages one by one are those that all are taken out with:
-// of the rows that have some of them, of any stretch, with vectors and without.
+// of the rows that have some of them, of any stretch.
 func TestCodesAreFoundWhereTheyLie(t *testing.T) {
 	r := rand.New(rand.NewPCG(56, 3))
 	found := map[arrow.Type]int{}
