@@ -46,6 +46,27 @@ func statements(t testing.TB, n int) arrow.RecordBatch {
 	return p.Record
 }
 
+// pods are n rows whose messages have names of pods, of which some words have no digit.
+func pods(t testing.TB, n int) arrow.RecordBatch {
+	var b strings.Builder
+	r := rand.New(rand.NewPCG(58, uint64(n)))
+	word := func(n int) string {
+		w := make([]byte, n)
+		for i := range w {
+			w[i] = "bcdfghjklmnpqrstvwxz2456789"[r.IntN(27)]
+		}
+		return string(w)
+	}
+	for range n {
+		fmt.Fprintf(&b, `{"TimeGenerated":"2026-01-01T00:00:00Z","Level":"Error","Message":"pod web-%s-%s was moved after %dms"}`+"\n", word(8+r.IntN(3)), word(5), r.IntN(9000))
+	}
+	p, err := batch.Parse(strings.NewReader(b.String()), schema.Table{Name: "T_CL", Columns: columns}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Record
+}
+
 // Texts stored by templates are what they were: for the engine, plain or packed, and
 // when a segment is rewritten.
 func TestTextsStoredByTemplates(t *testing.T) {
@@ -188,7 +209,7 @@ func TestPackedCodesAreCounted(t *testing.T) {
 
 // The terms of texts stored by templates are those that all of their texts have.
 func TestTermsOfTemplates(t *testing.T) {
-	for _, rec := range []arrow.RecordBatch{statements(t, 9000), logs(t, rand.New(rand.NewPCG(51, 4)), 9000, 0)} {
+	for _, rec := range []arrow.RecordBatch{statements(t, 9000), pods(t, 9000), logs(t, rand.New(rand.NewPCG(51, 4)), 9000, 0)} {
 		var tables [2]*termWriter
 		for i := range tables {
 			w := newTermWriter(columns)

@@ -69,7 +69,18 @@ func (c *cutter) cut(s []byte) bool {
 			}
 			c.word[c.words] = Span{uint32(from), uint32(end)}
 			c.words++
-			c.cutWord(from, end)
+			if from > 0 && s[from-1] == '-' && randomWord(s, from, end) {
+				c.add(from, end, Word)
+				// The second half of a pod's name need not have a digit.
+				if behind := end + 1 + podWord; behind <= len(s) && end-from > podWord && s[end] == '-' && randomWord(s, end+1, behind) && (behind == len(s) || !inWord(s[behind])) {
+					c.word[c.words] = Span{uint32(end + 1), uint32(behind)}
+					c.words++
+					c.add(end+1, behind, Word)
+					end = behind
+				}
+			} else {
+				c.cutWord(from, end)
+			}
 			if done = end; done >= base+64 {
 				break
 			}
@@ -77,6 +88,33 @@ func (c *cutter) cut(s []byte) bool {
 		}
 	}
 	return c.n <= mostHoles
+}
+
+// Names of pods end, as Kubernetes makes them, with two words of letters and digits by
+// chance: eight to ten, and podWord. There are no vowels in them. Words of hex digits
+// are cut as such.
+const podWord = 5
+
+var podByte = func() (is [256]bool) {
+	for _, c := range []byte("bcdfghjklmnpqrstvwxz2456789") {
+		is[c] = true
+	}
+	return is
+}()
+
+// randomWord reports whether a word may be one of those.
+func randomWord(s []byte, from, end int) bool {
+	if n := end - from; n != podWord && (n < 8 || n > 10) {
+		return false
+	}
+	hex := true
+	for _, c := range s[from:end] {
+		if !podByte[c] {
+			return false
+		}
+		hex = hex && c <= 'f'
+	}
+	return !hex
 }
 
 // wordBegin is where the word begins that block i goes on with, or the block.

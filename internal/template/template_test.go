@@ -140,16 +140,19 @@ func TestMany(t *testing.T) {
 // TestKinds tells of texts how they are cut.
 func TestKinds(t *testing.T) {
 	for text, want := range map[string]string{
-		"took 1765ms":             "took <digits>ms",
-		"id 3191ed2b79f48b20":     "id <hex 16>",
-		"acct stb82ada46":         "acct st<hex 8>",
-		"node12 v1":               "node<digits> v<digits>",
-		"2026-11-01T00:00":        "<digits>-<digits>-<digits>T<digits>:<digits>",
-		"1h30m5s":                 "<digits>h<digits>m<digits>s",
-		"id aB3dE5fG7 x7k2p":      "id <word> <word>",
-		"00000000000000000000":    "<hex 20>",
-		strings.Repeat("1", 300):  "<word>",
-		strings.Repeat("1 ", 201): "<any>",
+		"took 1765ms":               "took <digits>ms",
+		"id 3191ed2b79f48b20":       "id <hex 16>",
+		"acct stb82ada46":           "acct st<hex 8>",
+		"node12 v1":                 "node<digits> v<digits>",
+		"2026-11-01T00:00":          "<digits>-<digits>-<digits>T<digits>:<digits>",
+		"1h30m5s":                   "<digits>h<digits>m<digits>s",
+		"id aB3dE5fG7 x7k2p":        "id <word> <word>",
+		"00000000000000000000":      "<hex 20>",
+		"pod web-7d9g8b6c5-xkzpb.":  "pod web-<word>-<word>.",
+		"at-7d9g8b6c5-xkzpbs x-k4z": "at-<word>-xkzpbs x-k<digits>z",
+		"f-x2k4p of 45679-24567":    "f-<word> of <digits>-<digits>",
+		strings.Repeat("1", 300):    "<word>",
+		strings.Repeat("1 ", 201):   "<any>",
 	} {
 		dictionary, _ := stored([][]byte{[]byte(text)}, 1)
 		d, err := Parse(dictionary)
