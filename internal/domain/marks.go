@@ -59,9 +59,9 @@ func (d *Domains) asked(ctx context.Context, domain schema.ClusterID, accounts [
 	return w.Marks(ctx, wire.Marks{Accounts: accounts})
 }
 
-// few is how many bytes of journals hold no rows that are worth a process: after a
-// flush one frame is left.
-const few = 4 << 10
+// few is how many bytes of a journal hold no rows: after a flush one frame is left,
+// of some 300 bytes. One with a row has a thousand and more.
+const few = 600
 
 // resting are the marks of accounts that nobody writes to; nil if somebody does,
 // or has to before rows are there that were acknowledged. rows tells whether there
@@ -78,17 +78,16 @@ func (d *Domains) resting(ctx context.Context, domain schema.ClusterID, accounts
 	if !ok {
 		return nil, false, nil
 	}
-	bytes := int64(0)
 	for _, id := range accounts {
 		rest, n, err := journalAtRest(inventory.Of(d.cfg.Accounts, domain, id))
 		if err != nil || rest == nil {
 			return nil, false, nil // whoever starts says what is wrong, or mends it
 		}
 		rest.Seen = d.entry(id)
-		bytes += n
+		rows = rows || n > few
 		all = append(all, wire.Mark{Account: id, Rest: rest})
 	}
-	if after, ok := d.sup.Resting(domain); !ok || after != before {
+	if after, ok := d.sup.Resting(domain); !ok || after != before || len(all) == 0 {
 		return nil, false, nil
 	}
 	err = d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
@@ -104,7 +103,7 @@ func (d *Domains) resting(ctx context.Context, domain schema.ClusterID, accounts
 	if err != nil {
 		return nil, false, err
 	}
-	return all, bytes > few, nil
+	return all, rows, nil
 }
 
 // journalAtRest lists the journal in an account's folder, and how long it is; nil
