@@ -1,10 +1,15 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -163,4 +168,52 @@ func TestACancelledQueryLeavesNothing(t *testing.T) {
 	if out, err := w.query(t.Context(), about("N_CL | count"), one{s}, nil); err != nil || !strings.Contains(out.String(), "[[0]]") {
 		t.Errorf("the next query: %v", err)
 	}
+}
+
+// A long answer comes over HTTP in pieces and is whole; one that is not wanted to its
+// end leaves nothing.
+func TestALongAnswerComesInPieces(t *testing.T) {
+	const rows = 60_000
+	s := emptyStore(t)
+	hold(t, s, 0, rows)
+	w := asking(t)
+	w.log = slog.New(slog.DiscardHandler)
+	face := httptest.NewServer(w.serveQuery(func(context.Context, wire.Query) sourcing { return one{s} }))
+	defer face.Close() // waits for handlers
+	q := about("N_CL | project Id, Text")
+	q.MaxRows, q.MaxBytes = rows, 64<<20
+	post := func() *http.Response {
+		body, err := json.Marshal(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.Post(face.URL, "application/json", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	whole := post()
+	defer whole.Body.Close()
+	text, err := io.ReadAll(whole.Body)
+	if err != nil || whole.StatusCode != http.StatusOK || len(text) < 10*pieceSize {
+		t.Fatalf("status %d, %d bytes, %v", whole.StatusCode, len(text), err)
+	}
+	var answer struct {
+		Tables []struct {
+			Rows []json.RawMessage `json:"rows"`
+		} `json:"tables"`
+		Statistics struct {
+			Query struct {
+				Sizes []tableSize `json:"datasetStatistics"`
+			} `json:"query"`
+		} `json:"statistics"`
+	}
+	if err := json.Unmarshal(text, &answer); err != nil || len(answer.Tables) != 1 || len(answer.Tables[0].Rows) != rows {
+		t.Fatalf("%d tables, %v", len(answer.Tables), err)
+	}
+	if size := answer.Statistics.Query.Sizes; len(size) != 1 || size[0].Rows != rows || size[0].Bytes < len(text)*9/10 {
+		t.Errorf("the table's size is told as %+v, of an answer of %d bytes", size, len(text))
+	}
+	post().Body.Close() // the client leaves
 }
