@@ -75,7 +75,7 @@ func TestCodesStandForTheValues(t *testing.T) {
 func TestCodesAreFoundWhereTheyLie(t *testing.T) {
 	r := rand.New(rand.NewPCG(56, 3))
 	found := map[arrow.Type]int{}
-	for range 30 {
+	for range 14 {
 		recs := shape{rows: 1 + r.IntN(6000), records: 1, distinct: []int{1, 3, 7, 300, 5000}[r.IntN(5)], null: []float64{0, 0, 0.3}[r.IntN(3)], runs: r.IntN(2) == 0}.make(t, r)
 		for _, b := range written(t, recs, 500) {
 			for _, place := range places(t, b) {
