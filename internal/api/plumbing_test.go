@@ -1,6 +1,9 @@
 package api
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -127,5 +130,24 @@ func TestIdsOfRequests(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A client that leaves is no failure of ours: nobody is to be woken for it.
+func TestAClientThatLeavesIsNoError(t *testing.T) {
+	p := openPlane(t)
+	var log bytes.Buffer
+	p.deps.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h := New(p.deps)
+	p.makeGroup(t, h)
+	path := "/subscriptions/" + p.admin.SubscriptionID + "/resourceGroups/rg?api-version=2021-04-01"
+	r := httptest.NewRequest("DELETE", "https://localhost:8443"+path, nil)
+	r.Header.Set("Authorization", "Bearer "+p.token(t, p.admin.ObjectID, "https://localhost:8443/"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	log.Reset()
+	h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+	if !strings.Contains(log.String(), "the client left before its answer") || strings.Contains(log.String(), "ERROR") {
+		t.Errorf("logged:\n%s", log.String())
 	}
 }

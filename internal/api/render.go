@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -102,10 +103,13 @@ func (s *server) fail(a *answer, r *http.Request, err error) {
 	status, retry := d.answer(f)
 	a.telling.fault = f.Innermost()
 	attrs := []any{"method", r.Method, "path", r.URL.Path, "status", status, "code", f.Innermost(), "correlation", a.correlation}
-	if status >= 500 && !expected[f.Innermost()] {
-		s.Log.Error("request failed", append(attrs, "cause", f.Cause())...)
-	} else {
+	switch {
+	case status < 500 || expected[f.Innermost()]:
 		s.Log.Info("request refused", append(attrs, "message", f.Message, "cause", f.Cause())...)
+	case r.Context().Err() != nil && errors.Is(err, context.Canceled):
+		s.Log.Info("the client left before its answer", attrs...)
+	default:
+		s.Log.Error("request failed", append(attrs, "cause", f.Cause())...)
 	}
 	if a.status != 0 {
 		panic(http.ErrAbortHandler) // the answer has begun: cut it, so that nobody takes it for whole
