@@ -288,10 +288,8 @@ func (d *Domains) drop(ctx context.Context, w control.Workspace, r wire.Drop) er
 // Worker implements control.Domains.
 func (d *Domains) Worker(cluster schema.ClusterID) (pid int, since time.Time, ok bool) {
 	w, ok := d.sup.Running(cluster)
-	for _, r := range d.sup.Living(cluster) {
-		if !ok && len(r.Holding.Accounts) == 0 {
-			w, ok = r, true // nobody writes, so there may be no writer
-		}
+	if !ok { // nobody writes, so there may be no writer
+		w, ok = d.sup.Reading(cluster)
 	}
 	if !ok {
 		return 0, time.Time{}, false

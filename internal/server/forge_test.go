@@ -143,7 +143,7 @@ func TestWhoWritesTheCatalogCannotForge(t *testing.T) {
 			forge(s).do("DELETE FROM manifests WHERE account = ?1", account)
 		},
 		"another account's manifest": func(t *testing.T, s *site) {
-			forge(s).do("INSERT OR REPLACE INTO manifests SELECT ?2, seq, floor, mac FROM manifests WHERE account = ?1", account, sibling)
+			forge(s).do("INSERT OR REPLACE INTO manifests SELECT ?1, seq, floor, mac FROM manifests WHERE account <> ?1 LIMIT 1", account)
 		},
 		"one segment less": func(t *testing.T, s *site) {
 			forge(s).do("DELETE FROM segments WHERE id = (SELECT min(id) FROM segments WHERE account = ?1)", account)

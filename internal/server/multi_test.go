@@ -327,9 +327,12 @@ func TestReadersMayBeKilled(t *testing.T) {
 	s.Flush.Bytes, s.Flush.Age = 32<<10, 50*time.Millisecond
 	s.serve()
 	s.holds(0)
-	writer := s.worker()
+	var writer process
 	for i := range 8 {
 		s.mustSend(fmt.Sprint("a", i), 200)
+		if i == 0 {
+			writer = s.worker()
+		}
 		for _, r := range s.readersOf(s.cluster()) {
 			must(t, r.Kill())
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -191,8 +192,9 @@ func TestAKilledWorkerLosesAndDoublesNothing(t *testing.T) {
 	for range kills {
 		var pid, before int
 		eventually(t, limit, "a worker that takes rows", func() error {
-			pid = s.cluster().Logkeep.Worker.PID
-			if n := taken(); pid == 0 || n == 0 || n == before {
+			w := s.cluster().Logkeep.Worker
+			pid = w.PID
+			if n := taken(); pid == 0 || slices.Contains(w.Readers, pid) || n == 0 || n == before {
 				before = n
 				return errNotYet
 			}

@@ -191,3 +191,16 @@ func (s *Supervisor) Living(key schema.ClusterID) (all []*Worker) {
 	}
 	return all
 }
+
+// Reading returns the reader that lives on a key, is not being ended, and has done so
+// for longest.
+func (s *Supervisor) Reading(key schema.ClusterID) (w *Worker, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.seats {
+		if d.holding.Reads && d.ready() && slices.Contains(d.holding.Clusters, key) && (w == nil || d.worker.Started.Before(w.Started)) {
+			w = d.worker
+		}
+	}
+	return w, w != nil
+}
