@@ -153,7 +153,6 @@ func knownOf(table schema.TableName, w schema.WorkspaceID) map[string]string {
 // Rows of published tables may have those columns stored after all, with other
 // texts (activity, audit), so that nothing is concluded from what is known of them.
 func needs(of []kql.Need, table schema.TableName, known map[string]string) []segment.Need {
-	published := standard.Is(string(table))
 	var out []segment.Need
 	for _, n := range of {
 		need, fulfilled := segment.Need{}, false
@@ -164,7 +163,7 @@ func needs(of []kql.Need, table schema.TableName, known map[string]string) []seg
 				switch {
 				case !is:
 					clues = append(clues, clue(c))
-				case !published && !mayHave(text, c.Terms):
+				case !mayHave(text, c.Terms) && !standard.Is(string(table)): // asked last: a new process unpacks the list
 					possible = false
 				}
 			}
