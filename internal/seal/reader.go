@@ -10,21 +10,31 @@ import (
 // A Reader gives random access to the plaintext of a sealed object. Any number
 // of goroutines may use it at once.
 type Reader struct {
-	r       io.ReaderAt
-	o       *opener
-	lay     layout
-	base    int64 // offset of the message in r
-	sealed  int64 // size of the message
-	size    int64 // of the plaintext
-	last    int64 // number of the last chunk
-	scratch sync.Pool
+	r      io.ReaderAt
+	o      *opener
+	lay    layout
+	base   int64 // offset of the message in r
+	sealed int64 // size of the message
+	size   int64 // of the plaintext
+	last   int64 // number of the last chunk
 }
 
-// A scratch is what one ReadAt needs, kept for the next.
+// A scratch is what one ReadAt needs. Between two there is nothing in it but ciphertext.
 type scratch struct {
 	nonce   [nonceSize]byte
-	records []byte
+	records []byte // at most batch of them
 	chunk   []byte
+}
+
+// scratches are for whatever is read next: a query reads a little of each of many
+// objects, and memory that is new to a process takes longer than opening what is in it.
+var scratches = sync.Pool{New: func() any { return &scratch{chunk: make([]byte, 0, chunkSize)} }}
+
+func getScratch() *scratch { return scratches.Get().(*scratch) }
+
+func (s *scratch) put() {
+	clear(s.chunk[:cap(s.chunk)]) // plaintext
+	scratches.Put(s)
 }
 
 // Open opens the object of size bytes that r holds, if it was sealed with k at
@@ -73,8 +83,8 @@ func openMessage(r io.ReaderAt, base, size int64, k Keys, inner, outer []byte) (
 	}
 	// The last chunk opens only if it is the last: its number is in its nonce
 	// and it alone is short. So the length is now known to be right.
-	s := rd.get()
-	defer rd.put(s)
+	s := getScratch()
+	defer s.put()
 	return rd, rd.each(s, rd.last, rd.last, func(i int64, record []byte) error {
 		_, err := rd.o.open(s.chunk[:0], &s.nonce, i, record)
 		return err
@@ -100,8 +110,8 @@ func (r *Reader) ReadAt(p []byte, off int64) (n int, err error) {
 		return 0, io.EOF
 	}
 	want := min(int64(len(p)), r.size-off)
-	s := r.get()
-	defer r.put(s)
+	s := getScratch()
+	defer s.put()
 	err = r.each(s, off/chunkSize, (off+want-1)/chunkSize, func(i int64, record []byte) error {
 		size := len(record) - int(r.lay.tags)
 		skip := int(off + int64(n) - i*chunkSize) // not 0 in the first chunk only
@@ -150,18 +160,6 @@ func (r *Reader) each(s *scratch, first, last int64, f func(i int64, record []by
 		}
 	}
 	return nil
-}
-
-func (r *Reader) get() *scratch {
-	if s, ok := r.scratch.Get().(*scratch); ok {
-		return s
-	}
-	return &scratch{chunk: make([]byte, 0, chunkSize)}
-}
-
-func (r *Reader) put(s *scratch) {
-	clear(s.chunk[:cap(s.chunk)]) // plaintext; records hold ciphertext
-	r.scratch.Put(s)
 }
 
 // readFull fills b from off. An object that ends early was cut.
