@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
@@ -124,23 +125,33 @@ type count struct {
 	sizes []int          // how many codes each has
 	may   []parquet.Rows // which of them the needs allow; nil: all
 	told  [][][]byte     // of a column with looks, by its codes: a text that they are of; nil: none was met
-	n     []uint32       // rows by all their codes
 
 	chosen *parquet.Choice // codes of column choice, that the needs allow, if most rows have others
 	choice int
 	bits   []*parquet.Bits
-	at     []uint32 // rows that have one of them
-	few    bool     // the stretches are short: which are counted is kept in seen
-	seen   []uint32
-	keys   []uint32
+	few    bool       // the stretches are short: which are counted is kept in seen
 	pages  [][]uint32 // codes by column, from a row on
-	rows   []weighed
+	*room
 }
+
+// A room is what a row group is counted in, used again for the next: memory that is new
+// to a process takes longer than counting.
+type room struct {
+	n    []uint32 // rows by all their codes
+	at   []uint32 // rows that have a chosen code
+	seen []uint32
+	keys []uint32
+	rows []weighed
+}
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
 
 func (v *weighing) weigh(ctx context.Context, desk *parquet.Desk, to *scale) error {
 	defer v.reader.Hold()()
-	g := &count{weighing: v, ctx: ctx, pages: make([][]uint32, len(v.columns)), bits: make([]*parquet.Bits, len(v.columns))}
+	g := &count{weighing: v, ctx: ctx, pages: make([][]uint32, len(v.columns)), bits: make([]*parquet.Bits, len(v.columns)), room: rooms.Get().(*room)}
+	g.seen, g.rows = g.seen[:0], g.rows[:0]
 	defer func() {
+		rooms.Put(g.room)
 		for _, c := range g.open {
 			c.Close()
 		}
@@ -201,7 +212,8 @@ func (g *count) weigh(desk *parquet.Desk) error {
 	if err := desk.Charge(int64(4 * codes)); err != nil {
 		return err
 	}
-	g.n, g.few = make([]uint32, codes), len(all)*codes > int(g.reader.groups[g.group].Rows)
+	g.n, g.few = slices.Grow(g.n[:0], codes)[:codes], len(all)*codes > int(g.reader.groups[g.group].Rows)
+	clear(g.n)
 	row := 0
 	for _, s := range all {
 		if !s.left {
