@@ -189,12 +189,13 @@ func TestAKilledWorkerLosesAndDoublesNothing(t *testing.T) {
 		})
 	}
 	taken := func() int { n, _ := s.count(); return n }
+	pid := 0
 	for range kills {
-		var pid, before int
-		eventually(t, limit, "a worker that takes rows", func() error {
+		before, killed := 0, pid
+		eventually(t, limit, "another worker that takes rows", func() error {
 			w := s.cluster().Logkeep.Worker
 			pid = w.PID
-			if n := taken(); pid == 0 || slices.Contains(w.Readers, pid) || n == 0 || n == before {
+			if n := taken(); pid == 0 || pid == killed || slices.Contains(w.Readers, pid) || n == 0 || n == before {
 				before = n
 				return errNotYet
 			}
