@@ -91,7 +91,7 @@ func TestCoverExistingDataErasesTheServicesWraps(t *testing.T) {
 	if n := len(customer[version].Wraps); n != 8 {
 		t.Errorf("%d keys under the customer's key, want 8", n)
 	}
-	must(t, s.worker().Kill())
+	s.killAll()
 	eventually(t, limit, "the rows", func() error { _, err := s.count(); return err })
 	s.holds(100)
 	s.embrace() // again changes nothing
@@ -124,7 +124,7 @@ func TestMovingToAnotherVault(t *testing.T) {
 	}
 	_, err := old.UpdateKey(t.Context(), keyName, oldVersion, azkeys.UpdateKeyParameters{KeyAttributes: &azkeys.KeyAttributes{Enabled: to.Ptr(false)}}, nil)
 	must(t, err)
-	must(t, s.worker().Kill())
+	s.killAll()
 	eventually(t, limit, "the rows, with the new vault alone", func() error {
 		if n, err := s.count(); err != nil || n != 300 {
 			return fmt.Errorf("%d rows, %w", n, err)

@@ -63,9 +63,7 @@ func TestCensusTellsWhatMayBeDisabled(t *testing.T) {
 	})
 	s.mustSend("b", 500)
 	s.enable(before, false)
-	worker := watch(t, s.cluster().Logkeep.Worker.PID)
-	must(t, worker.Kill())
-	worker.ends(t, limit)
+	s.killAll()
 	eventually(t, limit, "the rows, with the new version alone", func() error {
 		if n, err := s.count(); err != nil || n != 1000 {
 			return fmt.Errorf("%d rows, %w", n, err)

@@ -13,17 +13,6 @@ func TestAQueryNeedsNoWriter(t *testing.T) {
 	s := copied(t)
 	s.Flush.Age = time.Hour
 	s.serve()
-	gone := func() {
-		t.Helper()
-		c := s.cluster().Logkeep.Worker
-		for _, pid := range append(c.Readers, c.PID) {
-			if pid != 0 {
-				one := watch(t, pid)
-				one.Kill()
-				one.ends(t, limit)
-			}
-		}
-	}
 	rows := func(want int) {
 		t.Helper()
 		eventually(t, limit, "the rows", func() error {
@@ -36,7 +25,7 @@ func TestAQueryNeedsNoWriter(t *testing.T) {
 	}
 	s.mustSend("a", 3)
 	for range 2 {
-		gone()
+		s.killAll()
 		rows(3)
 		// One that ended young is not started again at once; another query has it started.
 		eventually(t, limit, "a writer, for the rows in the journal", func() error {
@@ -58,6 +47,19 @@ func TestAQueryNeedsNoWriter(t *testing.T) {
 		rows(5)
 		if c := s.cluster().Logkeep.Worker; !slices.Equal(c.Readers, []int{c.PID}) {
 			t.Fatalf("a query of rows in segments had a writer started: process %d, beside %d", c.PID, c.Readers)
+		}
+	}
+}
+
+// killAll ends all processes that have the cluster's keys.
+func (s *site) killAll() {
+	s.t.Helper()
+	c := s.cluster().Logkeep.Worker
+	for _, pid := range append(c.Readers, c.PID) {
+		if pid != 0 {
+			one := watch(s.t, pid)
+			one.Kill() // it may be gone: the writer's place is the reader's where nobody writes
+			one.ends(s.t, limit)
 		}
 	}
 }
