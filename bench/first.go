@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"logkeep/internal/cli/walk"
 	"logkeep/internal/worker/wire"
 )
 
@@ -69,11 +70,10 @@ func serverOf(dir string) (pid int, err error) {
 	return 0, errors.New("no process of this machine has the server's LOCK open")
 }
 
-// spent is the CPU time of a server's processes that run, by role. It is the
-// scheduler's, which is finer than what the system tells of processes.
+// spent is the CPU time of a server's processes that run, by role.
 func spent(server int) map[string]time.Duration {
 	all := map[string]time.Duration{}
-	for _, pid := range append(children(server), server) {
+	for _, pid := range walk.Processes(server) {
 		dir := fmt.Sprintf("/proc/%d/", pid)
 		role := "keeper"
 		if pid != server {
@@ -88,27 +88,7 @@ func spent(server int) map[string]time.Duration {
 				role = "writer"
 			}
 		}
-		tasks, _ := filepath.Glob(dir + "task/*/schedstat")
-		for _, t := range tasks {
-			text, _ := os.ReadFile(t)
-			ran, _, _ := strings.Cut(string(text), " ")
-			n, _ := strconv.ParseInt(ran, 10, 64)
-			all[role] += time.Duration(n)
-		}
-	}
-	return all
-}
-
-// children are the processes that one has started.
-func children(of int) (all []int) {
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", of))
-	for _, l := range lists {
-		text, _ := os.ReadFile(l)
-		for _, f := range strings.Fields(string(text)) {
-			if pid, err := strconv.Atoi(f); err == nil {
-				all = append(all, pid)
-			}
-		}
+		all[role] += scheduled(pid)
 	}
 	return all
 }

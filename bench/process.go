@@ -94,19 +94,25 @@ func (s *site) ran() (total time.Duration) {
 		return 0
 	}
 	for _, pid := range s.processes() {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		total += scheduled(pid)
+	}
+	return total
+}
+
+// scheduled is how long the threads of a process have run, those that live.
+func scheduled(pid int) (total time.Duration) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		return 0
+	}
+	for _, name := range threads {
+		text, err := os.ReadFile(name)
 		if err != nil {
-			return 0
+			continue // it has ended
 		}
-		for _, name := range threads {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				continue // it has ended
-			}
-			if first, _, ok := strings.Cut(string(text), " "); ok {
-				n, _ := strconv.ParseInt(first, 10, 64)
-				total += time.Duration(n)
-			}
+		if first, _, ok := strings.Cut(string(text), " "); ok {
+			n, _ := strconv.ParseInt(first, 10, 64)
+			total += time.Duration(n)
 		}
 	}
 	return total

@@ -11,24 +11,31 @@ import (
 	"logkeep/internal/bucket/buckettest"
 )
 
-// FuzzParts reads a journal file whose second part is anything: it is what was
-// put, or an error that says it is damaged.
-func FuzzParts(f *testing.F) {
+// inParts is a bucket with a journal file of these parts.
+func inParts(t testing.TB, parts ...string) *buckettest.Memory {
+	t.Helper()
 	m := buckettest.New()
-	dir, err := bucket.Claim(f.Context(), m, "a", func(error) {})
+	dir, err := bucket.Claim(t.Context(), m, "a", func(error) {})
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	file, err := dir.Create("journal/0000000000000001.journal")
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
-	for _, part := range []string{"hello ", "world"} {
+	for _, part := range parts {
 		file.Write([]byte(part))
 		if err := file.Sync(); err != nil {
-			f.Fatal(err)
+			t.Fatal(err)
 		}
 	}
+	return m
+}
+
+// FuzzParts reads a journal file whose second part is anything: it is what was
+// put, or an error that says it is damaged.
+func FuzzParts(f *testing.F) {
+	m := inParts(f, "hello ", "world")
 	whole, head := m.Bytes(second), m.Bytes(first)
 	f.Add(whole)
 	f.Add(whole[:20])
@@ -51,19 +58,7 @@ func FuzzParts(f *testing.F) {
 
 // A part of a later format is refused in words that tell what it is.
 func TestANewerPartIsToldAsSuch(t *testing.T) {
-	m := buckettest.New()
-	dir, err := bucket.Claim(t.Context(), m, "a", func(error) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := dir.Create("journal/0000000000000001.journal")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file.Write([]byte("hello"))
-	if err := file.Sync(); err != nil {
-		t.Fatal(err)
-	}
+	m := inParts(t, "hello")
 	b := m.Bytes(first)
 	b[3]++
 	binary.BigEndian.PutUint32(b[16:], crc32.Checksum(b[:16], crc32.MakeTable(crc32.Castagnoli)))

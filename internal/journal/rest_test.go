@@ -48,21 +48,29 @@ func atRest(m *disktest.Memory, cfg journal.Config) (journal.Mark, error) {
 	return journal.Rest(cfg, newest, settle(m))
 }
 
-// Who lists the files while nobody writes, and reads them while somebody does
-// again, sees what there was at that time, and none of what came since.
-func TestRestSeesNothingOfTheNextOwner(t *testing.T) {
-	keys, m := newRing(t, 1), disktest.New()
+// abandoned is a journal of three entries whose owner is gone, its newest file and its end.
+func abandoned(t *testing.T, m *disktest.Memory, keys ring) (cfg journal.Config, newest string, end journal.Mark) {
+	t.Helper()
 	j, _ := open(t, m, keys)
 	add(t, j, "a", "b", "c")
-	want := j.Mark()
+	end = j.Mark()
 	j.Close()
-	cfg := config(m, keys, &tape{})
-	// The owner was killed as it wrote.
+	cfg = config(m, keys, &tape{})
 	newest, err := listed(m, cfg.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cfg, newest, end
+}
+
+// Who lists the files while nobody writes, and reads them while somebody does
+// again, sees what there was at that time, and none of what came since.
+func TestRestSeesNothingOfTheNextOwner(t *testing.T) {
+	keys, m := newRing(t, 1), disktest.New()
+	cfg, newest, want := abandoned(t, m, keys)
+	// The owner was killed as it wrote.
 	name := path.Join(cfg.Dir, newest)
+	var j *journal.Journal
 	m.Damage(name, append(m.Bytes(name), m.Bytes(name)[60:90]...))
 	for step, more := range []func(){
 		func() {},
@@ -89,15 +97,8 @@ func TestRestSeesNothingOfTheNextOwner(t *testing.T) {
 
 // What is damaged is for the next owner to say.
 func TestRestRefusesADamagedJournal(t *testing.T) {
-	keys, m := newRing(t, 1), disktest.New()
-	j, _ := open(t, m, keys)
-	add(t, j, "a", "b", "c")
-	j.Close()
-	cfg := config(m, keys, &tape{})
-	newest, err := listed(m, cfg.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := disktest.New()
+	cfg, newest, _ := abandoned(t, m, newRing(t, 1))
 	name := path.Join(cfg.Dir, newest)
 	whole := m.Bytes(name)
 	bad := append([]byte(nil), whole...)

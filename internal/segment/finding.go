@@ -92,7 +92,7 @@ func (s *Sifted) share(ctx context.Context, f *finding) (read int64, err error) 
 	work, ctx := errgroup.WithContext(ctx)
 	for k, i := range left {
 		work.Go(func() error {
-			return s.inTurn(ctx, func() (err error) {
+			return inTurn(ctx, s.cache.slots, func() (err error) {
 				reads[k], err = s.atDesk(func(desk *parquet.Desk) (stays int64, err error) {
 					err = f.pick(ctx, desk, i)
 					if f.cells[i] != nil {
@@ -112,10 +112,10 @@ func (s *Sifted) share(ctx context.Context, f *finding) (read int64, err error) 
 }
 
 // inTurn has work done when there is a slot for it.
-func (s *Sifted) inTurn(ctx context.Context, work func() error) error {
+func inTurn(ctx context.Context, slots chan struct{}, work func() error) error {
 	select {
-	case s.cache.slots <- struct{}{}:
-		defer func() { <-s.cache.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}

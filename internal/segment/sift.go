@@ -169,7 +169,7 @@ func (s *Sifted) sift(ctx context.Context, v *sieve, shared bool) (o outcome, er
 	defer v.reader.Hold()()
 	o.sieve = v
 	var f *finding
-	err = s.inTurn(ctx, func() (err error) {
+	err = inTurn(ctx, s.cache.slots, func() (err error) {
 		o.read, err = s.atDesk(func(desk *parquet.Desk) (stays int64, err error) {
 			if f, err = v.find(ctx, desk); f == nil {
 				return 0, err

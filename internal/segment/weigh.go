@@ -107,25 +107,21 @@ func (c *Cache) Weigh(ctx context.Context, wants []Want, needs []Need, by Weight
 			continue
 		}
 		work.Go(func() error {
-			select {
-			case c.slots <- struct{}{}:
-				defer func() { <-c.slots }()
-			case <-stopped.Done():
-				return stopped.Err()
-			}
-			if unfolded.Load() >= mostUnfolded {
-				scale.whole(i, 0)
-				return nil
-			}
-			read, err := s.atDesk(func(desk *parquet.Desk) (int64, error) { return 0, v.weigh(stopped, desk, scale) })
-			if errors.Is(err, errDense) {
-				unfolded.Add(1)
-			}
-			if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
-				scale.whole(i, read)
-				return nil
-			}
-			return err
+			return inTurn(stopped, c.slots, func() error {
+				if unfolded.Load() >= mostUnfolded {
+					scale.whole(i, 0)
+					return nil
+				}
+				read, err := s.atDesk(func(desk *parquet.Desk) (int64, error) { return 0, v.weigh(stopped, desk, scale) })
+				if errors.Is(err, errDense) {
+					unfolded.Add(1)
+				}
+				if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
+					scale.whole(i, read)
+					return nil
+				}
+				return err
+			})
 		})
 	}
 	if err := work.Wait(); err != nil {

@@ -169,38 +169,51 @@ func (s *Supervisor) leave(d *seat) {
 }
 
 // Readers returns the readers that may have an account open.
-func (s *Supervisor) Readers(a Located) (all []*Worker) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range s.seats {
-		if d.holding.Reads && d.process != nil && d.holding.May(a) {
-			all = append(all, d.process)
+func (s *Supervisor) Readers(a Located) []*Worker {
+	return s.reading(func(d *seat) *Worker {
+		if d.holding.May(a) {
+			return d.process
 		}
-	}
-	return all
+		return nil
+	})
 }
 
 // Living returns the readers that live on a key.
-func (s *Supervisor) Living(key schema.ClusterID) (all []*Worker) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range s.seats {
-		if d.holding.Reads && d.process != nil && slices.Contains(d.holding.Clusters, key) {
-			all = append(all, d.process)
+func (s *Supervisor) Living(key schema.ClusterID) []*Worker {
+	return s.reading(func(d *seat) *Worker {
+		if slices.Contains(d.holding.Clusters, key) {
+			return d.process
 		}
-	}
-	return all
+		return nil
+	})
 }
 
 // Reading returns the reader that lives on a key, is not being ended, and has done so
 // for longest.
 func (s *Supervisor) Reading(key schema.ClusterID) (w *Worker, ok bool) {
+	all := s.reading(func(d *seat) *Worker {
+		if d.ready() && slices.Contains(d.holding.Clusters, key) {
+			return d.worker
+		}
+		return nil
+	})
+	if len(all) == 0 {
+		return nil, false
+	}
+	return slices.MinFunc(all, func(a, b *Worker) int { return a.Started.Compare(b.Started) }), true
+}
+
+// reading is what a function tells of readers' seats, but for nil.
+func (s *Supervisor) reading(of func(*seat) *Worker) (all []*Worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.seats {
-		if d.holding.Reads && d.ready() && slices.Contains(d.holding.Clusters, key) && (w == nil || d.worker.Started.Before(w.Started)) {
-			w = d.worker
+		if !d.holding.Reads {
+			continue
+		}
+		if w := of(d); w != nil {
+			all = append(all, w)
 		}
 	}
-	return w, w != nil
+	return all
 }
