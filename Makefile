@@ -11,7 +11,7 @@ ISSUER    := $(CACHE)/issuer
 PACKAGES  ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run test az node-sdk python-sdk issuer object-stores check unit acceptance bench soak simulate kql-score fuzz clean
+.PHONY: help tools build run test az node-sdk python-sdk issuer object-stores check unit acceptance bench yardstick soak simulate kql-score fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -98,6 +98,13 @@ $(AZ)/ready: acceptance/requirements.txt
 # make bench      the benchmarks: one table of medians and ratios
 bench: build
 	@scripts/bench.sh
+
+# make yardstick   VictoriaLogs, for make bench BENCH="-queries -yardstick .cache/victorialogs"
+yardstick: $(CACHE)/victorialogs
+
+$(CACHE)/victorialogs: tools/victorialogs/go.mod
+	mkdir -p $(CACHE)
+	$(GO) build -C tools/victorialogs -o $@ github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-logs
 
 # make soak   load, kills, backups, purges and rotations for 10 minutes; SOAK=seconds, SEED=N repeats one
 soak:

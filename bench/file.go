@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -60,7 +61,7 @@ type stream struct {
 // measureFile sends the rows of a file of JSON lines, whose fields are the
 // benchmark's columns: each way to a server of its own, so that memory and disk
 // are told apart. Bodies are packed before anything is measured.
-func measureFile(ctx context.Context, o options, r *report) error {
+func measureFile(ctx context.Context, o options, r *report) (err error) {
 	for _, packed := range []bool{false, true} {
 		if o.way != "" && packed != (o.way == "gzip") {
 			continue
@@ -76,7 +77,18 @@ func measureFile(ctx context.Context, o options, r *report) error {
 			return err
 		}
 	}
-	return nil
+	if o.yardstick == "" {
+		return nil
+	}
+	y, err := openYardstick(ctx, o.yardstick)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, y.close()) }()
+	var failed error
+	in, err := y.fill(ctx, lines(o.file, &failed))
+	r.Yardstick = &in
+	return errors.Join(err, failed)
 }
 
 func sendFile(ctx context.Context, o options, packed bool) (st stream, err error) {

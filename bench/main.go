@@ -52,6 +52,8 @@ type options struct {
 	pid      int
 	count    bool
 	segments int
+
+	yardstick string
 }
 
 func main() {
@@ -78,6 +80,7 @@ func main() {
 	flag.BoolVar(&o.count, "instructions", false, "count the instructions of the hot loops alone, with valgrind, from the repository's root: times vary with the machine, these do not")
 	flag.IntVar(&o.segments, "segments", 0, "measure the start of a server with so many segments in one table (100000; 10 GB of disk for a while), and queries over one hour of them; nothing else is measured then")
 	flag.IntVar(&o.clusters, "clusters", 1000, "clusters whose leases a keeper holds; 0 leaves that out")
+	flag.StringVar(&o.yardstick, "yardstick", "", "with -queries or -file: a VictoriaLogs to send the same rows to and to ask the same, in turns")
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
 	flag.IntVar(&o.grow, "grow", 0, "millions of rows to stream, to see whether a row costs the same when there are many; nothing else is measured then")
@@ -208,6 +211,18 @@ func serve(ctx context.Context, program string, flags ...string) (s *site, end f
 
 // measureQueries asks a server of its own, or the one that o names.
 func measureQueries(ctx context.Context, o options, r *report) (err error) {
+	var y *yardstick
+	if o.yardstick != "" {
+		if y, err = openYardstick(ctx, o.yardstick); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, y.close()) }()
+		in, err := y.fill(ctx, newLogs(1, o.rows).rows())
+		if err != nil {
+			return err
+		}
+		r.Yardstick = &in
+	}
 	if o.data != "" {
 		s, err := attach(ctx, o)
 		if err != nil {
@@ -217,7 +232,7 @@ func measureQueries(ctx context.Context, o options, r *report) (err error) {
 		if o.pid > 0 {
 			s.processes = func() []int { return walk.Processes(o.pid) }
 		}
-		r.States, err = measureStates(ctx, s, o)
+		r.States, err = measureStates(ctx, s, y, o)
 		return err
 	}
 	s, end, err := serve(ctx, o.server)
@@ -229,7 +244,7 @@ func measureQueries(ctx context.Context, o options, r *report) (err error) {
 		return err
 	}
 	s.processes = s.own.Processes
-	r.States, err = measureStates(ctx, s, o)
+	r.States, err = measureStates(ctx, s, y, o)
 	return err
 }
 

@@ -24,6 +24,7 @@ type report struct {
 	SegmentBytes, JournalBytes int64                            // on the disk, of all rows
 	Written                    written
 	Streams                    []stream
+	Yardstick                  *kept `json:",omitempty"`
 	PlainBytes                 int64 // of the queried rows in plain Parquet
 	RotateFew, RotateMany      []time.Duration
 	Queries                    []asked
@@ -77,6 +78,9 @@ func (r *report) print(to io.Writer) error {
 	if len(r.Streams) > 0 {
 		for _, st := range r.Streams {
 			st.print(line)
+		}
+		if r.Yardstick != nil {
+			r.Yardstick.print(line, r.Streams)
 		}
 		return t.Flush()
 	}

@@ -15,8 +15,9 @@ import (
 
 // A state is what a query finds when it comes.
 type state struct {
-	name    string
-	prepare func(context.Context, *site) error
+	name      string
+	prepare   func(context.Context, *site) error
+	yardstick func(context.Context, *yardstick) error // nil: it has no such state
 }
 
 // states of a worker, from the one that has most to do for a query.
@@ -28,15 +29,21 @@ type state struct {
 //   - warm: the same query was asked before.
 func states() []state {
 	return []state{
-		{"new", func(ctx context.Context, s *site) error { return s.rekey(ctx) }},
+		{"new", func(ctx context.Context, s *site) error { return s.rekey(ctx) }, nil},
 		{"cold", func(ctx context.Context, s *site) error {
 			if err := s.rekey(ctx); err != nil {
 				return err
 			}
 			_, _, err := s.query(ctx, large+" | where TimeGenerated < datetime(1990-01-01) | take 1")
 			return err
+		}, func(ctx context.Context, y *yardstick) error {
+			if err := y.restart(ctx); err != nil {
+				return err
+			}
+			_, _, err := y.ask(ctx, `_time:[1989-01-01Z,1990-01-01Z) | limit 1`)
+			return err
 		}},
-		{"warm", func(context.Context, *site) error { return nil }},
+		{"warm", func(context.Context, *site) error { return nil }, func(context.Context, *yardstick) error { return nil }},
 	}
 }
 
@@ -47,6 +54,7 @@ type timed struct {
 	Took            []time.Duration
 	CPU             []time.Duration // of all of the server's processes, if they are known
 	Storage         string          // what the last one read
+	Yardstick       []time.Duration `json:",omitempty"` // the same of it, in turns
 }
 
 // aims are half of what an unsealed store took for the same questions of five
@@ -54,8 +62,9 @@ type timed struct {
 var aims = []time.Duration{37, 213, 16, 37, 149, 324, 231, 20}
 
 // measureStates asks every question repeat times in each state.
-func measureStates(ctx context.Context, s *site, o options) (all []timed, err error) {
-	asked := append(questions(newLogs(1, o.rows)), question{name: "needle by a rare word", kql: large + ` | where Message has "` + needle + `"`, narrow: true})
+// y is asked the same, in turns, if there is one: just started in place of cold.
+func measureStates(ctx context.Context, s *site, y *yardstick, o options) (all []timed, err error) {
+	asked := append(questions(newLogs(1, o.rows)), question{name: "needle by a rare word", kql: large + ` | where Message has "` + needle + `"`, narrow: true, logsql: `_msg:"` + needle + `"`})
 	for i, q := range asked {
 		for _, st := range states() {
 			if !strings.Contains(q.name+", "+st.name, o.only) {
@@ -68,13 +77,19 @@ func measureStates(ctx context.Context, s *site, o options) (all []timed, err er
 					return nil, fmt.Errorf("%s: %w", st.name, err)
 				}
 				before := s.ran()
-				took, _, err := s.query(ctx, q.kql)
+				took, body, err := s.query(ctx, q.kql)
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", q.name, err)
 				}
 				one.Took = append(one.Took, took)
 				if s.processes != nil {
 					one.CPU = append(one.CPU, s.ran()-before)
+				}
+				if y != nil && st.yardstick != nil {
+					if took, err = y.compared(ctx, st, q, body); err != nil {
+						return nil, fmt.Errorf("%s: %w", q.name, err)
+					}
+					one.Yardstick = append(one.Yardstick, took)
 				}
 			}
 			_, spent, err := s.Explain(ctx, s.workspace.CustomerID, q.kql, "")
@@ -98,19 +113,25 @@ func (r *report) printStates(to io.Writer) error {
 		if i > 0 && r.States[i-1].Question == one.Question {
 			continue
 		}
-		in := func(state string) (of timed) {
-			for _, t := range r.States {
-				if t.Question == one.Question && t.State == state {
-					of = t
-				}
-			}
-			return of
-		}
+		in := func(state string) timed { return r.state(one.Question, state) }
 		fresh, cold, warm := in("new"), in("cold"), in("warm")
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", one.Question, milliseconds(fresh.Took), milliseconds(cold.Took), fastest(cold.Took),
 			milliseconds(warm.Took), fastest(warm.Took), milliseconds([]time.Duration{one.Aim}), milliseconds(cold.CPU), milliseconds(warm.CPU), one.Storage)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || r.Yardstick == nil {
+		return err
+	}
+	return r.printYardstick(to)
+}
+
+// state is what was measured of a question in one state.
+func (r *report) state(question, state string) (of timed) {
+	for _, t := range r.States {
+		if t.Question == question && t.State == state {
+			of = t
+		}
+	}
+	return of
 }
 
 func fastest(of []time.Duration) string {
