@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
 )
 
 // Stripe is how many rows the pages of a group are cut by: a page begins with a
@@ -51,45 +52,74 @@ type Extent struct {
 	Rows         int
 }
 
-// DecodePages reads the text of PagesKey, of a file with these chunks. Pages of a
-// chunk fill it and have all its rows.
-func DecodePages(text string, chunks []Extent) ([]Pages, error) {
+// A PageList is the text of PagesKey. The pages of a chunk are made of it when they are
+// first asked for: a query reads few columns of many. It is safe for concurrent use.
+type PageList struct {
+	b    []byte
+	at   []int // by chunk, where its pages stand
+	made []atomic.Pointer[Pages]
+}
+
+// ReadPages reads the text of PagesKey, of a file with so many chunks.
+func ReadPages(text string, chunks int) (*PageList, error) {
 	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
+	if err != nil || chunks > len(b) { // each takes a byte at least
 		return nil, errPages
 	}
-	next := func() (n int64) {
+	l := &PageList{b, make([]int, chunks), make([]atomic.Pointer[Pages], chunks)}
+	at := 0
+	for i := range l.at {
+		l.at[i] = at
+		n, size := binary.Uvarint(b[at:])
+		at += max(size, 0)
+		if size <= 0 || n > uint64(len(b)-at)/2 { // a page takes two bytes at least
+			return nil, errPages
+		}
+		for n *= 2; n > 0; at++ {
+			if at == len(b) {
+				return nil, errPages
+			}
+			if b[at] < 0x80 { // the last byte of a number
+				n--
+			}
+		}
+	}
+	if at < len(b) {
+		return nil, errPages
+	}
+	return l, nil
+}
+
+// Chunk returns the pages of a chunk, which fill its extent and have all its rows. The
+// caller must not change them.
+func (l *PageList) Chunk(i int, of Extent) (Pages, error) {
+	if p := l.made[i].Load(); p != nil {
+		return *p, nil
+	}
+	b := l.b[l.at[i]:]
+	bad := false
+	next := func() int64 {
 		v, size := binary.Uvarint(b)
 		if size <= 0 || v >= 1<<62 {
-			err = errPages
+			bad = true
 			return 0
 		}
 		b = b[size:]
 		return int64(v)
 	}
-	all := make([]Pages, len(chunks))
-	for i, c := range chunks {
-		n := next()
-		if err != nil || n > int64(len(b)) { // each takes two bytes at least
+	pages := make(Pages, next()) // no more than half of the text's bytes
+	at, row := of.Offset, 0
+	for k := range pages {
+		size, rows := next(), next()
+		if bad || size > of.Offset+of.Size-at || rows > int64(of.Rows-row) || rows == 0 && k > 0 {
 			return nil, errPages
 		}
-		pages := make(Pages, n)
-		at, row := c.Offset, 0
-		for k := range pages {
-			size, rows := next(), next()
-			if err != nil || size > c.Offset+c.Size-at || rows > int64(c.Rows-row) || rows == 0 && k > 0 {
-				return nil, errPages
-			}
-			pages[k] = Page{at, size, row, int(rows)}
-			at, row = at+size, row+int(rows)
-		}
-		if at != c.Offset+c.Size || row != c.Rows {
-			return nil, errPages
-		}
-		all[i] = pages
+		pages[k] = Page{at, size, row, int(rows)}
+		at, row = at+size, row+int(rows)
 	}
-	if len(b) > 0 {
+	if at != of.Offset+of.Size || row != of.Rows {
 		return nil, errPages
 	}
-	return all, nil
+	l.made[i].Store(&pages)
+	return pages, nil
 }

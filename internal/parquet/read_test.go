@@ -45,7 +45,7 @@ func places(t testing.TB, b []byte) []Place {
 		all, lie = append(all, c), append(lie, c.Extent)
 	}
 	if text := f.MetaData().KeyValueMetadata().FindValue(PagesKey); text != nil {
-		pages, err := DecodePages(*text, lie)
+		pages, err := decodePages(*text, lie)
 		if err != nil {
 			t.Fatal(err)
 		}

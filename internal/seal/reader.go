@@ -41,54 +41,60 @@ func (s *scratch) put() {
 // p. It reads and checks the head and the last chunk, and with it the length.
 // r must stay readable as long as the Reader is used.
 func Open(r io.ReaderAt, size int64, k Keys, p Place) (*Reader, error) {
-	rd, err := open(r, size, k, p)
-	if err != nil {
-		return nil, fmt.Errorf("open %s %s: %w", p.Kind, p.Object, err)
-	}
-	return rd, nil
+	rd, _, err := OpenEnd(r, size, k, p)
+	return rd, err
 }
 
-func open(r io.ReaderAt, size int64, k Keys, p Place) (*Reader, error) {
+// OpenEnd is Open for who reads the end first: it returns the plaintext of the last
+// chunk too, which is opened anyway. It may be empty, and is the caller's.
+func OpenEnd(r io.ReaderAt, size int64, k Keys, p Place) (*Reader, []byte, error) {
+	rd, end, err := open(r, size, k, p)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s %s: %w", p.Kind, p.Object, err)
+	}
+	return rd, end, nil
+}
+
+func open(r io.ReaderAt, size int64, k Keys, p Place) (rd *Reader, end []byte, err error) {
 	layers := k.layers()
 	inner, outer, err := contexts(k, p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if size < prefixSize {
-		return nil, tampered("%d bytes are too few", size)
+		return nil, nil, tampered("%d bytes are too few", size)
 	}
-	var prefix [prefixSize]byte
-	if err := readFull(r, prefix[:], 0); err != nil {
-		return nil, err
+	// Prefix and head in one go.
+	rd = &Reader{r: r, base: prefixSize, sealed: size - prefixSize, lay: layoutOf(layers)}
+	b := make([]byte, min(prefixSize+rd.lay.head, size))
+	if err := readFull(r, b, 0); err != nil {
+		return nil, nil, err
 	}
-	if err := checkPrefix(prefix[:], layers); err != nil {
-		return nil, err
+	if err := checkPrefix(b, layers); err != nil {
+		return nil, nil, err
 	}
-	return openMessage(r, prefixSize, size-prefixSize, k, inner, outer)
+	end, err = rd.begin(b[prefixSize:], k, inner, outer)
+	return rd, end, err
 }
 
-// openMessage opens the message of size bytes at base.
-func openMessage(r io.ReaderAt, base, size int64, k Keys, inner, outer []byte) (*Reader, error) {
-	rd := &Reader{r: r, base: base, sealed: size, lay: layoutOf(k.layers())}
-	var err error
-	if rd.size, rd.last, err = rd.lay.plain(size); err != nil {
+// begin opens a message by its head, or as much of that as there is, and returns the
+// plaintext of the last chunk.
+func (r *Reader) begin(head []byte, k Keys, inner, outer []byte) (end []byte, err error) {
+	if r.size, r.last, err = r.lay.plain(r.sealed); err != nil {
 		return nil, err
 	}
-	head := make([]byte, rd.lay.head)
-	if err := readFull(r, head, base); err != nil {
-		return nil, err
-	}
-	if rd.o, err = newOpener(head, k, inner, outer); err != nil {
+	if r.o, err = newOpener(head, k, inner, outer); err != nil {
 		return nil, err
 	}
 	// The last chunk opens only if it is the last: its number is in its nonce
 	// and it alone is short. So the length is now known to be right.
 	s := getScratch()
 	defer s.put()
-	return rd, rd.each(s, rd.last, rd.last, func(i int64, record []byte) error {
-		_, err := rd.o.open(s.chunk[:0], &s.nonce, i, record)
+	err = r.each(s, r.last, r.last, func(i int64, record []byte) (err error) {
+		end, err = r.o.open(make([]byte, 0, len(record)), &s.nonce, i, record)
 		return err
 	})
+	return end, err
 }
 
 // Size returns the length of the plaintext.

@@ -87,8 +87,8 @@ func openVector(key, context, ct []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer k.Destroy()
-	r, err := openMessage(bytes.NewReader(ct), 0, int64(len(ct)), Keys{Inner: k}, context, nil)
-	if err != nil {
+	r := &Reader{r: bytes.NewReader(ct), sealed: int64(len(ct)), lay: layoutOf(1)}
+	if _, err := r.begin(ct[:min(len(ct), headSize)], Keys{Inner: k}, context, nil); err != nil {
 		return nil, err
 	}
 	return io.ReadAll(io.NewSectionReader(r, 0, r.Size()))

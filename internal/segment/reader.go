@@ -1,10 +1,8 @@
 package segment
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,11 +42,11 @@ type Reader struct {
 	members []batch.Member
 	index   map[string]int
 	groups  []Group
-	chunks  [][]span                        // by group and column
-	sets    termSets                        // of earlier releases
-	tables  [][]termTable                   // by group and column
-	pages   func() ([]parquet.Pages, error) // by group and column; nil if it is not known where they lie
-	firsts  func() ([][]int64, error)       // by group, of the pages of times; nil if it is not known with what they begin
+	chunks  [][]span                          // by group and column
+	sets    termSets                          // of earlier releases
+	tables  [][]termTable                     // by group and column
+	listed  func() (*parquet.PageList, error) // by group and column; nil if it is not known where they lie
+	firsts  func() ([][]int64, error)         // by group, of the pages of times; nil if it is not known with what they begin
 }
 
 // A Holder is an object that has to be opened to be read: Hold opens it once for
@@ -80,49 +78,59 @@ func Open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 }
 
 func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info) (*Reader, error) {
-	data, err := seal.Open(r, size, k, place(account, info.Workspace, info.Table, info.ID))
+	data, end, err := seal.OpenEnd(r, size, k, place(account, info.Workspace, info.Table, info.ID))
 	if err != nil {
 		return nil, err
 	}
 	s := &Reader{id: info.ID, table: info.Table, from: r, data: data}
-	for _, read := range []func() error{s.readFooter, s.readGroups, s.readTerms} {
-		if err := read(); err != nil {
-			return nil, err
-		}
+	b, err := s.findFooter(end)
+	if err != nil {
+		return nil, err
 	}
-	s.pages, s.firsts = sync.OnceValues(s.readPages), sync.OnceValues(s.readFirsts)
+	if err := s.readFooter(b); err != nil {
+		return nil, err
+	}
+	if err := s.readGroups(); err != nil {
+		return nil, err
+	}
+	if err := s.readTerms(); err != nil {
+		return nil, err
+	}
+	s.listed, s.firsts = sync.OnceValues(s.readPages), sync.OnceValues(s.readFirsts)
 	return s, nil
 }
 
-// ended is how much of a segment's end is read together.
-const ended = 16 << 10
-
-func (s *Reader) readFooter() error {
+// findFooter returns the bytes of the footer. Most lie, as a whole or with their larger
+// part, in the last chunk, which is open already.
+func (s *Reader) findFooter(end []byte) ([]byte, error) {
 	size := s.data.Size()
 	if size < int64(len(magic))+tailSize {
-		return errDamaged
+		return nil, errDamaged
 	}
-	// Most footers are in what is read for where they begin.
-	b := make([]byte, min(size, ended))
-	if _, err := s.data.ReadAt(b, size-int64(len(b))); err != nil {
-		return err
-	}
-	tail := b[len(b)-tailSize:]
-	length := int64(binary.LittleEndian.Uint32(tail))
-	if s.end = size - tailSize - length; string(tail[4:]) != magic || s.end < int64(len(magic)) {
-		return errDamaged
-	}
-	if have := int64(len(b) - tailSize); have >= length {
-		b = bytes.Clone(b[have-length : have]) // which is kept
-	} else {
-		all := make([]byte, length)
-		copy(all[length-have:], b)
-		if _, err := s.data.ReadAt(all[:length-have], s.end); err != nil {
-			return err
+	tail := end
+	if len(tail) < tailSize {
+		tail = make([]byte, tailSize)
+		if _, err := s.data.ReadAt(tail, size-tailSize); err != nil {
+			return nil, err
 		}
-		b = all
 	}
-	var err error
+	have := int64(len(tail) - tailSize) // of the footer's last bytes, and what is before them
+	last := tail[have:]
+	length := int64(binary.LittleEndian.Uint32(last))
+	if s.end = size - tailSize - length; string(last[4:]) != magic || s.end < int64(len(magic)) {
+		return nil, errDamaged
+	}
+	all := make([]byte, length) // a copy, for it is kept
+	if have >= length {
+		copy(all, tail[have-length:])
+		return all, nil
+	}
+	copy(all[length-have:], tail)
+	_, err := s.data.ReadAt(all[:length-have], s.end)
+	return all, err
+}
+
+func (s *Reader) readFooter(b []byte) (err error) {
 	if s.footer, err = parquet.ParseFooter(b); err != nil {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
@@ -137,7 +145,7 @@ func (s *Reader) readFooter() error {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if text, ok := s.footer.Pairs[membersKey]; ok {
-		if err := json.Unmarshal([]byte(text), &s.members); err != nil {
+		if s.members, err = decodeMembers(text); err != nil {
 			return fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		for _, m := range s.members {
@@ -203,22 +211,37 @@ func (s *Reader) readTerms() error {
 
 // readPages reads where pages lie, when it is first asked for: who reads columns
 // as a whole does without.
-func (s *Reader) readPages() ([]parquet.Pages, error) {
+func (s *Reader) readPages() (*parquet.PageList, error) {
 	text, ok := s.footer.Pairs[parquet.PagesKey]
 	if !ok {
 		return nil, nil
 	}
-	var chunks []parquet.Extent
-	for g, of := range s.chunks {
-		for _, c := range of {
-			chunks = append(chunks, parquet.Extent{Offset: c.off, Size: c.size, Rows: int(s.groups[g].Rows)})
-		}
+	list, err := parquet.ReadPages(text, len(s.groups)*len(s.columns))
+	return list, s.damaged(err)
+}
+
+// damaged says that what the footer says can't be right.
+func (s *Reader) damaged(err error) error {
+	if err == nil {
+		return nil
 	}
-	pages, err := parquet.DecodePages(text, chunks)
-	if err != nil {
-		return nil, damage(s.id, s.table, fmt.Errorf("read segment %s: %w: %w", s.id, errDamaged, err))
+	return damage(s.id, s.table, fmt.Errorf("read segment %s: %w: %w", s.id, errDamaged, err))
+}
+
+// extent is where a column of a group lies.
+func (s *Reader) extent(group, column int) parquet.Extent {
+	at := s.chunks[group][column]
+	return parquet.Extent{Offset: at.off, Size: at.size, Rows: int(s.groups[group].Rows)}
+}
+
+// pages are those of a column of a group; nil if it is not known where they lie.
+func (s *Reader) pages(group, column int) (parquet.Pages, error) {
+	list, err := s.listed()
+	if list == nil || err != nil {
+		return nil, err
 	}
-	return pages, nil
+	pages, err := list.Chunk(group*len(s.columns)+column, s.extent(group, column))
+	return pages, s.damaged(err)
 }
 
 // readFirsts reads with which times pages begin, when it is first asked for.
@@ -228,10 +251,7 @@ func (s *Reader) readFirsts() ([][]int64, error) {
 		return nil, nil
 	}
 	firsts, err := parquet.DecodeFirsts(text, len(s.groups))
-	if err != nil {
-		return nil, damage(s.id, s.table, fmt.Errorf("read segment %s: %w: %w", s.id, errDamaged, err))
-	}
-	return firsts, nil
+	return firsts, s.damaged(err)
 }
 
 // Pages returns where the pages of a column of a group lie in the Parquet file,
@@ -242,11 +262,7 @@ func (s *Reader) Pages(group int, column string) (parquet.Pages, error) {
 	if !ok {
 		return nil, nil
 	}
-	pages, err := s.pages()
-	if pages == nil || err != nil {
-		return nil, err
-	}
-	return pages[group*len(s.columns)+i], nil
+	return s.pages(group, i)
 }
 
 // Columns returns the segment's columns. The caller must not change them.

@@ -48,6 +48,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"logkeep/internal/batch"
 	"logkeep/internal/schema"
 	"logkeep/internal/seal"
 )
@@ -103,9 +104,23 @@ func encode(v any) (string, error) {
 }
 
 func decodeColumns(text string) ([]schema.Column, error) {
-	var columns []schema.Column
-	if err := json.Unmarshal([]byte(text), &columns); err != nil {
+	columns, err := decodeList(text, []string{"name", "type"}, func(v []string) (schema.Column, error) {
+		t, err := schema.ParseType(v[1])
+		return schema.Column{Name: v[0], Type: t}, err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("columns in the footer: %w", err)
 	}
 	return columns, nil
+}
+
+func decodeMembers(text string) ([]batch.Member, error) {
+	members, err := decodeList(text, []string{"column", "key", "type"}, func(v []string) (batch.Member, error) {
+		t, err := schema.ParseType(v[2])
+		return batch.Member{Column: v[0], Key: v[1], Type: t}, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("members in the footer: %w", err)
+	}
+	return members, nil
 }

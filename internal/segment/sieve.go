@@ -441,17 +441,12 @@ func (s *Reader) placeOf(group, column int) (parquet.Place, error) {
 	if codec != parquet.CodecZstd && codec != parquet.CodecNone {
 		return parquet.Place{}, parquet.ErrForm
 	}
-	at := s.chunks[group][column]
 	p := parquet.Place{
-		Extent: parquet.Extent{Offset: at.off, Size: at.size, Rows: int(s.groups[group].Rows)},
+		Extent: s.extent(group, column),
 		From:   s.data, Type: carrier.ID(), Nullable: s.footer.Columns[column].Optional, Packed: codec == parquet.CodecZstd,
 		Woven: s.footer.Groups[group].Chunks[column].Templates,
 	}
-	pages, err := s.pages()
-	if pages != nil {
-		p.Pages = pages[group*len(s.columns)+column]
-	}
-	if err == nil && s.columns[column].Name == schema.TimeGenerated && !s.isMember(column) {
+	if p.Pages, err = s.pages(group, column); err == nil && s.columns[column].Name == schema.TimeGenerated && !s.isMember(column) {
 		var firsts [][]int64
 		if firsts, err = s.firsts(); firsts != nil {
 			p.Firsts = firsts[group]

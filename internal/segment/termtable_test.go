@@ -75,12 +75,12 @@ func TestPagesOfASegment(t *testing.T) {
 	rec := rows(t, 3*parquet.Stripe+5, forwards)
 	o, in := written(t, rec)
 	s := opened(t, o, in)
-	all, err := s.pages()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, c := range s.columns {
-		pages, chunk := all[i], s.chunks[0][i]
+		chunk := s.chunks[0][i]
+		pages, err := s.pages(0, i)
+		if err != nil {
+			t.Fatal(err)
+		}
 		at, row := chunk.off, 0
 		for k, p := range pages {
 			if p.Offset != at || p.First != row || p.Rows == 0 && k > 0 || p.First%parquet.Stripe != 0 {

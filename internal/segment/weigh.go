@@ -98,30 +98,36 @@ func (c *Cache) Weigh(ctx context.Context, wants []Want, needs []Need, by Weight
 	}()
 	scale := &scale{s: s}
 	var unfolded atomic.Int32
-	work, stopped := errgroup.WithContext(ctx)
-	work.SetLimit(cap(c.slots))
-	for i, w := range wants {
-		v := newWeighing(w, needs, by)
-		if v == nil {
+	one := func(ctx context.Context, i int) error {
+		v := newWeighing(wants[i], needs, by)
+		if v == nil || unfolded.Load() >= mostUnfolded {
 			scale.whole(i, 0)
-			continue
+			return nil
 		}
+		read, err := s.atDesk(func(desk *parquet.Desk) (int64, error) { return 0, v.weigh(ctx, desk, scale) })
+		if errors.Is(err, errDense) {
+			unfolded.Add(1)
+		}
+		if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
+			scale.whole(i, read)
+			return nil
+		}
+		return err
+	}
+	// A few goroutines for all: the stack of each grows once.
+	work, stopped := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(cap(c.slots), len(wants)) {
 		work.Go(func() error {
-			return inTurn(stopped, c.slots, func() error {
-				if unfolded.Load() >= mostUnfolded {
-					scale.whole(i, 0)
-					return nil
+			for {
+				i := int(next.Add(1)) - 1
+				if err := stopped.Err(); i >= len(wants) || err != nil {
+					return err
 				}
-				read, err := s.atDesk(func(desk *parquet.Desk) (int64, error) { return 0, v.weigh(stopped, desk, scale) })
-				if errors.Is(err, errDense) {
-					unfolded.Add(1)
+				if err := inTurn(stopped, c.slots, func() error { return one(stopped, i) }); err != nil {
+					return err
 				}
-				if errors.Is(err, errDense) || errors.Is(err, parquet.ErrForm) {
-					scale.whole(i, read)
-					return nil
-				}
-				return err
-			})
+			}
 		})
 	}
 	if err := work.Wait(); err != nil {

@@ -367,25 +367,35 @@ func (p *Snapshot) wants(ctx context.Context, columns []string, members []segmen
 		in     []segment.Stripes
 	}
 	found := make([]looked, len(p.segments))
-	work, stopped := errgroup.WithContext(ctx)
-	work.SetLimit(p.s.opens())
-	for i, g := range p.segments {
+	look := func(ctx context.Context, i int) error {
+		g := p.segments[i]
 		edge := stay(g.info).Edge(p.edge)
 		first := max(from, edge)
 		if !segment.Overlaps(g.info.MinTime, g.info.MaxTime, first, p.to) {
-			continue
+			return nil
 		}
-		work.Go(func() error {
-			if err := stopped.Err(); err != nil {
-				return err
-			}
-			r, err := g.open(stopped, hold)
-			if err != nil {
-				return err
-			}
-			groups, in, err := r.Wanted(stopped, first, p.to, p.needs)
-			found[i] = looked{r, edge, groups, in}
+		r, err := g.open(ctx, hold)
+		if err != nil {
 			return err
+		}
+		groups, in, err := r.Wanted(ctx, first, p.to, p.needs)
+		found[i] = looked{r, edge, groups, in}
+		return err
+	}
+	// A few goroutines for all: the stack of each grows once.
+	work, stopped := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(p.s.opens(), len(found)) {
+		work.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if err := stopped.Err(); i >= len(found) || err != nil {
+					return err
+				}
+				if err := look(stopped, i); err != nil {
+					return err
+				}
+			}
 		})
 	}
 	if err := work.Wait(); err != nil {
