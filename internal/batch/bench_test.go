@@ -100,7 +100,7 @@ func BenchmarkMembers(b *testing.B) {
 	recs := []arrow.RecordBatch{p.Record}
 	begin := used()
 	for b.Loop() {
-		if _, members, err := WithMembers(recs); err != nil || len(members) == 0 {
+		if _, members, err := withMembers(recs); err != nil || len(members) == 0 {
 			b.Fatalf("%v %v", members, err)
 		}
 	}

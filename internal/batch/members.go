@@ -41,65 +41,41 @@ const (
 	memberProbe = 1024 // rows that are looked at to choose members
 )
 
-// WithMembers returns the records with a column more for each key of dynamic
-// columns that is hot among their rows: that a quarter of them have, with values
-// of one type which, if they are text, repeat. The records have the same columns.
-// A key of which any value is not of its type stays where it is.
-func WithMembers(recs []arrow.RecordBatch) ([]arrow.RecordBatch, []Member, error) {
+// HotMembers returns for each column of records, which have the same, the keys that
+// are hot among their rows: that a quarter of them have, with values of one type
+// which, if they are text, repeat. There are none of few rows.
+func HotMembers(recs []arrow.RecordBatch) ([][]Member, error) {
 	var rows int64
 	for _, rec := range recs {
 		rows += rec.NumRows()
 	}
 	if rows < memberRows {
-		return recs, nil, nil
+		return nil, nil
 	}
 	columns, err := Columns(recs[0].Schema())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	taken := map[string]bool{} // the engine does not tell names apart by case
 	for _, c := range columns {
 		taken[strings.ToLower(c.Name)] = true
 	}
-	var all []Member
-	var arrays [][]arrow.Array // by member, then by record
+	hot := make([][]Member, len(columns))
 	for i, c := range columns {
-		if c.Type != schema.Dynamic {
-			continue
+		if c.Type == schema.Dynamic {
+			hot[i] = hotMembers(c.Name, textsOf(recs, i), rows, taken)
 		}
-		from := make([]*array.String, len(recs))
-		for k, rec := range recs {
-			from[k] = rec.Column(i).(*array.String)
-		}
-		members := hotMembers(c.Name, from, rows, taken)
-		if len(members) == 0 {
-			continue
-		}
-		kept, made, err := extract(members, from)
-		if err != nil {
-			return nil, nil, err
-		}
-		all, arrays = append(all, kept...), append(arrays, made...)
 	}
-	if len(all) == 0 {
-		return recs, nil, nil
-	}
-	for _, m := range all {
-		columns = append(columns, m.Carrier())
-	}
-	sc, err := Schema(columns)
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]arrow.RecordBatch, len(recs))
+	return hot, nil
+}
+
+// textsOf are the cells of a column of text.
+func textsOf(recs []arrow.RecordBatch, column int) []*array.String {
+	from := make([]*array.String, len(recs))
 	for k, rec := range recs {
-		cols := slices.Clone(rec.Columns())
-		for m := range all {
-			cols = append(cols, arrays[m][k])
-		}
-		out[k] = array.NewRecordBatch(sc, cols, rec.NumRows())
+		from[k] = rec.Column(column).(*array.String)
 	}
-	return out, all, nil
+	return from
 }
 
 // heat is what some rows say of a key.
@@ -126,8 +102,10 @@ func hotMembers(column string, from []*array.String, rows int64, taken map[strin
 				continue
 			}
 			place := 0
-			ok := object(bytesOf(a, row), func(key, value []byte) {
+			b := bytesOf(a, row)
+			ok := Object(b, func(f Field) {
 				place++
+				key, value := b[f.Key:f.KeyEnd], b[f.Value:f.End]
 				if value[0] == 'n' {
 					return
 				}
@@ -222,9 +200,13 @@ func (c *memberColumn) foresee(rows int) {
 	}
 }
 
-// extract makes the columns of members, and leaves out those that some value
-// does not fit.
-func extract(members []Member, from []*array.String) (kept []Member, made [][]arrow.Array, err error) {
+// Extract makes columns of members of a column of records: for each member those of
+// all records. A member that some value does not fit is left out.
+func Extract(members []Member, recs []arrow.RecordBatch, column int) (kept []Member, made [][]arrow.Array, err error) {
+	if len(members) == 0 {
+		return nil, nil, nil
+	}
+	from := textsOf(recs, column)
 	cols := make([]memberColumn, len(members))
 	arrays := make([][]arrow.Array, len(members))
 	for i, m := range members {
@@ -369,16 +351,16 @@ func (c *cells) putMember(t, carrier schema.Type, v []byte) bool {
 		c.putBool(v[0] == 't')
 		return true
 	}
-	n, ok := wholeNumber(v)
+	n, ok := WholeNumber(v)
 	if ok {
 		c.putLong(n)
 	}
 	return ok
 }
 
-// wholeNumber reads a JSON number without fraction or exponent, of at most 18
-// digits. It does not take -0.
-func wholeNumber(v []byte) (n int64, ok bool) {
+// WholeNumber reads a JSON number without fraction or exponent, of at most 18
+// digits. It does not take -0. No other number is a value of a member.
+func WholeNumber(v []byte) (n int64, ok bool) {
 	digits := v
 	if v[0] == '-' {
 		digits = v[1:]
@@ -398,10 +380,13 @@ func wholeNumber(v []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// object calls f with each key and value of a JSON object without blanks, which
-// is known to be valid. Of any other value it calls nothing. It reports false if
-// a key is spelt in an odd way.
-func object(b []byte, f func(key, value []byte)) bool {
+// A Field is where a key of an object stands, without its quotes, and its value.
+type Field struct{ Key, KeyEnd, Value, End int }
+
+// Object calls f with each field of a JSON object without blanks, which is known to
+// be valid. Of any other value it calls nothing. It reports false if a key is spelt in
+// an odd way.
+func Object(b []byte, f func(Field)) bool {
 	if len(b) < 2 || b[0] != '{' || b[1] == '}' {
 		return true
 	}
@@ -410,8 +395,8 @@ func object(b []byte, f func(key, value []byte)) bool {
 		if n < 0 {
 			return false
 		}
-		key := b[i+1 : i+1+n]
-		if bytes.IndexByte(key, '\\') >= 0 {
+		key := i + 1
+		if bytes.IndexByte(b[key:key+n], '\\') >= 0 {
 			return false
 		}
 		i += n + 3 // quotes and colon
@@ -419,7 +404,7 @@ func object(b []byte, f func(key, value []byte)) bool {
 		if end < 0 || b[i-1] != ':' {
 			return false
 		}
-		f(key, b[i:end])
+		f(Field{key, key + n, i, end})
 		i = end // the comma, or the end of the object
 	}
 	return true

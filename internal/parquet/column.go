@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 
 	"logkeep/internal/batch"
+	"logkeep/internal/schema"
 )
 
 // Bounds of pages. A page of text is as many stripes as have leastPage bytes of
@@ -35,14 +36,19 @@ type chunk struct {
 	loose  int     // pages that are not tried to be packed
 }
 
-// column writes a chunk: from has the array of column i in each record.
-func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from []arrow.Array, rows int) error {
-	c := p.columns[i]
+func newChunk(rows int) *chunk {
 	k := &chunk{
 		info:   metadata.ChunkMetaInfo{NumValues: int64(rows), IndexPageOffset: -1},
 		counts: metadata.EncodingStats{DictEncodingStats: map[parquetgo.Encoding]int32{}, DataEncodingStats: map[parquetgo.Encoding]int32{}},
 	}
 	k.stats.HasNullCount = true
+	return k
+}
+
+// column writes a chunk: from has the array of column i in each record. ready is the
+// column if it is stored already.
+func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from []arrow.Array, rows int, ready *fabric) error {
+	c, k := p.columns[i], newChunk(rows)
 	col := newCells(p.order.runs, rows, from, batch.Nullable(c))
 	if col.nulls && !col.nullable {
 		return fmt.Errorf("internal error: it has nulls that it can't have")
@@ -50,7 +56,11 @@ func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from [
 	var err error
 	switch from[0].(type) {
 	case *array.String:
-		err = p.texts(k, &col, from, i)
+		if ready != nil {
+			err = p.readyTexts(k, i, ready)
+		} else {
+			err = p.texts(k, &col, from, i)
+		}
 	case *array.Int64:
 		if c.Name == p.o.Sorted {
 			err = p.deltas(k, &col, from)
@@ -69,6 +79,11 @@ func (p *Writer) column(meta *metadata.ColumnChunkMetaDataBuilder, i int, from [
 	if err != nil {
 		return err
 	}
+	return p.endChunk(meta, k, c)
+}
+
+// endChunk tells the footer of a chunk.
+func (p *Writer) endChunk(meta *metadata.ColumnChunkMetaDataBuilder, k *chunk, c schema.Column) error {
 	p.chunks = append(p.chunks, k.pages)
 	if c.Name == p.o.Sorted {
 		p.firsts = append(p.firsts, k.firsts)

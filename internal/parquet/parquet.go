@@ -19,13 +19,15 @@
 // The rows of a group are named by where they lie, in the order that they are to
 // have, so that they are copied once: from the records into pages.
 //
+// Members of objects (package batch) have columns of their own. Where the objects are
+// stored by templates they are found while that is done: see members.go.
+//
 // A Column reads a column of such a file again, any pages of it: it finds rows by
 // texts and picks cells. What it does not know of Parquet is ErrForm.
 package parquet
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -71,14 +73,13 @@ type Writer struct {
 	w       io.Writer
 	o       Options
 	at      int64 // bytes written
-	schema  *arrow.Schema
 	columns []schema.Column
 	meta    *metadata.FileMetaDataBuilder
 	groups  int16
 	chunks  []Pages   // of all groups and columns
 	firsts  [][]int64 // of all groups
 
-	order order // of the group being written
+	order *order // of the group, or of the column, being written
 
 	// Buffers, kept from page to page.
 	page, packed, header []byte
@@ -101,15 +102,23 @@ func NewWriter(w io.Writer, sc *arrow.Schema, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	properties := []parquetgo.WriterProperty{
-		parquetgo.WithVersion(parquetgo.V2_LATEST), parquetgo.WithCreatedBy("logkeep"), parquetgo.WithDictionaryDefault(o.Dictionary),
+	p := &Writer{w: w, o: o, columns: columns}
+	if err := p.describe(sc); err != nil {
+		return nil, err
 	}
-	p := &Writer{w: w, o: o, schema: sc, columns: columns}
-	if o.Compress {
+	return p, p.write([]byte(magic))
+}
+
+// describe begins the footer.
+func (p *Writer) describe(sc *arrow.Schema) error {
+	properties := []parquetgo.WriterProperty{
+		parquetgo.WithVersion(parquetgo.V2_LATEST), parquetgo.WithCreatedBy("logkeep"), parquetgo.WithDictionaryDefault(p.o.Dictionary),
+	}
+	if p.o.Compress {
 		properties = append(properties, parquetgo.WithCompression(compress.Codecs.Zstd))
 	}
-	for i, c := range columns {
-		if c.Name == o.Sorted {
+	for i, c := range p.columns {
+		if c.Name == p.o.Sorted {
 			properties = append(properties, parquetgo.WithDictionaryFor(c.Name, false),
 				parquetgo.WithEncodingFor(c.Name, parquetgo.Encodings.DeltaBinaryPacked),
 				parquetgo.WithSortingColumns([]parquetgo.SortingColumn{{ColumnIdx: int32(i)}}))
@@ -118,57 +127,21 @@ func NewWriter(w io.Writer, sc *arrow.Schema, o Options) (*Writer, error) {
 	props := parquetgo.NewWriterProperties(properties...)
 	columnar, err := pqarrow.ToParquet(sc, props, pqarrow.DefaultWriterProps())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.meta = metadata.NewFileMetadataBuilder(columnar, props, nil)
-	for key, value := range o.Pairs {
+	for key, value := range p.o.Pairs {
 		if err := p.meta.AppendKeyValueMetadata(key, value); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, p.write([]byte(magic))
+	return nil
 }
 
 func (p *Writer) write(b []byte) error {
 	n, err := p.w.Write(b)
 	p.at += int64(n)
 	return err
-}
-
-// Group writes a row group of the named rows of recs, in their order. The
-// records have the file's columns.
-func (p *Writer) Group(recs []arrow.RecordBatch, refs []batch.Ref) error {
-	p.order.refs(refs)
-	return p.group(recs)
-}
-
-// Rows writes a row group of all rows of recs in the order that they have.
-func (p *Writer) Rows(recs []arrow.RecordBatch) error {
-	p.order.reset()
-	for i, rec := range recs {
-		p.order.add(run{int32(i), 0, int32(rec.NumRows())})
-	}
-	p.order.choose()
-	return p.group(recs)
-}
-
-func (p *Writer) group(recs []arrow.RecordBatch) error {
-	rows := p.order.rows
-	group := p.meta.AppendRowGroup()
-	group.SetNumRows(rows)
-	from := make([]arrow.Array, len(recs))
-	for i, c := range p.columns {
-		for k, rec := range recs {
-			if from[k] = rec.Column(i); rec.ColumnName(i) != c.Name {
-				return fmt.Errorf("internal error: records with different columns are written into one file")
-			}
-		}
-		if err := p.column(group.NextColumnChunk(), i, from, rows); err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
-		}
-	}
-	p.groups++
-	return group.Finish(0, p.groups-1)
 }
 
 // Append writes bytes that are not Parquet's between the groups and returns where

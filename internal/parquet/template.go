@@ -28,17 +28,26 @@ type weave struct {
 	tried bool
 	packs bool // pages are packed
 	ratio float64
-
-	plain  int64  // bytes of the texts' pages as they would be unpacked and plain
-	stored []byte // pages as they will lie in the file, one after another
-	sizes  []int  // of them
-	rows   []int
+	fabric
 }
 
-// templateTexts stores the column by templates. It reports false, with nothing
-// written, if packing the texts is better, as far as samples and the first page tell;
-// then the texts of the first rows, so many, are told.
-func (p *Writer) templateTexts(k *chunk, c *cells, from []textArray, tell func(text []byte, stripe int)) (done bool, told int, err error) {
+// A fabric is a column that is stored by templates, before it is written.
+type fabric struct {
+	plain      int64  // bytes of the texts' pages as they would be unpacked and plain
+	stored     []byte // pages as they will lie in the file, one after another
+	sizes      []int  // of them
+	rows       []int
+	dictionary []byte
+	templates  int
+	bound      bound
+	nulls      int64
+}
+
+// templateTexts stores the column by templates in p.weave; nothing is written. It
+// reports false if packing the texts is better, as far as samples and the first page
+// tell; then the texts of the first rows, so many, are told. take, if it is not nil, is
+// given each row's text when the coder has it.
+func (p *Writer) templateTexts(c *cells, from []textArray, tell func(text []byte, stripe int), take func(row int, text []byte)) (done bool, told int, err error) {
 	if !p.promising(c, from) {
 		return false, 0, nil
 	}
@@ -64,6 +73,9 @@ func (p *Writer) templateTexts(k *chunk, c *cells, from []textArray, tell func(t
 				s.add(v)
 				size += 4 + len(v)
 				w.coder.Add(v)
+				if take != nil {
+					take(row+int(i), v)
+				}
 				if stripe := (row + int(i)) / Stripe; tell != nil && p.o.Words != nil {
 					words, number := w.coder.Words()
 					p.o.Words(v, words, number, stripe)
@@ -87,16 +99,15 @@ func (p *Writer) templateTexts(k *chunk, c *cells, from []textArray, tell func(t
 			break
 		}
 	}
-	dictionary := w.coder.Dictionary(nil)
-	packed, err := zstd.CompressLevel(nil, dictionary, level)
+	w.dictionary, w.templates, w.bound = w.coder.Dictionary(w.dictionary[:0]), w.coder.Templates(), s
+	packed, err := zstd.CompressLevel(nil, w.dictionary, level)
 	if err != nil {
 		return false, rows, err
 	}
 	if float64(len(w.stored)+len(packed)) > w.ratio*float64(w.plain) {
 		return false, rows, nil
 	}
-	s.tell(k)
-	return true, rows, p.weft(k, dictionary)
+	return true, rows, nil
 }
 
 // promising looks at some texts: whether they are long enough, and few templates are
@@ -108,7 +119,7 @@ func (p *Writer) promising(c *cells, from []textArray) bool {
 	coder := &p.weave.coder
 	coder.Reset()
 	looked, size := 0, 0
-	c.sample(&p.order, func(record, row int32) {
+	c.sample(p.order, func(record, row int32) {
 		v := from[record].at(row)
 		coder.Add(v)
 		looked, size = looked+1, size+len(v)
@@ -166,9 +177,9 @@ func (p *Writer) weavePage(rows, plain int) (err error) {
 }
 
 // weft writes the column that is stored.
-func (p *Writer) weft(k *chunk, dictionary []byte) error {
-	w := &p.weave
-	if err := p.dictionaryPage(k, dictionary, w.coder.Templates(), templates); err != nil {
+func (p *Writer) weft(k *chunk, w *fabric) error {
+	w.bound.tell(k)
+	if err := p.dictionaryPage(k, w.dictionary, w.templates, templates); err != nil {
 		return err
 	}
 	k.info.DataPageOffset = p.at

@@ -21,36 +21,47 @@ func (p *Writer) texts(k *chunk, c *cells, records []arrow.Array, column int) er
 	if p.o.Texts != nil {
 		tell = p.o.Texts(column)
 	}
-	from := make([]textArray, len(records))
-	for i, a := range records {
-		from[i] = newTextArray(a.(*array.String))
-	}
+	from := textArrays(records)
 	k.stats.NullCount = int64(c.rows - c.values())
-	if p.o.Dictionary {
-		d, looked := &p.dictionary, 0
-		d.reset()
-		c.sample(&p.order, func(record, row int32) { d.add(from[record].at(row)); looked++ })
-		if repeats(len(d.begin), looked) {
-			if done, err := p.dictionaryTexts(k, c, from, tell); done || err != nil {
-				return err
-			}
+	if p.o.Dictionary && p.repeating(c, from) {
+		if done, err := p.dictionaryTexts(k, c, from, tell); done || err != nil {
+			return err
 		}
 	}
 	told := 0
 	if p.o.Templates && p.o.Compress {
-		done, rows, err := p.templateTexts(k, c, from, tell)
-		if done || err != nil {
+		done, rows, err := p.templateTexts(c, from, tell, nil)
+		if err != nil {
 			return err
+		}
+		if done {
+			return p.weft(k, &p.weave.fabric)
 		}
 		told = rows
 	}
 	return p.plainTexts(k, c, from, told, tell)
 }
 
+// repeating reports whether texts repeat, as far as a sample tells.
+func (p *Writer) repeating(c *cells, from []textArray) bool {
+	d, looked := &p.dictionary, 0
+	d.reset()
+	c.sample(p.order, func(record, row int32) { d.add(from[record].at(row)); looked++ })
+	return repeats(len(d.begin), looked)
+}
+
 // A textArray is the text of one record.
 type textArray struct {
 	ends []int32
 	text []byte
+}
+
+func textArrays(records []arrow.Array) []textArray {
+	from := make([]textArray, len(records))
+	for i, a := range records {
+		from[i] = newTextArray(a.(*array.String))
+	}
+	return from
 }
 
 func newTextArray(a *array.String) textArray {

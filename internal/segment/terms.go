@@ -36,6 +36,7 @@ type Clue struct {
 type termWriter struct {
 	columns []schema.Column
 	open    bool // a column is being written
+	early   bool // columns are stored ahead of their turn
 	odd     bool // nothing is to be said of it
 	dynamic bool
 
@@ -49,7 +50,14 @@ type termWriter struct {
 	recent   [recentTerms]uint64 // terms that are in the stripe's items: most come up again and again
 
 	tables []byte
-	index  []byte // see readTables
+	index  []byte  // see readTables
+	aside  []aside // in the order in which columns have their turn
+}
+
+// An aside is the table of a column that was stored ahead of its turn.
+type aside struct {
+	column        int
+	tables, index []byte
 }
 
 // recentTerms is of how many terms it is known that they need not be added.
@@ -63,6 +71,11 @@ func hasTerms(t schema.Type) bool { return t == schema.String || t == schema.Dyn
 // or nil if they are of no interest.
 func (w *termWriter) column(column int) func(text []byte, stripe int) {
 	w.done()
+	if len(w.aside) > 0 && w.aside[0].column == column && !w.early {
+		w.tables, w.index = append(w.tables, w.aside[0].tables...), append(w.index, w.aside[0].index...)
+		w.aside = w.aside[1:]
+		return nil
+	}
 	if column >= len(w.columns) || !hasTerms(w.columns[column].Type) { // members are behind the table's columns
 		return nil
 	}
@@ -118,6 +131,18 @@ func (w *termWriter) done() {
 	if w.odd || !w.table() {
 		w.index = append(w.index, 0)
 	}
+}
+
+// setAside ends a column that was stored ahead of its turn, before the first that is
+// stored in its turn. Nothing is known of it if it was not stored.
+func (w *termWriter) setAside(column int, stored bool) {
+	if !stored {
+		w.open = false
+		return
+	}
+	w.done()
+	w.aside = append(w.aside, aside{column, bytes.Clone(w.tables), bytes.Clone(w.index)})
+	w.tables, w.index = w.tables[:0], w.index[:0]
 }
 
 // end writes the tables of all groups to the file.

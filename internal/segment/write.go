@@ -46,34 +46,32 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	if err != nil {
 		return info, err
 	}
-	recs, members, err := batch.WithMembers(recs)
-	if err != nil {
-		return info, err
-	}
-	pairs := map[string]string{}
-	if len(members) > 0 {
-		if pairs[membersKey], err = encode(members); err != nil {
-			return info, err
-		}
-	}
 	terms := newTermWriter(info.Columns)
 	file, err := parquet.NewWriter(sealed, recs[0].Schema(), parquet.Options{
-		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pairs: pairs, Pages: true, Templates: true, Texts: terms.column, Words: terms.words,
+		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pages: true, Templates: true, Texts: terms.column, Words: terms.words,
 	})
 	if err != nil {
 		return info, err
 	}
 	info.Rows, info.Generation = int64(len(refs)), k.Generation
 	info.MinTime, info.MaxTime = times.at(refs[0]), times.at(refs[len(refs)-1])
+	var groups []*parquet.Group
 	for len(refs) > 0 {
+		n := min(len(refs), GroupRows)
+		groups = append(groups, file.Begin(recs, refs[:n]))
+		refs = refs[n:]
+	}
+	further, err := addMembers(ctx, file, groups, recs, terms)
+	if err != nil {
+		return info, err
+	}
+	for i, g := range groups {
 		if err := ctx.Err(); err != nil {
 			return info, err
 		}
-		n := min(len(refs), GroupRows)
-		if err := file.Group(recs, refs[:n]); err != nil {
+		if err := g.End(further[i]...); err != nil {
 			return info, err
 		}
-		refs = refs[n:]
 	}
 	if err := terms.end(file); err != nil {
 		return info, err

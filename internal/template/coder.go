@@ -74,6 +74,16 @@ func (c *Coder) Words() (words []Span, template int) {
 	return c.cut.word[:c.cut.words], n
 }
 
+// Holes are those of the text added last, and its template. They are valid until the
+// next text. Of template 0 there are none.
+func (c *Coder) Holes() (holes []Hole, template int) {
+	n := int(c.cells[len(c.cells)-1].template)
+	if n == 0 {
+		return nil, 0
+	}
+	return c.cut.holes[:c.cut.n], n
+}
+
 // padded is s with as much behind it as is read.
 func (c *Coder) padded(s []byte) []byte {
 	if cap(s)-len(s) >= readBehind {
@@ -103,8 +113,8 @@ func (c *Coder) Add(text []byte) {
 		at += copy(b[at:], s)
 	} else {
 		for _, h := range c.cut.holes[:c.cut.n] {
-			switch from, end := int(h.from), int(h.end); {
-			case h.kind == Digits:
+			switch from, end := int(h.From), int(h.End); {
+			case h.Kind == Digits:
 				v := place(s[:end+8], from, end)
 				for ; v >= 0x80; v >>= 7 {
 					b[at] = byte(v) | 0x80
@@ -112,7 +122,7 @@ func (c *Coder) Add(text []byte) {
 				}
 				b[at] = byte(v)
 				at++
-			case h.kind == Word:
+			case h.Kind == Word:
 				at += binary.PutUvarint(b[at:], uint64(end-from))
 				at += copy(b[at:], s[from:end])
 			default:
@@ -152,10 +162,10 @@ func (c *Coder) keyOf(s []byte) []byte {
 	whole, key, at := s[:len(s)+16], c.key, 0
 	end := partSize * c.cut.n
 	for i, hole := range c.cut.holes[:c.cut.n] {
-		n := int(hole.from) - at
-		binary.LittleEndian.PutUint32(key[partSize*i:], uint32(n)|uint32(hole.kind)<<16)
+		n := int(hole.From) - at
+		binary.LittleEndian.PutUint32(key[partSize*i:], uint32(n)|uint32(hole.Kind)<<16)
 		end = literal(key, end, whole[at:], n)
-		at = int(hole.end)
+		at = int(hole.End)
 	}
 	return key[:literal(key, end, whole[at:], len(s)-at)]
 }

@@ -2,10 +2,10 @@ package template
 
 import "math/bits"
 
-// A hole is a piece of a text that varies.
-type hole struct {
-	from, end uint32
-	kind      Kind
+// A Hole is a piece of a text that varies.
+type Hole struct {
+	From, End uint32
+	Kind      Kind
 }
 
 // A Span is a piece of a text.
@@ -15,7 +15,7 @@ type Span struct{ From, End uint32 }
 type cutter struct {
 	n     int // of holes
 	words int // runs of ASCII letters and digits with a digit among them
-	holes [mostHoles + mostRuns]hole
+	holes [mostHoles + mostRuns]Hole
 	word  [mostHoles + 1]Span
 	marks [mostText/64 + 2]marks // one more, of nothing
 }
@@ -235,6 +235,6 @@ func timeLike(digit uint64, n, first, last int) bool {
 }
 
 func (c *cutter) add(from, end int, kind Kind) {
-	c.holes[c.n] = hole{uint32(from), uint32(end), kind}
+	c.holes[c.n] = Hole{uint32(from), uint32(end), kind}
 	c.n++
 }

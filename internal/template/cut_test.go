@@ -52,10 +52,10 @@ func FuzzCut(f *testing.F) {
 		}
 		at := uint32(0)
 		for _, h := range c.holes[:c.n] {
-			if h.from < at || h.end <= h.from || h.end > uint32(len(s)) {
+			if h.From < at || h.End <= h.From || h.End > uint32(len(s)) {
 				t.Fatalf("%q: holes %v", s, c.holes[:c.n])
 			}
-			at = h.end
+			at = h.End
 		}
 	})
 }
