@@ -1,6 +1,10 @@
 package parquet
 
-import "logkeep/internal/batch"
+import (
+	"slices"
+
+	"logkeep/internal/batch"
+)
 
 // A run is rows that lie one after another in one record.
 type run struct{ record, from, end int32 }
@@ -37,6 +41,7 @@ func (o *order) add(r run) {
 // refs makes it the order of the rows named.
 func (o *order) refs(refs []batch.Ref) {
 	o.reset()
+	o.runs = slices.Grow(o.runs, len(refs)) // rows that are almost in order make one for every row or two
 	for _, r := range refs {
 		o.add(run{r.Record, r.Row, r.Row + 1})
 	}

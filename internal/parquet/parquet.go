@@ -29,6 +29,7 @@ package parquet
 import (
 	"encoding/binary"
 	"io"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	parquetgo "github.com/apache/arrow-go/v18/parquet"
@@ -81,7 +82,13 @@ type Writer struct {
 
 	order *order // of the group, or of the column, being written
 
-	// Buffers, kept from page to page.
+	woven bool // a column is stored by templates
+	*tools
+}
+
+// Tools are buffers, kept from page to page, and by those who come after from file to
+// file: a flush would make some forty megabytes of them each time.
+type tools struct {
 	page, packed, header []byte
 	index                []uint32
 	dictionary           dictionary
@@ -92,7 +99,21 @@ type Writer struct {
 	real                 []float64
 	cut                  []run // of a page
 	weave                weave
-	woven                bool // a column is stored by templates
+}
+
+var free = sync.Pool{New: func() any { return new(tools) }}
+
+// mostKept is the most bytes of columns that a buffer is kept for.
+const mostKept = 16 << 20
+
+// giveBack ends the use of the tools.
+func (p *Writer) giveBack() {
+	t := p.tools
+	p.tools = nil
+	t.weave.bound = bound{} // is of the rows
+	if cap(t.weave.stored)+cap(t.page)+cap(t.dictionary.plain) <= mostKept {
+		free.Put(t)
+	}
 }
 
 // NewWriter begins a file of rows with the columns of sc, which package batch
@@ -102,7 +123,7 @@ func NewWriter(w io.Writer, sc *arrow.Schema, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Writer{w: w, o: o, columns: columns}
+	p := &Writer{w: w, o: o, columns: columns, tools: free.Get().(*tools)}
 	if err := p.describe(sc); err != nil {
 		return nil, err
 	}
@@ -178,6 +199,7 @@ func (p *Writer) Close() error {
 	if p.at += length; err != nil {
 		return err
 	}
+	p.giveBack()
 	return p.write(append(binary.LittleEndian.AppendUint32(nil, uint32(length)), magic...))
 }
 
