@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 )
 
 // A term is a run of ASCII letters, digits and characters beyond ASCII, as the
@@ -36,13 +37,19 @@ const (
 // hashOf is the hash of the term b[from:end]. Behind end b has a word more, of
 // whatever.
 func hashOf(b []byte, from, end int) uint64 {
-	h := uint64(end-from) * 0x9e3779b97f4a7c15
-	for ; from+wordSize <= end; from += wordSize {
-		h = mix(h^(binary.LittleEndian.Uint64(b[from:])|small), 0xa0761d6478bd642f)
+	at, n := unsafe.Pointer(&b[from : end+wordSize][0]), end-from // all that is read is there
+	h := uint64(n) * 0x9e3779b97f4a7c15
+	for ; n >= wordSize; n -= wordSize {
+		h = mix(h^(wordAt(at)|small), 0xa0761d6478bd642f)
+		at = unsafe.Add(at, wordSize)
 	}
-	rest := uint64(1)<<(8*(end-from)&63) - 1
-	last := (binary.LittleEndian.Uint64(b[from:]) | small) & rest
+	last := (wordAt(at) | small) & (1<<(8*n&63) - 1)
 	return mix(mix(h^last, 0xe7037ed1a0b428db), 0x8ebc6af09c88c6e3)
+}
+
+// wordAt is eight bytes, the first the lowest.
+func wordAt(at unsafe.Pointer) uint64 {
+	return binary.LittleEndian.Uint64((*[wordSize]byte)(at)[:])
 }
 
 func mix(a, b uint64) uint64 {

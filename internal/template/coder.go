@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
+	"unsafe"
 )
 
 // A Coder stores the texts of a column. It is not safe for concurrent use.
@@ -112,21 +113,16 @@ func (c *Coder) Add(text []byte) {
 		at += binary.PutUvarint(b[at:], uint64(len(s)))
 		at += copy(b[at:], s)
 	} else {
-		for _, h := range c.cut.holes[:c.cut.n] {
-			switch from, end := int(h.From), int(h.End); {
-			case h.Kind == Digits:
-				v := place(s[:end+8], from, end)
-				for ; v >= 0x80; v >>= 7 {
-					b[at] = byte(v) | 0x80
-					at++
-				}
-				b[at] = byte(v)
-				at++
-			case h.Kind == Word:
-				at += binary.PutUvarint(b[at:], uint64(end-from))
-				at += copy(b[at:], s[from:end])
+		holes := c.cut.holes[:c.cut.n]
+		for i := range holes {
+			switch h := &holes[i]; h.Kind {
+			case Digits:
+				at += putPlace(b[at:], s, int(h.From), int(h.End))
+			case Word:
+				at += binary.PutUvarint(b[at:], uint64(h.End-h.From))
+				at += copy(b[at:], s[h.From:h.End])
 			default:
-				at += putHex(b[at:], s[from:end+8], end-from)
+				at += putHex(b[at:], s[h.From:h.End+8], int(h.End-h.From))
 			}
 		}
 	}
@@ -158,25 +154,32 @@ func (c *Coder) number(s []byte) uint32 {
 }
 
 // keyOf is the key of the template of a text that was cut, valid until the next.
+// Literals are copied sixteen bytes at a time: up to fifteen bytes behind the text are
+// read, which are there (padded), and as many written behind the key, for which there
+// is slack. This is done of all texts, so it goes without asking for bounds.
 func (c *Coder) keyOf(s []byte) []byte {
-	whole, key, at := s[:len(s)+16], c.key, 0
-	end := partSize * c.cut.n
-	for i, hole := range c.cut.holes[:c.cut.n] {
-		n := int(hole.From) - at
-		binary.LittleEndian.PutUint32(key[partSize*i:], uint32(n)|uint32(hole.Kind)<<16)
-		end = literal(key, end, whole[at:], n)
-		at = int(hole.End)
+	text, key := unsafe.Pointer(unsafe.SliceData(s)), unsafe.Pointer(unsafe.SliceData(c.key))
+	holes := c.cut.holes[:c.cut.n]
+	to, at := uintptr(partSize*len(holes)), uintptr(0)
+	for i := range holes {
+		h := &holes[i]
+		n := uintptr(h.From) - at
+		*(*[partSize]byte)(unsafe.Add(key, partSize*i)) = [partSize]byte{byte(n), byte(n >> 8), byte(h.Kind), byte(h.Kind >> 8)}
+		copyBySixteen(unsafe.Add(key, to), unsafe.Add(text, at), n)
+		to += n
+		at = uintptr(h.End)
 	}
-	return key[:literal(key, end, whole[at:], len(s)-at)]
+	n := uintptr(len(s)) - at
+	copyBySixteen(unsafe.Add(key, to), unsafe.Add(text, at), n)
+	return c.key[:to+n]
 }
 
-// literal copies n bytes to key from at on, and up to 15 more, and returns where the
-// n bytes end.
-func literal(key []byte, at int, from []byte, n int) int {
-	for i := 0; i < n; i += 16 {
-		*(*[16]byte)(key[at+i:]) = *(*[16]byte)(from[i:])
+// copyBySixteen copies n bytes, and up to fifteen more, or sixteen of none.
+func copyBySixteen(to, from unsafe.Pointer, n uintptr) {
+	*(*[16]byte)(to) = *(*[16]byte)(from)
+	for i := uintptr(16); i < n; i += 16 {
+		*(*[16]byte)(unsafe.Add(to, i)) = *(*[16]byte)(unsafe.Add(from, i))
 	}
-	return at + n
 }
 
 // Page appends the page of the texts added since the last one, and begins the next.

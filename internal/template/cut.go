@@ -48,46 +48,84 @@ func (c *cutter) cut(s []byte) bool {
 		m.digit, m.word, m.other = m.digit&of, m.word&of, m.other&of
 	}
 	c.marks[blocks] = marks{}
-	for i, done := 0, 0; i < blocks; i++ {
+	done := 0 // where the word ends that was looked at last
+	for i := range blocks {
 		base, m := i<<6, &c.marks[i]
 		d := m.digit
 		if done > base { // a word goes on from the block before
 			d &= ^uint64(0) << min(done-base, 64)
 		}
 		for d != 0 {
-			at := bits.TrailingZeros64(d)
-			from := base + 64 - bits.LeadingZeros64(^m.word&(1<<at-1))
-			if from == base && i > 0 {
-				from = c.wordBegin(i)
-			}
-			end := base + at + bits.TrailingZeros64(^(m.word >> at))
-			if end == base+64 {
-				end = c.wordEnd(i + 1)
-			}
 			if c.n >= mostHoles {
 				return false
 			}
-			c.word[c.words] = Span{uint32(from), uint32(end)}
-			c.words++
-			if from > 0 && s[from-1] == '-' && randomWord(s, from, end) {
-				c.add(from, end, Word)
-				// The second half of a pod's name need not have a digit.
-				if behind := end + 1 + podWord; behind <= len(s) && end-from > podWord && s[end] == '-' && randomWord(s, end+1, behind) && (behind == len(s) || !inWord(s[behind])) {
-					c.word[c.words] = Span{uint32(end + 1), uint32(behind)}
-					c.words++
-					c.add(end+1, behind, Word)
-					end = behind
+			at := bits.TrailingZeros64(d) & 63
+			first := 64 - bits.LeadingZeros64(^m.word&(1<<at-1)) // of the block's bytes
+			end := at + bits.TrailingZeros64(^(m.word >> (at & 63)))
+			if end >= 64 || first == 0 && i > 0 {
+				if done = c.crossing(s, i, at); done >= base+64 {
+					break
 				}
-			} else {
-				c.cutWord(from, end)
+				d &= ^uint64(0) << (done - base)
+				continue
 			}
-			if done = end; done >= base+64 {
-				break
+			d &= ^uint64(0) << (end & 63)
+			from, n := base+first, end-first
+			c.word[c.words] = Span{uint32(from), uint32(base + end)}
+			c.words++
+			all := ^uint64(0) >> ((64 - n) & 63)
+			digit, other := m.digit>>(first&63)&all, m.other>>(first&63)&all
+			switch {
+			case mayBeRandom>>(n&63)&1 != 0 && from > 0 && s[from-1] == '-' && randomWord(s, from, from+n):
+				if done = c.pod(s, from, base+end); done >= base+64 {
+					d = 0
+				} else if done > base {
+					d &= ^uint64(0) << (done - base)
+				}
+			case digit == all && n <= mostDigits:
+				c.add(from, base+end, Digits)
+			case other == 0:
+				c.add(from, base+end, Hex+Kind(n))
+			default:
+				c.mixed(from, n, digit, other)
 			}
-			d &= ^uint64(0) << (done - base)
 		}
 	}
 	return c.n <= mostHoles
+}
+
+// crossing adds the word of block i that has the digit at, and that is not in this block
+// alone, and returns where it ends.
+func (c *cutter) crossing(s []byte, i, at int) (done int) {
+	base, word := i<<6, c.marks[i].word
+	from := base + 64 - bits.LeadingZeros64(^word&(1<<at-1))
+	if from == base {
+		from = c.wordBegin(i)
+	}
+	end := base + at + bits.TrailingZeros64(^(word >> at))
+	if end == base+64 {
+		end = c.wordEnd(i + 1)
+	}
+	c.word[c.words] = Span{uint32(from), uint32(end)}
+	c.words++
+	if from > 0 && s[from-1] == '-' && randomWord(s, from, end) {
+		return c.pod(s, from, end)
+	}
+	c.cutWord(from, end)
+	return end
+}
+
+// pod adds the hole of a random word, and the second half of a pod's name behind it,
+// which need not have a digit. It returns where they end.
+func (c *cutter) pod(s []byte, from, end int) int {
+	c.add(from, end, Word)
+	if behind := end + 1 + podWord; behind <= len(s) && end-from > podWord && s[end] == '-' && randomWord(s, end+1, behind) && (behind == len(s) || !inWord(s[behind])) {
+		c.word[c.words] = Span{uint32(end + 1), uint32(behind)}
+		c.words++
+		c.add(end+1, behind, Word)
+		end = behind
+	}
+	return end
 }
 
 // Names of pods end, as Kubernetes makes them, with two words of letters and digits by
@@ -101,6 +139,9 @@ var podByte = func() (is [256]bool) {
 	}
 	return is
 }()
+
+// mayBeRandom has a bit for each size of those words.
+const mayBeRandom uint64 = 1<<podWord | 1<<8 | 1<<9 | 1<<10
 
 // randomWord reports whether a word may be one of those.
 func randomWord(s []byte, from, end int) bool {

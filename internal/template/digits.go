@@ -3,6 +3,7 @@ package template
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 )
 
 // tens are powers of ten; shorter, how many numbers have fewer digits than n.
@@ -14,6 +15,28 @@ var tens, shorter = func() (tens, shorter [mostDigits + 1]uint64) {
 	}
 	return
 }()
+
+// putPlace writes the place of a number of 1 to 19 digits among all as a varint, and
+// returns how long it is. Behind the digits 8 bytes can be read, and there is room for
+// 10 bytes.
+func putPlace(b, s []byte, from, end int) int {
+	n := end - from
+	if n > 8 {
+		v, at := place(s[:end+8], from, end), 0
+		for ; v >= 0x80; v >>= 7 {
+			b[at] = byte(v) | 0x80
+			at++
+		}
+		b[at] = byte(v)
+		return at + 1
+	}
+	// Below 1<<28: seven bits for each of four bytes.
+	v := eight(binary.LittleEndian.Uint64(s[from:from+8])<<(8*(8-n)&63)) + shorter[n]
+	spread := v&0x7f | v<<1&0x7f00 | v<<2&0x7f0000 | v<<3&0x7f000000
+	size := (bits.Len64(v|1) + 6) / 7
+	binary.LittleEndian.PutUint32(b, uint32(spread|0x80808080&(1<<(8*(size-1))-1)))
+	return size
+}
 
 // place is the place of a number of 1 to 19 digits among all. Behind the digits 8
 // bytes can be read.
