@@ -72,7 +72,7 @@ func (g *Group) End(more ...Further) error {
 	from := make([]arrow.Array, len(g.recs))
 	own := len(p.columns) - len(more)
 	for i, c := range p.columns {
-		p.order = &g.order
+		p.order, p.writing = &g.order, i
 		at := group.NextColumnChunk()
 		var err error
 		switch {
@@ -90,6 +90,11 @@ func (g *Group) End(more ...Further) error {
 		}
 		if err != nil {
 			return fmt.Errorf("column %s: %w", c.Name, err)
+		}
+	}
+	if p.o.Counts {
+		if err := p.counter.end(rows); err != nil {
+			return err
 		}
 	}
 	p.groups++

@@ -94,6 +94,9 @@ func (p *Writer) put(k *chunk, kind int, body []byte, values int, encoding parqu
 // indexes writes a dictionary of n values, which p.dictionary has in plain, and
 // p.index, which has one for each cell with a value.
 func (p *Writer) indexes(k *chunk, c *cells, n int) error {
+	if err := p.take(p.writing, c, n); err != nil {
+		return err
+	}
 	if err := p.dictionaryPage(k, p.dictionary.plain, n, parquetgo.Encodings.Plain); err != nil {
 		return err
 	}

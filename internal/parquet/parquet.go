@@ -51,6 +51,7 @@ type Options struct {
 	Sorted     string            // name of a long or datetime column without nulls by which rows are sorted; "" none
 	Pairs      map[string]string // keys and values in the footer
 	Pages      bool              // the footer tells where pages lie, and with which value those of the sorted column begin
+	Counts     bool              // the footer tells where it is counted how many rows have which values of two columns
 	Templates  bool              // texts may be stored by templates, which only this package reads; with Compress
 
 	// Texts is told of every column of text of every group, in their order. What
@@ -80,7 +81,9 @@ type Writer struct {
 	chunks  []Pages   // of all groups and columns
 	firsts  [][]int64 // of all groups
 
-	order *order // of the group, or of the column, being written
+	order   *order // of the group, or of the column, being written
+	writing int    // number of the column
+	counter counter
 
 	woven bool // a column is stored by templates
 	*tools
@@ -181,6 +184,9 @@ func (p *Writer) Pair(key, value string) error { return p.meta.AppendKeyValueMet
 
 // Close writes the footer. What the file is written to stays open.
 func (p *Writer) Close() error {
+	if err := p.writeCounts(); err != nil {
+		return err
+	}
 	if p.o.Pages {
 		if err := p.Pair(PagesKey, encodePages(p.chunks)); err != nil {
 			return err

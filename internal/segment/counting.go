@@ -24,9 +24,10 @@ type count struct {
 	*weighing
 	ctx   context.Context // of this one call
 	open  []*parquet.Column
-	sizes []int          // how many codes each has
-	may   []parquet.Rows // which of them the needs allow; nil: all
-	told  [][][]byte     // of a column with looks, by its codes: a text that they are of; nil: none was met
+	sizes []int                // how many codes each has
+	may   []parquet.Rows       // which of them the needs allow; nil: all
+	lists []*parquet.ValueList // in place of open: what the codes are of, where rows were counted when they were written
+	told  [][][]byte           // of a column with looks, by its codes: a text that they are of; nil: none was met
 
 	chosen *parquet.Choice // codes of column choice, that the needs allow, if most rows have others
 	choice int
@@ -58,7 +59,10 @@ func (v *weighing) weigh(ctx context.Context, desk *parquet.Desk, to *scale) err
 			c.Close()
 		}
 	}()
-	err := g.weigh(desk)
+	done, err := g.counted(desk, to)
+	if err == nil && !done {
+		err = g.weigh(desk)
+	}
 	if err == nil {
 		err = to.put(g, desk.Read)
 	}
@@ -154,7 +158,7 @@ func (g *count) allow() (none bool, err error) {
 		}
 		found := parquet.NewRows(g.sizes[of])
 		for _, all := range n.any {
-			codes, err := g.open[of].Found(all[0].search)
+			codes, err := g.found(of, all[0].search)
 			if err != nil {
 				return false, err
 			}
@@ -170,6 +174,22 @@ func (g *count) allow() (none bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// found are the codes of a column whose text a search finds.
+func (g *count) found(i int, s *parquet.Search) (parquet.Rows, error) {
+	if g.lists != nil {
+		return g.lists[i].Found(s)
+	}
+	return g.open[i].Found(s)
+}
+
+// value is what a code of a column stands for; ok is false of no value.
+func (g *count) value(i, code int) (value []byte, ok bool) {
+	if g.lists != nil {
+		return g.lists[i].Value(code)
+	}
+	return g.open[i].Value(code)
 }
 
 // stretches parts the row group at the cuts.
@@ -342,7 +362,7 @@ func (g *count) number(i int, code uint32, all *values) uint32 {
 		}
 		return all.look(code, g.told[i][code])
 	}
-	value, ok := g.open[i].Value(int(code))
+	value, ok := g.value(i, int(code))
 	if !ok {
 		return none
 	}

@@ -46,6 +46,7 @@ type Reader struct {
 	sets    termSets                          // of earlier releases
 	tables  [][]termTable                     // by group and column
 	listed  func() (*parquet.PageList, error) // by group and column; nil if it is not known where they lie
+	counts  func() (parquet.CountList, error) // by group; nil if nothing was counted
 	firsts  func() ([][]int64, error)         // by group, of the pages of times; nil if it is not known with what they begin
 }
 
@@ -96,7 +97,7 @@ func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 	if err := s.readTerms(); err != nil {
 		return nil, err
 	}
-	s.listed, s.firsts = sync.OnceValues(s.readPages), sync.OnceValues(s.readFirsts)
+	s.listed, s.firsts, s.counts = sync.OnceValues(s.readPages), sync.OnceValues(s.readFirsts), sync.OnceValues(s.readCounts)
 	return s, nil
 }
 

@@ -142,6 +142,7 @@ type scale struct {
 	s       *Sifted
 	mu      sync.Mutex
 	tallies []*tally
+	lists   map[listKey]*parquet.ValueList
 }
 
 // A tally is the weighted rows that have the same columns.
@@ -150,7 +151,8 @@ type tally struct {
 	columns []int   // of it, the time if it is there as the first
 	timed   bool
 	values  []values
-	at      []int32 // by a hash of their keys: numbers of rows plus one; a power of two
+	numbers []numbers // of lists of values, as far as they are known
+	at      []int32   // by a hash of their keys: numbers of rows plus one; a power of two
 	rows    []weighed
 	charged int64
 	by      uint64 // odd and random, so that nobody can choose keys that meet
@@ -195,12 +197,16 @@ func (c *scale) put(g *count, read int64) error {
 		return nil
 	}
 	t := c.tally(g.weighing)
-	known := make([][]uint32, len(g.open)) // codes plus one; 0 is not known yet
+	known := make([][]uint32, len(g.sizes)) // codes plus one; 0 is not known yet
 	for i, n := range g.sizes {
-		known[i] = make([]uint32, n)
+		if g.lists != nil {
+			known[i] = t.numbered(i, g.lists[i], n)
+		} else {
+			known[i] = make([]uint32, n)
+		}
 	}
 	for _, r := range g.rows {
-		for i := range g.open {
+		for i := range known {
 			code := r.codes[i]
 			if known[i][code] == 0 {
 				known[i][code] = g.number(i, code, &t.values[i]) + 1

@@ -48,7 +48,7 @@ func write(ctx context.Context, dst seal.Sink, k seal.Keys, account seal.Place, 
 	}
 	terms := newTermWriter(info.Columns)
 	file, err := parquet.NewWriter(sealed, recs[0].Schema(), parquet.Options{
-		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pages: true, Templates: true, Texts: terms.column, Words: terms.words,
+		Compress: true, Dictionary: true, Sorted: schema.TimeGenerated, Pages: true, Counts: true, Templates: true, Texts: terms.column, Words: terms.words,
 	})
 	if err != nil {
 		return info, err

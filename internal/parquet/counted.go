@@ -1,0 +1,273 @@
+package parquet
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// Bounds of counts that are read.
+const (
+	mostCells = 1 << 16 // of a table
+	mostBytes = 1 << 22 // of the tables of a group, and of a column's values
+)
+
+// errCounts reports bytes that are no list of counts.
+var errCounts = errors.New("the list of counts is not of the format this build knows")
+
+// A CountList tells what was counted when a file's groups were written. It is not
+// changed.
+type CountList []countedGroup
+
+type countedGroup struct {
+	at, size int64 // of values and tables
+	columns  []countedColumn
+	tables   []countedTable
+}
+
+type countedColumn struct {
+	column, values, cells int
+	at, size, unpacked    int // of its values, in the group's bytes
+}
+
+type countedTable struct {
+	a, b     int // of the group's counted columns
+	at, size int
+}
+
+// ReadCounts reads the text of CountsKey, of a file with these columns and so many
+// groups, whose counts end before end.
+func ReadCounts(text string, columns []FooterColumn, groups int, end int64) (CountList, error) {
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errCounts
+	}
+	bad := false
+	next := func(most int) int { // a number of at most so much
+		v, size := binary.Uvarint(b)
+		if size <= 0 || v > uint64(most) {
+			bad = true
+			return 0
+		}
+		b = b[size:]
+		return int(v)
+	}
+	list := make(CountList, groups)
+	at := int64(next(int(end)))
+	for g := range list {
+		group := &list[g]
+		group.at = at
+		part := func() (begin, size int) {
+			begin, size = int(group.size), next(mostBytes)
+			group.size += int64(size)
+			bad = bad || group.size > mostBytes || group.size > end-at
+			return begin, size
+		}
+		n := next(len(columns))
+		for range n {
+			var c countedColumn
+			c.column, c.values = next(len(columns)-1), next(mostCells)
+			c.at, c.size = part()
+			c.unpacked = next(mostBytes)
+			if bad || c.values == 0 {
+				return nil, errCounts
+			}
+			if c.cells = c.values; columns[c.column].Optional {
+				c.cells++
+			}
+			group.columns = append(group.columns, c)
+		}
+		for range next(n * n) {
+			t := countedTable{a: next(n - 1), b: next(n - 1)}
+			t.at, t.size = part()
+			if bad || t.a == t.b || group.columns[t.a].cells*group.columns[t.b].cells > min(mostCells, t.size) { // a cell takes a byte at least
+				return nil, errCounts
+			}
+			group.tables = append(group.tables, t)
+		}
+		at += group.size
+	}
+	if bad || len(b) > 0 {
+		return nil, errCounts
+	}
+	return list, nil
+}
+
+// Counts are how many rows of a group have which values of one or two columns.
+type Counts struct {
+	Columns []CountedValues // as they were asked for
+	Cells   []uint32        // the first column's codes, and of each the second's
+}
+
+// CountedValues are the values of a column that was counted: the codes below Values are
+// their numbers, in the order of their bytes, and the one behind is that of no value, if
+// the column may be without.
+type CountedValues struct {
+	Values, Codes int
+	Packed        []byte // equal of columns of the same values; valid until the group's counts are let go
+	size          int
+}
+
+// Has reports whether it was counted how many rows of a group have which values of these
+// columns, one or two.
+func (l CountList) Has(group int, columns ...int) bool {
+	_, _, ok := l.find(group, columns)
+	return ok
+}
+
+// find is the table to read, and whether it is the other way round.
+func (l CountList) find(group int, columns []int) (t countedTable, turned, ok bool) {
+	if group >= len(l) || len(columns) == 0 || len(columns) > 2 {
+		return t, false, false
+	}
+	g := &l[group]
+	for _, t := range g.tables { // the smallest first
+		a, b := g.columns[t.a].column, g.columns[t.b].column
+		if len(columns) == 1 && (a == columns[0] || b == columns[0]) {
+			return t, b == columns[0], true
+		}
+		if len(columns) == 2 && (a == columns[0] && b == columns[1] || a == columns[1] && b == columns[0]) {
+			return t, b == columns[0], true
+		}
+	}
+	return t, false, false
+}
+
+// Read reads counts that there are, of a group of so many rows. They are valid until
+// letGo is called.
+func (l CountList) Read(d *Desk, from io.ReaderAt, group, rows int, columns ...int) (c *Counts, letGo func(), err error) {
+	t, turned, ok := l.find(group, columns)
+	if !ok {
+		return nil, nil, errors.New("internal error: counts are asked for that there are not")
+	}
+	g := &l[group]
+	raw, err := d.take(int(g.size))
+	if err != nil {
+		return nil, nil, err
+	}
+	letGo = func() { d.give(raw) }
+	defer func() {
+		if err != nil {
+			letGo()
+		}
+	}()
+	if _, err := from.ReadAt(raw, g.at); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, nil, err
+	}
+	d.Read += g.size
+	a, b := g.columns[t.a], g.columns[t.b]
+	all, err := readCells(raw[t.at:t.at+t.size], a.cells*b.cells, rows)
+	if err != nil {
+		return nil, nil, err
+	}
+	first, second := a, b
+	if turned {
+		first, second = b, a
+	}
+	c = &Counts{Columns: []CountedValues{first.of(raw)}}
+	switch {
+	case len(columns) == 1:
+		c.Cells = make([]uint32, first.cells)
+		for i, n := range all {
+			if turned {
+				c.Cells[i%b.cells] += n
+			} else {
+				c.Cells[i/b.cells] += n
+			}
+		}
+	case turned:
+		c.Cells = make([]uint32, len(all))
+		for i, n := range all {
+			c.Cells[i%b.cells*a.cells+i/b.cells] = n
+		}
+	default:
+		c.Cells = all
+	}
+	if len(columns) == 2 {
+		c.Columns = append(c.Columns, second.of(raw))
+	}
+	return c, letGo, nil
+}
+
+func (c countedColumn) of(raw []byte) CountedValues {
+	return CountedValues{c.values, c.cells, raw[c.at : c.at+c.size], c.unpacked}
+}
+
+// readCells reads a table of so many cells, whose counts are those of so many rows.
+func readCells(b []byte, cells, rows int) ([]uint32, error) {
+	all, left := make([]uint32, cells), uint64(rows)
+	for i := range all {
+		v, size := binary.Uvarint(b)
+		if size <= 0 || v > left {
+			return nil, ErrDamaged
+		}
+		all[i], left, b = uint32(v), left-v, b[size:]
+	}
+	if left > 0 || len(b) > 0 {
+		return nil, ErrDamaged
+	}
+	return all, nil
+}
+
+// A ValueList is values of a column, by their codes.
+type ValueList struct {
+	raw   []byte
+	begin []int // of each value in raw, and behind the last
+	text  bool
+}
+
+// Unpack reads the values of a column of a type.
+func (v CountedValues) Unpack(d *Desk, kind arrow.Type) (*ValueList, error) {
+	l := &ValueList{raw: make([]byte, v.size), text: kind == arrow.STRING, begin: make([]int, 0, v.Values+1)}
+	if err := d.unzstd(l.raw, v.Packed); err != nil {
+		return nil, ErrDamaged
+	}
+	width := (&Column{Place: Place{Type: kind}}).width()
+	for at := 0; at < v.size; {
+		end, ok := at+width/8, true
+		if l.text {
+			end, ok = textEnd(l.raw, at)
+		}
+		if !ok || end <= at || end > v.size || len(l.begin) == v.Values {
+			return nil, ErrDamaged
+		}
+		l.begin = append(l.begin, at)
+		at = end
+	}
+	if len(l.begin) != v.Values {
+		return nil, ErrDamaged
+	}
+	l.begin = append(l.begin, v.size)
+	return l, nil
+}
+
+// Size is how many bytes the list takes.
+func (l *ValueList) Size() int64 { return int64(len(l.raw) + 8*len(l.begin)) }
+
+// Value is what a code stands for, as Cells take it; ok is false of no value.
+func (l *ValueList) Value(code int) (value []byte, ok bool) {
+	if code >= len(l.begin)-1 {
+		return nil, false
+	}
+	at := l.begin[code]
+	if l.text {
+		at += 4
+	}
+	return l.raw[at:l.begin[code+1]], true
+}
+
+// Found are the codes whose text a search finds.
+func (l *ValueList) Found(s *Search) (Rows, error) {
+	if !l.text {
+		return nil, nil
+	}
+	found := NewRows(len(l.begin) - 1)
+	err := s.each(l.raw, len(l.begin)-1, func() func(int) { return found.Add })
+	return found, err
+}
