@@ -78,6 +78,7 @@ var kinds = [...]Kind{
 		"names, versions, times, policies and public halves of keys, and who used them when; authenticated under the root key",
 		"only private halves are secret; vaults are administered by these records"},
 	{"vault log", "vault/vault.db-*", "the vault's last changes", ByRoot, "what the vault has", "as for the vault"},
+	{"vault reserve", "vault/reserve", "nothing: room for changes of keys while the disk is full", None, "", "rows that fill a disk must not keep a key from being disabled"},
 	{"authority", "tls/ca.pem", "the certificate of the server's own authority", None, "all of it", "clients need it to trust the server; it is public"},
 	{"bootstrap", "bootstrap.json", "the first administrator's name and secret, readable by the server's user", None,
 		"all of it", "somebody must be able to sign in first; remove it when it is kept elsewhere"},

@@ -3,6 +3,7 @@ package server_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -93,4 +94,51 @@ func TestAFullDiskStopsAcknowledgingButNotAnsweringAndHeals(t *testing.T) {
 	s.halt()
 	s.serve()
 	s.holds(1100 + acknowledged)
+}
+
+// A start needs no room for what is there already, however the server ended before.
+func TestAServerStartsAndAnswersOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := copied(t)
+	disk := s.onSmallDisk("24m")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	s.Listen = free.Addr().String() // a server has its address for long
+	must(t, free.Close())
+	s.spawn()
+	s.mustSend("a", 1000)
+	fill(t, filepath.Join(disk, "ballast"))
+	must(t, s.exe.Process.Kill())
+	s.exe.Wait()
+	s.spawn()
+	s.holds(1000)
+	must(t, s.exe.Process.Signal(syscall.SIGTERM))
+	must(t, s.exe.Wait())
+	s.spawn()
+	s.holds(1000)
+}
+
+// Logs that fill the disk keep nobody from disabling his key.
+func TestAKeyIsDisabledOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := copied(t)
+	disk := s.onSmallDisk("24m")
+	s.serve()
+	s.mustSend("a", 10)
+	s.holds(10)
+	fill(t, filepath.Join(disk, "ballast"))
+	for range 3 { // and not once only
+		s.disabled()
+		_, err := s.count()
+		refused(t, err, http.StatusForbidden, client.KeyRevoked)
+		s.enable("", true)
+		eventually(t, limit, "the rows are back", func() error {
+			n, err := s.count()
+			if err == nil && n != 10 {
+				t.Fatalf("%d rows", n)
+			}
+			return err
+		})
+		fill(t, filepath.Join(disk, "ballast"))
+	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -120,8 +121,14 @@ func (f *folder) close() {
 }
 
 // writeFile puts a small file in place durably, in a folder that may have to be
-// made.
+// made. One that is as it should be is left alone: a start needs no room on a disk
+// that is full.
 func writeFile(path string, b []byte, mode fs.FileMode) error {
+	if is, err := os.ReadFile(path); err == nil && bytes.Equal(is, b) {
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm() == mode {
+			return nil
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}

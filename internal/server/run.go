@@ -451,7 +451,14 @@ func announce(cfg Config, dir *folder, l net.Listener, imds, support string) err
 	if err != nil {
 		return err
 	}
-	if err := writeFile(dir.in("endpoint"), append(text, '\n'), 0o644); err != nil {
+	text = append(text, '\n')
+	err = writeFile(dir.in("endpoint"), text, 0o644)
+	if errors.Is(err, syscall.ENOSPC) { // the old one is wrong anyway, and its room is enough
+		err = errors.Join(os.Remove(dir.in("endpoint")), writeFile(dir.in("endpoint"), text, 0o644))
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		cfg.Log.Warn("the disk is full: commands on this machine find the server by --url only", "url", url, "error", err)
+	} else if err != nil {
 		return err
 	}
 	if cfg.Out != nil {

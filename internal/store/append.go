@@ -139,6 +139,9 @@ func (s *Store) hasRoom(quarters int64) error {
 		return ErrClosed
 	}
 	if s.tail.bytes > behind*s.cfg.FlushBytes/4*quarters || s.cfg.Budget.full(quarters) {
+		if s.failed != nil { // nobody is too fast: it is for this that rows don't leave
+			return fmt.Errorf("%w: %w", ErrBehind, s.failed)
+		}
 		return ErrBehind
 	}
 	return nil

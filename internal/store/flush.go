@@ -48,7 +48,7 @@ func (s *Store) inTurn(ctx context.Context, through func(*Store) uint64) error {
 func (s *Store) flush(ctx context.Context, through func(*Store) uint64) error {
 	err := s.flushAll(ctx, through)
 	s.mu.Lock()
-	s.failing = err != nil
+	s.failed = err
 	s.mu.Unlock()
 	s.room.ring()
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 )
 
 // A pace says when to flush: to fill row groups as soon as full is signalled, if
-// ripe says so still, and all when old says so. A flush that fails is tried again after an age, not at once. After a flush
+// ripe says so still, and all when old says so. A flush that fails is tried again soon, then less and less often: rows that
+// are refused meanwhile come back when a disk has room again or a bucket answers. After a flush
 // segments are merged until there are none to merge or it is time to flush again.
 type pace struct {
 	age   time.Duration
@@ -19,6 +20,12 @@ type pace struct {
 	merge func(context.Context) (more bool, err error)
 	log   *slog.Logger
 }
+
+// The pauses before a flush that failed is tried again: the first, and the longest.
+const (
+	firstRetry = time.Second
+	lastRetry  = 16 * time.Second
+)
 
 // run keeps the pace until ctx ends.
 func (p pace) run(ctx context.Context) {
@@ -39,13 +46,18 @@ func (p pace) run(ctx context.Context) {
 				continue
 			}
 		}
-		if err := flush(ctx); err != nil && ctx.Err() == nil {
+		wait := firstRetry
+		for err := flush(ctx); err != nil; err = p.flush(ctx) {
+			if ctx.Err() != nil {
+				return
+			}
 			p.log.Error("rows stay in the journal", "error", err)
 			select {
 			case <-ctx.Done():
-			case <-time.After(p.age):
+				return
+			case <-time.After(min(wait, p.age)):
 			}
-			continue
+			wait = min(2*wait, lastRetry)
 		}
 		p.tidy(ctx)
 	}

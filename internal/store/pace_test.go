@@ -27,7 +27,9 @@ func TestPace(t *testing.T) {
 		"rows get old":         {arrive: 20 * time.Second, want: []string{"90 all"}},
 		"much waits":           {arrive: 20 * time.Second, full: 21 * time.Second, want: []string{"21 groups"}},
 		"too early":            {arrive: 20 * time.Second, full: 21 * time.Second, ripe: 22 * time.Second, want: []string{"90 all"}},
-		"a flush fails, twice": {arrive: 20 * time.Second, full: 21 * time.Second, failing: 2, want: []string{"21 groups", "81 all", "141 all"}},
+		"a flush fails, twice": {arrive: 20 * time.Second, full: 21 * time.Second, failing: 2, want: []string{"21 groups", "22 all", "24 all"}},
+		"flushes fail for long": {arrive: 20 * time.Second, full: 21 * time.Second, failing: 7, want: []string{
+			"21 groups", "22 all", "24 all", "28 all", "36 all", "52 all", "68 all", "84 all"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

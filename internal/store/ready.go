@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -26,11 +27,11 @@ func (s *Store) Ready(ctx context.Context) error {
 		room := s.room.next()
 		s.mu.Lock()
 		err := s.hasRoom(3)
-		if err != ErrBehind {
+		if !errors.Is(err, ErrBehind) {
 			s.mu.Unlock()
 			return err
 		}
-		if s.failing || end == nil && (s.waits >= mostWaits || !s.cfg.Budget.queue()) {
+		if s.failed != nil || end == nil && (s.waits >= mostWaits || !s.cfg.Budget.queue()) {
 			s.mu.Unlock()
 			return s.admit()
 		}

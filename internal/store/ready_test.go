@@ -117,9 +117,10 @@ func TestRowsWaitForRoom(t *testing.T) {
 		}
 
 		fill()
-		commits <- errors.New("down")
+		down := errors.New("down")
+		commits <- down
 		synctest.Wait()
-		if d, err := took(t.Context()); d != 0 || !errors.Is(err, store.ErrBehind) {
+		if d, err := took(t.Context()); d != 0 || !errors.Is(err, store.ErrBehind) || !errors.Is(err, down) {
 			t.Errorf("while flushes fail: after %v %v", d, err)
 		}
 		close(commits)

@@ -126,7 +126,7 @@ type Store struct {
 	unmerged map[tableKey]bool // tables that got segments since none was found to merge
 	tail     size              // of all tables, rows being flushed included
 	leaving  int64             // bytes of these
-	failing  bool              // the last flush did
+	failed   error             // why the last flush did
 	waits    int               // appends that wait for room
 	oldest   time.Time         // when the first row not being flushed came
 

@@ -127,14 +127,14 @@ func appendFault(err error) error {
 	if f := storageFault(err); f != nil {
 		return f
 	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.New(fault.ServiceUnavailable, "Nothing was stored: the server's disk is full. Send the rows again later.").WithRetryAfter(5).Because(err)
+	}
 	if errors.Is(err, store.ErrBehind) {
 		return fault.New(fault.TooManyRequests, "Nothing was stored: rows arrive faster than they can be written. Send them again later.").WithRetryAfter(1).Because(err)
 	}
 	if errors.Is(err, store.ErrClosed) {
 		return fault.New(fault.ServiceUnavailable, "Nothing was stored: the storage account is moving to another process. Send the rows again.").WithRetryAfter(1).Because(err)
-	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fault.New(fault.ServiceUnavailable, "Nothing was stored: the server's disk is full. Send the rows again later.").WithRetryAfter(5).Because(err)
 	}
 	return fault.Of(err)
 }

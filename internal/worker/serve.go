@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 
@@ -60,7 +61,7 @@ func answerTo[In any](w *base, read func(io.Reader) (In, error), f func(context.
 // the log; it names places and causes and never holds data.
 func (w *base) refuse(rw http.ResponseWriter, err error) {
 	status, body := wire.EncodeFault(err)
-	if f := fault.Of(err); status >= 500 && f.Cause() != nil {
+	if f := fault.Of(err); status >= 500 && f.Cause() != nil && !errors.Is(f.Cause(), context.Canceled) { // who asked has left
 		w.log.Error("a request failed", "code", string(f.Code), "cause", f.Cause().Error())
 	}
 	rw.WriteHeader(status)

@@ -78,6 +78,9 @@ func (f *Face) call(operation string, serve func(context.Context, admin.Request)
 			return nil, err
 		}
 		o, err := serve(ctx, r)
+		if errors.Is(err, keystore.ErrFull) {
+			err = admin.Refuse(http.StatusServiceUnavailable, "ServiceUnavailable", "The disk of the vault is full; nothing was changed. The server's operator must make room.")
+		}
 		if o.operation == "" {
 			o.operation = operation
 		}

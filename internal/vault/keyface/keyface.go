@@ -125,6 +125,9 @@ func (c *call) told(err error) *refusal {
 	if errors.Is(err, keystore.ErrDamaged) {
 		return refuse(http.StatusInternalServerError, "InternalServerError", "The vault's record of this key is damaged or was altered. The server's operator must restore it.")
 	}
+	if errors.Is(err, keystore.ErrFull) {
+		return refuse(http.StatusServiceUnavailable, "ServiceUnavailable", "The disk of the vault is full; nothing was changed. The server's operator must make room.")
+	}
 	return refuse(http.StatusInternalServerError, "InternalServerError", "The server encountered an internal error.")
 }
 

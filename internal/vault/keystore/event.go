@@ -77,7 +77,7 @@ type Entry struct {
 // AppendEvents writes audit records, all in one transaction. Those of a vault
 // that was purged meanwhile go with it.
 func (s *Store) AppendEvents(ctx context.Context, entries []Entry) error {
-	return s.Update(ctx, func(t *Tx) error {
+	return s.update(ctx, func(t *Tx) error { // not at the cost of the reserve
 		for _, e := range entries {
 			b, err := json.Marshal(e.Event)
 			if err != nil {

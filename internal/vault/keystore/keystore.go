@@ -32,6 +32,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,7 @@ var (
 	ErrDamaged  = errors.New("the vault's file is damaged or was altered; restore it from a backup")
 	ErrRootKey  = errors.New("the root key is not the one that this vault was made with; start with the file that held it then (--root-key)")
 	ErrInUse    = errors.New("the vault's folder is in use by another process")
+	ErrFull     = errors.New("the disk of the vault is full: make room, nothing was changed")
 	ErrNewer    = errors.New("the vault's file was written by a newer version; start with that version or a later one")
 )
 
@@ -79,6 +81,9 @@ type Store struct {
 	writer *sql.DB  // one connection: writes are one after another
 	reader *sql.DB
 	opened Head // as the file was found
+
+	changing sync.Mutex // held by Update, for the reserve
+	reserve  reserve
 
 	readers readers
 	room    struct{ newest, waiting int } // for audit records
@@ -123,6 +128,8 @@ func Open(ctx context.Context, dir string, root *seal.Key) (_ *Store, err error)
 	if err := s.whole(ctx); err != nil {
 		return nil, worded(err)
 	}
+	s.reserve = reserveIn(dir)
+	s.reserve.keep()
 	return s, nil
 }
 
@@ -229,8 +236,21 @@ func (s *Store) View(ctx context.Context, f func(*Tx) error) error {
 }
 
 // Update runs f alone and makes what it wrote durable, or undoes all of it when
-// f returns an error.
+// f returns an error. On a full disk it runs f again, once the reserve was given for
+// it; ErrFull tells that this was not enough.
 func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	err := s.update(ctx, f)
+	if errors.Is(err, ErrFull) && s.reserve.spend() {
+		err = s.update(ctx, f)
+	}
+	s.reserve.keep()
+	return err
+}
+
+// update is Update with the room that there is.
+func (s *Store) update(ctx context.Context, f func(*Tx) error) error {
 	return s.transact(ctx, s.writer, func(t *Tx) error {
 		if err := f(t); err != nil {
 			return err
@@ -271,7 +291,7 @@ func worded(err error) error {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("the disk of the vault is full: make room, nothing was changed (%w)", err)
+		return fmt.Errorf("%w (%w)", ErrFull, err)
 	}
 	return err
 }
