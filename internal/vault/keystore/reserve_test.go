@@ -72,7 +72,7 @@ func TestChangesHaveRoomOnAFullDisk(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(t.Context(), func(tx *Tx) error { return tx.PutMeta("after", nil, []byte("secret")) }); err != nil {
+	if err := s.Update(t.Context(), func(tx *Tx) error { return tx.PutMeta("after", []byte("shown"), []byte("secret")) }); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(s.reserve.path); err != nil || info.Size() != reserveBytes {
