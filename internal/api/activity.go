@@ -58,6 +58,9 @@ func (s *server) tell(t *telling, r *http.Request, c *compiled, scope resource.I
 	}
 	if err := t.to.Begin(r.Context(), t.event); err != nil {
 		t.to = nil
+		if f := fault.Of(err); f.Code != fault.InternalServerError {
+			return nil, f // as a full disk has it
+		}
 		return nil, fault.New(fault.ServiceUnavailable, "The write can't be recorded in the activity log now, so it was not done. Try again.").WithRetryAfter(5).Because(err)
 	}
 	t.trace.Note = note

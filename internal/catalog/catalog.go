@@ -44,6 +44,7 @@ import (
 	"io/fs"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -217,6 +218,8 @@ func worded(err error) error {
 	switch code := e.Code(); {
 	case code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	case code&0xff == sqlite3.SQLITE_FULL: // under the name that everybody knows
+		return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 	case code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, code == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
 		return fmt.Errorf("%w: %w", ErrExists, err)
 	case code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:

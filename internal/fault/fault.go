@@ -16,6 +16,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // A Code is an ARM error code. It is part of the API: never rename one.
@@ -116,11 +117,14 @@ func (e *Error) Innermost() Code {
 	return e.Code
 }
 
-// Of returns the fault in err's chain. An error that carries none is an
-// internal error: its text stays in the log.
+// Of returns the fault in err's chain. An error that carries none is a full
+// disk's, or else an internal error: its text stays in the log.
 func Of(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &Error{Code: ServiceUnavailable, Message: "The server's disk is full; nothing was changed. Try again when its operator has made room.", cause: err}
 	}
 	return &Error{Code: InternalServerError, Message: "The server met an internal error. Try again; if it stays, give the operator the correlation id of this answer.", cause: err}
 }

@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 	"golang.org/x/sys/unix"
 
 	"logkeep/internal/cli/client"
@@ -72,6 +75,18 @@ func TestAFullDiskStopsAcknowledgingButNotAnsweringAndHeals(t *testing.T) {
 		return nil
 	})
 	s.holds(1000 + acknowledged)
+	eventually(t, limit, "a change of the control plane that has no room", func() error {
+		groups, err := armresources.NewResourceGroupsClient(s.SubscriptionID, s.Credential(), s.ARM())
+		must(t, err)
+		_, err = groups.CreateOrUpdate(t.Context(), group, armresources.ResourceGroup{Location: to.Ptr(location), Tags: map[string]*string{"a": to.Ptr(strings.Repeat("x", 200))}}, nil)
+		if err == nil {
+			return errNotYet // the catalog had room
+		}
+		if f := refused(t, err, http.StatusServiceUnavailable, "ServiceUnavailable"); !strings.Contains(f.Message, "disk is full") {
+			t.Errorf("who changes something is told %q", f.Message)
+		}
+		return nil
+	})
 	if c := s.cluster(); c.Logkeep.KeyState.State != "Active" {
 		t.Errorf("a full disk made the key %s", c.Logkeep.KeyState.State)
 	}
