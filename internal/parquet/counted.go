@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 )
@@ -99,7 +100,8 @@ func ReadCounts(text string, columns []FooterColumn, groups int, end int64) (Cou
 // Counts are how many rows of a group have which values of one or two columns.
 type Counts struct {
 	Columns []CountedValues // as they were asked for
-	Cells   []uint32        // the first column's codes, and of each the second's
+	Cells   []uint32        // by both columns' codes, each times its Step; of one column by its codes
+	Step    [2]int
 }
 
 // CountedValues are the values of a column that was counted: the codes below Values are
@@ -136,9 +138,9 @@ func (l CountList) find(group int, columns []int) (t countedTable, turned, ok bo
 	return t, false, false
 }
 
-// Read reads counts that there are, of a group of so many rows. They are valid until
-// letGo is called.
-func (l CountList) Read(d *Desk, from io.ReaderAt, group, rows int, columns ...int) (c *Counts, letGo func(), err error) {
+// Read reads counts that there are, of a group of so many rows, into cells if there is
+// room. They are valid until letGo is called.
+func (l CountList) Read(d *Desk, from io.ReaderAt, group, rows int, cells []uint32, columns ...int) (c *Counts, letGo func(), err error) {
 	t, turned, ok := l.find(group, columns)
 	if !ok {
 		return nil, nil, errors.New("internal error: counts are asked for that there are not")
@@ -162,36 +164,25 @@ func (l CountList) Read(d *Desk, from io.ReaderAt, group, rows int, columns ...i
 	}
 	d.Read += g.size
 	a, b := g.columns[t.a], g.columns[t.b]
-	all, err := readCells(raw[t.at:t.at+t.size], a.cells*b.cells, rows)
-	if err != nil {
+	c = &Counts{Step: [2]int{b.cells, 1}}
+	if c.Cells, err = readCells(cells, raw[t.at:t.at+t.size], a.cells*b.cells, rows); err != nil {
 		return nil, nil, err
 	}
-	first, second := a, b
 	if turned {
-		first, second = b, a
+		a, b, c.Step = b, a, [2]int{1, b.cells}
 	}
-	c = &Counts{Columns: []CountedValues{first.of(raw)}}
-	switch {
-	case len(columns) == 1:
-		c.Cells = make([]uint32, first.cells)
-		for i, n := range all {
-			if turned {
-				c.Cells[i%b.cells] += n
-			} else {
-				c.Cells[i/b.cells] += n
-			}
-		}
-	case turned:
-		c.Cells = make([]uint32, len(all))
-		for i, n := range all {
-			c.Cells[i%b.cells*a.cells+i/b.cells] = n
-		}
-	default:
-		c.Cells = all
-	}
+	c.Columns = append(c.Columns, a.of(raw))
 	if len(columns) == 2 {
-		c.Columns = append(c.Columns, second.of(raw))
+		c.Columns = append(c.Columns, b.of(raw))
+		return c, letGo, nil
 	}
+	sums := make([]uint32, a.cells)
+	for i := range sums {
+		for k := range b.cells {
+			sums[i] += c.Cells[i*c.Step[0]+k*c.Step[1]]
+		}
+	}
+	c.Cells, c.Step = sums, [2]int{1, 0}
 	return c, letGo, nil
 }
 
@@ -200,16 +191,24 @@ func (c countedColumn) of(raw []byte) CountedValues {
 }
 
 // readCells reads a table of so many cells, whose counts are those of so many rows.
-func readCells(b []byte, cells, rows int) ([]uint32, error) {
-	all, left := make([]uint32, cells), uint64(rows)
+func readCells(all []uint32, b []byte, cells, rows int) ([]uint32, error) {
+	all = slices.Grow(all[:0], cells)[:cells]
+	left, at := uint64(rows), 0
 	for i := range all {
-		v, size := binary.Uvarint(b)
+		if at < len(b) && b[at] < 0x80 && uint64(b[at]) <= left { // nearly all
+			all[i] = uint32(b[at])
+			left -= uint64(b[at])
+			at++
+			continue
+		}
+		v, size := binary.Uvarint(b[at:])
 		if size <= 0 || v > left {
 			return nil, ErrDamaged
 		}
-		all[i], left, b = uint32(v), left-v, b[size:]
+		all[i], left = uint32(v), left-v
+		at += size
 	}
-	if left > 0 || len(b) > 0 {
+	if left > 0 || at < len(b) {
 		return nil, ErrDamaged
 	}
 	return all, nil

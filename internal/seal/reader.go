@@ -41,21 +41,27 @@ func (s *scratch) put() {
 // p. It reads and checks the head and the last chunk, and with it the length.
 // r must stay readable as long as the Reader is used.
 func Open(r io.ReaderAt, size int64, k Keys, p Place) (*Reader, error) {
-	rd, _, err := OpenEnd(r, size, k, p)
+	var rd *Reader
+	err := OpenEnd(r, size, k, p, func(opened *Reader, _ []byte) error {
+		rd = opened
+		return nil
+	})
 	return rd, err
 }
 
-// OpenEnd is Open for who reads the end first: it returns the plaintext of the last
-// chunk too, which is opened anyway. It may be empty, and is the caller's.
-func OpenEnd(r io.ReaderAt, size int64, k Keys, p Place) (*Reader, []byte, error) {
-	rd, end, err := open(r, size, k, p)
+// OpenEnd is Open for who reads the end first: use is given the plaintext of the last
+// chunk too, which is opened anyway. It may be empty, and is valid until use returns.
+func OpenEnd(r io.ReaderAt, size int64, k Keys, p Place, use func(rd *Reader, end []byte) error) error {
+	s := getScratch()
+	defer s.put()
+	rd, end, err := open(s, r, size, k, p)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open %s %s: %w", p.Kind, p.Object, err)
+		return fmt.Errorf("open %s %s: %w", p.Kind, p.Object, err)
 	}
-	return rd, end, nil
+	return use(rd, end)
 }
 
-func open(r io.ReaderAt, size int64, k Keys, p Place) (rd *Reader, end []byte, err error) {
+func open(s *scratch, r io.ReaderAt, size int64, k Keys, p Place) (rd *Reader, end []byte, err error) {
 	layers := k.layers()
 	inner, outer, err := contexts(k, p)
 	if err != nil {
@@ -73,13 +79,13 @@ func open(r io.ReaderAt, size int64, k Keys, p Place) (rd *Reader, end []byte, e
 	if err := checkPrefix(b, layers); err != nil {
 		return nil, nil, err
 	}
-	end, err = rd.begin(b[prefixSize:], k, inner, outer)
+	end, err = rd.begin(s, b[prefixSize:], k, inner, outer)
 	return rd, end, err
 }
 
 // begin opens a message by its head, or as much of that as there is, and returns the
-// plaintext of the last chunk.
-func (r *Reader) begin(head []byte, k Keys, inner, outer []byte) (end []byte, err error) {
+// plaintext of the last chunk, which lies in s.
+func (r *Reader) begin(s *scratch, head []byte, k Keys, inner, outer []byte) (end []byte, err error) {
 	if r.size, r.last, err = r.lay.plain(r.sealed); err != nil {
 		return nil, err
 	}
@@ -88,10 +94,8 @@ func (r *Reader) begin(head []byte, k Keys, inner, outer []byte) (end []byte, er
 	}
 	// The last chunk opens only if it is the last: its number is in its nonce
 	// and it alone is short. So the length is now known to be right.
-	s := getScratch()
-	defer s.put()
 	err = r.each(s, r.last, r.last, func(i int64, record []byte) (err error) {
-		end, err = r.o.open(make([]byte, 0, len(record)), &s.nonce, i, record)
+		end, err = r.o.open(s.chunk[:0], &s.nonce, i, record)
 		return err
 	})
 	return end, err

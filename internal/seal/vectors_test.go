@@ -88,7 +88,7 @@ func openVector(key, context, ct []byte) ([]byte, error) {
 	}
 	defer k.Destroy()
 	r := &Reader{r: bytes.NewReader(ct), sealed: int64(len(ct)), lay: layoutOf(1)}
-	if _, err := r.begin(ct[:min(len(ct), headSize)], Keys{Inner: k}, context, nil); err != nil {
+	if _, err := r.begin(getScratch(), ct[:min(len(ct), headSize)], Keys{Inner: k}, context, nil); err != nil {
 		return nil, err
 	}
 	return io.ReadAll(io.NewSectionReader(r, 0, r.Size()))

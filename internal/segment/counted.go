@@ -35,7 +35,7 @@ func (g *count) counted(desk *parquet.Desk, to *scale) (done bool, err error) {
 	if err != nil || !list.Has(g.group, g.columns...) {
 		return false, err
 	}
-	counts, letGo, err := list.Read(desk, s.data, g.group, int(group.Rows), g.columns...)
+	counts, letGo, err := list.Read(desk, s.data, g.group, int(group.Rows), g.n, g.columns...)
 	if err != nil {
 		return false, err
 	}
@@ -50,17 +50,35 @@ func (g *count) counted(desk *parquet.Desk, to *scale) (done bool, err error) {
 	if none, err := g.allow(); none || err != nil {
 		return true, err
 	}
+	var codes [2][]uint32
+	for i := range codes {
+		if codes[i] = []uint32{0}; i < len(g.sizes) {
+			codes[i] = g.allowed(i)
+		}
+	}
 	r := weighed{tallyKey: tallyKey{time: first}}
-	for i, n := range counts.Cells {
-		if n == 0 {
-			continue
+	for _, code := range codes[0] {
+		for _, other := range codes[1] {
+			if n := counts.Cells[int(code)*counts.Step[0]+int(other)*counts.Step[1]]; n > 0 {
+				r.weight, r.codes[0], r.codes[1] = int64(n), code, other
+				g.rows = append(g.rows, r)
+			}
 		}
-		if r.weight, r.codes[0] = int64(n), uint32(i); len(g.sizes) == 2 {
-			r.codes[0], r.codes[1] = uint32(i/g.sizes[1]), uint32(i%g.sizes[1])
-		}
-		g.row(&r)
+	}
+	if len(g.sizes) == 2 {
+		g.n = counts.Cells
 	}
 	return true, desk.Charge(int64(len(g.rows)) * 40)
+}
+
+// allowed are the codes of a column that the needs allow.
+func (g *count) allowed(i int) (codes []uint32) {
+	for code := range g.sizes[i] {
+		if g.may[i] == nil || g.may[i].Has(code) {
+			codes = append(codes, uint32(code))
+		}
+	}
+	return codes
 }
 
 // A listKey is values of a type, packed.

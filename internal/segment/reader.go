@@ -79,12 +79,13 @@ func Open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info)
 }
 
 func open(r io.ReaderAt, size int64, k seal.Keys, account seal.Place, info Info) (*Reader, error) {
-	data, end, err := seal.OpenEnd(r, size, k, place(account, info.Workspace, info.Table, info.ID))
-	if err != nil {
-		return nil, err
-	}
-	s := &Reader{id: info.ID, table: info.Table, from: r, data: data}
-	b, err := s.findFooter(end)
+	s := &Reader{id: info.ID, table: info.Table, from: r}
+	var b []byte
+	err := seal.OpenEnd(r, size, k, place(account, info.Workspace, info.Table, info.ID), func(data *seal.Reader, end []byte) (err error) {
+		s.data = data
+		b, err = s.findFooter(end)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
