@@ -3,7 +3,6 @@ package parquet
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/maphash"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -234,64 +233,4 @@ func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray, tell func
 	}
 	s.tell(k)
 	return true, p.indexes(k, c, len(d.begin))
-}
-
-// A dictionary numbers texts. It keeps them as the dictionary's page has them.
-type dictionary struct {
-	plain []byte   // length(4) text …
-	begin []uint32 // by number: where its length stands
-	slots []slot   // open addressing; a power of two
-	seed  maphash.Seed
-}
-
-// A slot is one text: its number plus one, bits of its hash, and where it lies in plain.
-type slot struct{ number, hash, at, size uint32 }
-
-func (d *dictionary) reset() {
-	if d.slots == nil {
-		d.slots, d.seed = make([]slot, 4096), maphash.MakeSeed()
-	}
-	clear(d.slots)
-	d.plain, d.begin = d.plain[:0], d.begin[:0]
-}
-
-// add returns the text's number.
-func (d *dictionary) add(text []byte) uint32 {
-	hash := maphash.Bytes(d.seed, text)
-	short, mask := uint32(hash>>32), uint64(len(d.slots)-1)
-	for at := hash & mask; ; at = (at + 1) & mask {
-		s := d.slots[at]
-		if s.number == 0 {
-			number := uint32(len(d.begin))
-			d.slots[at] = slot{number + 1, short, uint32(len(d.plain)) + 4, uint32(len(text))}
-			d.begin = append(d.begin, uint32(len(d.plain)))
-			d.plain = append(put32(d.plain, uint32(len(text))), text...)
-			if len(d.begin)*2 > len(d.slots) {
-				d.grow()
-			}
-			return number
-		}
-		if s.hash == short && int(s.size) == len(text) && bytes.Equal(d.plain[s.at:s.at+s.size], text) {
-			return s.number - 1
-		}
-	}
-}
-
-func (d *dictionary) text(number uint32) []byte {
-	at := d.begin[number]
-	return d.plain[at+4 : at+4+binary.LittleEndian.Uint32(d.plain[at:])]
-}
-
-func (d *dictionary) grow() {
-	d.slots = make([]slot, 2*len(d.slots))
-	mask := uint64(len(d.slots) - 1)
-	for number := range d.begin {
-		text := d.text(uint32(number))
-		hash := maphash.Bytes(d.seed, text)
-		at := hash & mask
-		for d.slots[at].number != 0 {
-			at = (at + 1) & mask
-		}
-		d.slots[at] = slot{uint32(number) + 1, uint32(hash >> 32), d.begin[number] + 4, uint32(len(text))}
-	}
 }
