@@ -177,6 +177,9 @@ func (d *tableDraft) changeRetention(ch TableChange) {
 		t.Retention = days(t.Retention, ch.Retention, ch.Replace, d.shown.Interactive)
 	}
 	t.Total = days(t.Total, ch.Total, ch.Replace, d.shown.Total)
+	if ch.Total != nil && t.Total == nil && int(*ch.Total) > t.Keeping(d.workspace, d.now).Total {
+		t.Total = new(int(*ch.Total)) // the default was that before, and is less with the new retentionInDays: rows stay as long as was said
+	}
 	if v := t.Retention; v != nil && (*v < 4 || *v > 730) {
 		d.no(interactive, "%s must be from 4 to 730, or -1 for that of the workspace.", interactive)
 		return

@@ -122,3 +122,20 @@ func TestAPublishedTableIsRememberedWhenItIsUsed(t *testing.T) {
 	_, _, err = w.DeleteTable(t.Context(), id, "me")
 	wants(t, "delete", err, fault.InvalidParameter, "Azure table")
 }
+
+// A total retention that is named counts, also where it is what the default was: the
+// default goes down with the interactive one. One that is less than the new
+// interactive retention was read before and follows it.
+func TestATotalRetentionThatIsNamedIsKept(t *testing.T) {
+	for _, c := range []struct{ retention, total, want int32 }{
+		{4, 60, 60}, {60, 60, 60}, {4, -1, 4}, {90, 60, 90}, {-1, 60, 60}, {4, 90, 90},
+	} {
+		table, err := changed(t, Table{}, TableChange{Retention: &c.retention, Total: &c.total}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k := table.Keeping(Workspace{Retention: 60}, time.Now()); k.Total != int(c.want) {
+			t.Errorf("retention %d, total %d: rows are kept for %d days, want %d", c.retention, c.total, k.Total, c.want)
+		}
+	}
+}

@@ -114,6 +114,9 @@ func Restore(ctx context.Context, r cli.Restoration, command []string, out io.Wr
 		tellPurges(ctx, replaced, s.Began, out)
 	}
 	to.tell(out)
+	if _, err := os.Stat(dir.in("bootstrap.json")); errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintln(out, "The first administrator's secret is in no backup: put bootstrap.json, as it was kept, into the data directory, or sign in by what it says with the AZURE_ variables.")
+	}
 	fmt.Fprintln(out, "Rows and changes since the backup are not in it. With a witness, the first start asks for --witness-accept.")
 	return nil
 }

@@ -282,7 +282,7 @@ func (s *Server) Web() *http.Client { return s.web }
 func (s *Server) Close() { s.web.CloseIdleConnections() }
 
 // ErrNoIdentity means that nothing says who the user is.
-var ErrNoIdentity = errors.New("no identity: give --data-dir of a server on this machine, or set AZURE_TENANT_ID, AZURE_SUBSCRIPTION_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, for example with `eval \"$(logkeep env)\"`; or put a token of the issuer that the server trusts into LOGKEEP_TOKEN or the file LOGKEEP_TOKEN_FILE")
+var ErrNoIdentity = errors.New("no identity: give --data-dir of a server on this machine that has its bootstrap.json, or set AZURE_TENANT_ID, AZURE_SUBSCRIPTION_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, for example with `eval \"$(logkeep env)\"`; or put a token of the issuer that the server trusts into LOGKEEP_TOKEN or the file LOGKEEP_TOKEN_FILE")
 
 // AbsCA is the CA file's absolute path, for other programs' environments.
 func (s *Server) AbsCA() (string, error) {

@@ -67,18 +67,19 @@ func (w Where) find() (found, error) {
 	f := found{url: address, imds: first(w.Getenv("LOGKEEP_IMDS"), DefaultIMDS)}
 	if dir != "" {
 		f.identitySource = filepath.Join(dir, "bootstrap.json")
-		switch err := readJSON(f.identitySource, &f.identity); {
-		case errors.Is(err, fs.ErrNotExist) && explicit:
-			return found{}, fmt.Errorf("%s is no data directory of a server that has started: %w", dir, err)
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
+		err := readJSON(f.identitySource, &f.identity)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return found{}, err
-		case err == nil:
+		}
+		written, there, wrong := readEndpoint(dir)
+		switch {
+		case wrong != nil:
+			return found{}, wrong
+		case err == nil || there: // the secret is kept elsewhere, or was in no backup
 			f.caFile = filepath.Join(dir, "tls", "ca.pem")
-			written, err := readEndpoint(dir)
-			if err != nil {
-				return found{}, err
-			}
 			f.url, f.imds = first(f.url, written.URL), first(written.IMDS, f.imds)
+		case explicit:
+			return found{}, fmt.Errorf("%s is no data directory of a server that has started: %w", dir, err)
 		}
 	}
 	f.url = first(f.url, w.Getenv("LOGKEEP_ARM"), DefaultURL)
@@ -88,7 +89,7 @@ func (w Where) find() (found, error) {
 			TenantID: w.Getenv("AZURE_TENANT_ID"), SubscriptionID: w.Getenv("AZURE_SUBSCRIPTION_ID"),
 			ClientID: w.Getenv("AZURE_CLIENT_ID"), ClientSecret: w.Getenv("AZURE_CLIENT_SECRET"),
 		}
-		f.caFile = first(w.Getenv("SSL_CERT_FILE"), w.Getenv("REQUESTS_CA_BUNDLE"))
+		f.caFile = first(f.caFile, w.Getenv("SSL_CERT_FILE"), w.Getenv("REQUESTS_CA_BUNDLE"))
 	}
 	if token := (bearer{w.Getenv("LOGKEEP_TOKEN"), w.Getenv("LOGKEEP_TOKEN_FILE")}); token.known() {
 		f.identitySource = "LOGKEEP_TOKEN"
@@ -112,13 +113,12 @@ type Endpoint struct {
 	IMDS string `json:"imds,omitempty"` // http://127.0.0.1:8480
 }
 
-func readEndpoint(dir string) (Endpoint, error) {
-	var e Endpoint
-	err := readJSON(filepath.Join(dir, "endpoint"), &e)
+func readEndpoint(dir string) (e Endpoint, there bool, err error) {
+	err = readJSON(filepath.Join(dir, "endpoint"), &e)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Endpoint{}, nil
+		return Endpoint{}, false, nil
 	}
-	return e, err
+	return e, err == nil, err
 }
 
 func readJSON(path string, into any) error {
