@@ -34,6 +34,7 @@ type chunk struct {
 	firsts []int64 // of the sorted column: the first value of each page
 	rows   int     // in pages
 	loose  int     // pages that are not tried to be packed
+	texts  bool    // the dictionary is of texts
 }
 
 func newChunk(rows int) *chunk {

@@ -25,6 +25,8 @@ type dict struct {
 	body   int  // bytes of the body, packed
 	size   int  // and unpacked
 	frame  frame
+	looked bool   // for parts
+	parts  []part // nil: it is not in parts, or all of it is known; else raw and begin have what the known ones have
 
 	templates *template.Dictionary // instead of values
 	answers   map[*Search][]told   // of all templates, by what looks for texts
@@ -84,6 +86,12 @@ func (c *Column) reach(number int) error {
 	if err := c.openDictionary(); err != nil {
 		return err
 	}
+	if cut, err := c.inParts(); cut || err != nil {
+		if err != nil {
+			return err
+		}
+		return c.reachPart(number)
+	}
 	for {
 		if width := c.width() / 8; width > 0 && (number+1)*width <= len(d.raw) {
 			return nil
@@ -108,6 +116,13 @@ func (c *Column) reach(number int) error {
 func (c *Column) reachAll() error {
 	if err := c.openDictionary(); err != nil || c.dict.values == 0 {
 		return err
+	}
+	if cut, err := c.inParts(); err != nil {
+		return err
+	} else if cut {
+		if err := c.reachParts(); err != nil {
+			return err
+		}
 	}
 	if err := c.reach(c.dict.values - 1); err != nil {
 		return err

@@ -125,6 +125,7 @@ func (m *Made) repeats(c *cells, o *order) bool {
 // madeTexts writes the dictionary that there is.
 func (p *Writer) madeTexts(meta *metadata.ColumnChunkMetaDataBuilder, i int, m *Made, c *cells) error {
 	k := newChunk(m.rows)
+	k.texts = true
 	k.stats.NullCount = int64(m.rows - m.values)
 	if p.o.Texts != nil {
 		if tell := p.o.Texts(i); tell != nil {

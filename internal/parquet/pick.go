@@ -124,13 +124,25 @@ func (c *Column) reachThose(b *body, base int, of Rows, end int) error {
 	if b.form != isIndexed {
 		return nil
 	}
+	cut, err := c.inParts()
+	if err != nil {
+		return err
+	}
 	o, most := ordinals{present: b.present}, int64(-1)
 	for row := of.Next(max(b.first-base, 0), end); row < end; row = of.Next(row+1, end) {
-		if value, ok := o.valueOf(base + row - b.first); ok {
-			most = max(most, int64(b.index[value]))
+		value, ok := o.valueOf(base + row - b.first)
+		if !ok {
+			continue
 		}
+		number := int64(b.index[value])
+		if cut {
+			if err := c.reachPart(int(number)); err != nil {
+				return err
+			}
+		}
+		most = max(most, number)
 	}
-	if most < 0 {
+	if most < 0 || cut {
 		return nil
 	}
 	return c.reach(int(most))

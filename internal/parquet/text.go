@@ -232,5 +232,6 @@ func (p *Writer) dictionaryTexts(k *chunk, c *cells, from []textArray, tell func
 		at += 4 + n
 	}
 	s.tell(k)
+	k.texts = true
 	return true, p.indexes(k, c, len(d.begin))
 }
