@@ -20,6 +20,8 @@ type body struct {
 	raw         []byte
 	lent        bool // raw is what was read
 	begun       bool // of a page of templates only the beginning was read: no text can be made
+	alone       bool // and the page before was not read
+	some        bool // of a page of templates what is looked at is read then: raw has no levels
 	levels      int  // bytes of raw that tell which rows have values
 
 	form   form
@@ -46,7 +48,7 @@ const (
 // openPage unpacks a page, unless it is open.
 func (c *Column) openPage(number int) error {
 	b := &c.body
-	if b.number == number && !b.begun {
+	if b.number == number && !b.begun && !b.some {
 		return nil
 	}
 	p, further := c.pages[number], c.further(number)
@@ -73,7 +75,7 @@ func (c *Column) openPage(number int) error {
 			return err
 		}
 		if b.page == nil {
-			b.page = &template.Page{}
+			b.page = c.d.takePage()
 		}
 		if b.form = isTemplates; b.page.Open(c.dict.templates, rest, b.values) != nil {
 			return ErrDamaged
@@ -124,48 +126,64 @@ const beginning = 3 << 10
 
 // beginPage is openPage for who may do with knowing which templates rows have: of a
 // page of templates that is not packed only the beginning is read, unless more was
-// needed of the page before. Who needs the texts opens the page after all.
+// needed of the page before. Who needs the texts opens the page after all, or some of it.
 func (c *Column) beginPage(number int) error {
 	if c.body.number == number {
 		return nil
 	}
 	whole := c.whole
-	if c.whole = false; whole || !c.Woven || c.Pages == nil || c.pages[number].Size <= beginning {
+	if c.whole = false; whole {
 		return c.openPage(number)
 	}
+	begun, err := c.begin(number)
+	if !begun && err == nil {
+		err = c.openPage(number)
+	}
+	return err
+}
+
+// begin reads the beginning of a page of templates that is not packed; ok is false if
+// it is not such a page, or a short one.
+func (c *Column) begin(number int) (ok bool, err error) {
+	if !c.Woven || c.Pages == nil || c.pages[number].Size <= beginning {
+		return false, nil
+	}
 	if err := c.readTemplates(); err != nil {
-		return err
+		return false, err
 	}
 	p := c.pages[number]
 	raw, err := c.bytes(p.Offset, beginning, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
+	raw = c.window[p.Offset-c.at:] // there may be more of it
+	raw = raw[:min(int64(len(raw)), p.Size)]
 	h, length, ok := readHeader(raw)
 	if !ok || parquetgo.Encoding(h.encoding) != templates || h.packed != h.size || p.Size != int64(length)+h.size || h.size > mostRead || h.kind != typeData || h.values != int64(p.Rows) {
-		return c.openPage(number)
+		return false, nil
 	}
 	present, index, codes, deltas, page := c.leaveBody()
 	if page == nil {
-		page = &template.Page{}
+		page = c.d.takePage()
 	}
 	b := &c.body
 	*b = body{number: -1, first: p.First, rows: p.Rows, values: p.Rows, raw: raw, lent: true, begun: true, form: isTemplates, page: page, index: index, codes: codes, deltas: deltas}
 	rest := raw[length:]
 	if c.Nullable {
 		if h.levels != levelsRLE {
-			return ErrForm
+			return false, ErrForm
 		}
 		b.present = present
 		if rest, err = b.readLevels(rest, present); err != nil { // there may be more of them
-			return c.openPage(number)
+			return false, nil
 		}
 	}
+	b.levels = len(raw) - len(rest)
 	if !page.Begin(c.dict.templates, rest, int(h.size)-(len(raw)-length-len(rest)), b.values) {
-		return c.openPage(number)
+		return false, nil
 	}
-	b.number, c.last = number, number
-	return nil
+	b.number, b.alone, c.last = number, number != c.last+1, number
+	return true, nil
 }
 
 // giveBody gives the buffers of the open page back.

@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"github.com/DataDog/zstd"
+
+	"logkeep/internal/template"
 )
 
 // A Desk has the buffers with which columns are read, one goroutine's. The zero
@@ -22,6 +24,8 @@ type Desk struct {
 	begin   []uint32
 	deltas  []int64
 	present Rows
+	page    *template.Page
+	dict    *template.Dictionary
 }
 
 // mostFree is how many buffers wait to be used again: of as many columns as are
@@ -73,6 +77,15 @@ func (d *Desk) give(b []byte) {
 		return
 	}
 	d.free = append(d.free, b)
+}
+
+// takePage returns a page, whatever it was.
+func (d *Desk) takePage() *template.Page {
+	p := d.page
+	if d.page = nil; p == nil {
+		p = &template.Page{}
+	}
+	return p
 }
 
 // room is at least n numbers for s to grow into; what s has stays.

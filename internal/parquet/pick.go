@@ -59,7 +59,8 @@ func (p *Cells) Size() int64 { return int64(cap(p.valid) + cap(p.data) + 4*cap(p
 // More text than an array can hold is ErrForm.
 func (c *Column) Pick(base int, of Rows, p *Cells) error {
 	size := c.width() / 8
-	return c.each(base, of, func(b *body) (bool, error) {
+	open := func(number int) error { return c.openFor(number, base, of) }
+	return c.eachPage(base, of, open, func(b *body) (bool, error) {
 		end := min(b.first+b.rows-base, len(of)*64)
 		if b.form == isTemplates {
 			if done, err := c.pickWoven(b, base, of, end, p); done || err != nil {

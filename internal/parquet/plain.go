@@ -26,9 +26,14 @@ func (c *Column) readTemplates() error {
 	if parquetgo.Encoding(head.encoding) != templates {
 		return ErrForm
 	}
-	if c.dict.templates, err = template.Parse(raw); err != nil {
+	d := c.d.dict
+	if c.d.dict = nil; d == nil {
+		d = &template.Dictionary{}
+	}
+	if d.Parse(raw) != nil {
 		return ErrDamaged
 	}
+	c.dict.templates = d
 	return nil
 }
 
@@ -43,7 +48,7 @@ func (c *Column) expand(b *body) error {
 	}
 	if b.plain, err = b.page.Plain(room); err != nil {
 		c.d.give(room)
-		return ErrDamaged
+		return ofPage(err)
 	}
 	b.form, b.texts = isPlain, room
 	return nil

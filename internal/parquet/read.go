@@ -63,8 +63,12 @@ type Column struct {
 func (d *Desk) Column(at Place) *Column {
 	c := &Column{Place: at, d: d, next: at.Offset, last: -2, least: math.MinInt64, dict: dict{begin: d.begin[:0]}, body: body{number: -1, index: d.index, deltas: d.deltas, present: d.present}, bits: Bits{number: -1}}
 	d.index, d.begin, d.deltas, d.present = nil, nil, nil, nil
-	for _, p := range at.Pages {
-		c.add(p)
+	if n := len(at.Pages); n > 0 {
+		last := at.Pages[n-1]
+		c.next, c.rows, c.pages = last.Offset+last.Size, last.First+last.Rows, at.Pages[:n:n]
+		if first := at.Pages[0]; first.Rows == 0 {
+			c.dict.page, c.pages = first, c.pages[1:]
+		}
 	}
 	return c
 }
@@ -89,6 +93,13 @@ func (c *Column) Close() {
 	d.held -= 4 * int64(cap(b.codes)) // which are not kept
 	if cap(b.present) > cap(d.present) {
 		d.present = b.present
+	}
+	if b.page != nil {
+		b.page.Leave()
+		d.page = b.page
+	}
+	if c.dict.templates != nil {
+		d.dict = c.dict.templates
 	}
 	c.window, c.body, c.dict = nil, body{number: -1}, dict{}
 	c.bits.number, c.bits.raw = -1, nil

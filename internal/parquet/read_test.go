@@ -272,6 +272,15 @@ func FuzzColumn(f *testing.F) {
 	for i, c := range all[1:] {
 		f.Add(b[c.Offset:c.Offset+c.Size], c.Rows, uint8(9+i), c.Nullable, c.Packed)
 	}
+	b, _, all = woven(f, traces(f, r, Stripe))
+	for i, c := range all[1:] {
+		f.Add(b[c.Offset:c.Offset+c.Size], c.Rows, uint8(9+i), c.Nullable, c.Packed)
+	}
+	many := people(f, r, 8_000)
+	for _, b := range written(f, []arrow.RecordBatch{many}, 1<<20)[2:3] {
+		c := places(f, b)[1]
+		f.Add(b[c.Offset:c.Offset+c.Size], c.Rows, uint8(9), c.Nullable, c.Packed)
+	}
 	types := []arrow.Type{arrow.INT64, arrow.BOOL, arrow.INT32, arrow.INT64, arrow.FLOAT64, arrow.STRING, arrow.STRING, arrow.INT64, arrow.INT64, arrow.STRING, arrow.STRING}
 	search := NewSearch([]Part{{Text: "s 1"}, {Text: "1", Left: Word, Right: End}}, Texts{})
 	f.Fuzz(func(t *testing.T, b []byte, rows int, column uint8, nullable, packed bool) {
@@ -295,6 +304,7 @@ func FuzzColumn(f *testing.F) {
 			for _, s := range searches {
 				c.Find(s, 0, all, NewRows(rows)) // is not to panic
 			}
+			c.Pick(0, one, c.NewCells(0))
 			c.Looks(searches)
 			if first, codes, err := c.Looked(rows/2, searches); err == nil && (first > rows/2 || first+len(codes) <= rows/2) {
 				t.Errorf("row %d is not among the %d from %d on", rows/2, len(codes), first)

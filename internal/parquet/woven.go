@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"logkeep/internal/template"
@@ -81,20 +82,46 @@ func (c *Column) told(s *Search, number int) *told {
 		return k
 	}
 	k.asked = true
+	if k.answer, k.sure = s.settles(d.templates.Raw(number)); k.sure {
+		return k
+	}
 	t := d.templates.Template(number)
-	has, odd := s.has(t), s.odd(t)
+	odd := s.odd(t)
+	answer, by, follows := s.follows(t, odd)
+	if follows && answer != template.Perhaps {
+		k.answer, k.sure = answer, true
+		return k
+	}
+	has := s.has(t)
 	if k.answer = max(has, odd); k.answer == template.Never || has == template.Always && len(s.parts) > 0 && !s.strict() {
 		k.sure = true
 		return k
 	}
-	if answer, by, ok := s.follows(t, odd); ok {
-		k.answer, k.by, k.sure = answer, by, true
+	if follows {
+		k.by, k.sure = by, true
+		k.answer = template.Perhaps
 		return k
 	}
 	if k.answer == template.Perhaps && odd == template.Never {
 		k.hints = s.hints(t)
 	}
 	return k
+}
+
+// settles is what patterns tell of all texts of a template, if they know it from another
+// dictionary and tell none of its texts apart; then it need not be made.
+func (s *Search) settles(raw []byte) (answer template.Answer, ok bool) {
+	if s.escapes || s.beyond || len(s.by) == 0 {
+		return 0, false
+	}
+	for _, p := range s.by {
+		if trail := p.Known(raw); trail == nil || trail.Tells() == template.Perhaps {
+			return 0, false
+		} else if trail.Tells() == template.Never {
+			return template.Never, true
+		}
+	}
+	return template.Always, true
 }
 
 // strict reports whether a text that has all parts need not be one that is wanted.
@@ -143,8 +170,7 @@ func (c *Column) findWoven(b *body, s *Search, found Rows) (sure bool, err error
 	b.page.Those(always, all)
 	b.page.Those(perhaps, ask)
 	if ask.Count() > 0 {
-		c.whole = true
-		if err := c.openPage(b.number); err != nil {
+		if err := c.openAsked(b, perhaps); err != nil {
 			return false, err
 		}
 	}
@@ -155,8 +181,8 @@ func (c *Column) findWoven(b *body, s *Search, found Rows) (sure bool, err error
 	}
 	asked := ask.Count()
 	if hinted && asked > 0 {
-		if b.page.Keep(ask, hints) != nil {
-			return false, ErrDamaged
+		if err := b.page.Keep(ask, hints); err != nil {
+			return false, ofPage(err)
 		}
 		asked = ask.Count()
 	}
@@ -185,6 +211,36 @@ func (c *Column) findWoven(b *body, s *Search, found Rows) (sure bool, err error
 	return sure, nil
 }
 
+// openAsked opens a page of which texts are needed of some of the present templates: if
+// it is alone, and they are not most of it, as much as has them.
+func (c *Column) openAsked(b *body, of []bool) error {
+	asked := 0
+	for i, is := range of {
+		if is {
+			asked += b.page.Payload(i)
+		}
+	}
+	if b.some {
+		return nil
+	}
+	if b.begun && b.alone && asked <= int(c.pages[b.number].Size)/mostAsked {
+		return c.openSome()
+	}
+	c.whole = true
+	return c.openPage(b.number)
+}
+
+// mostAsked is the part of a page, one in so many, up to which it is read in parts.
+const mostAsked = 2
+
+// ofPage is an error of a page of templates in the words of this package.
+func ofPage(err error) error {
+	if errors.Is(err, template.ErrDamaged) {
+		return ErrDamaged
+	}
+	return err
+}
+
 // follow adds those values among ask to all that patterns find, by template, and
 // returns those of which they can't tell.
 func (c *Column) follow(b *body, by [][]*template.Trail, ask, all Rows) (left Rows, err error) {
@@ -199,8 +255,8 @@ func (c *Column) follow(b *body, by [][]*template.Trail, ask, all Rows) (left Ro
 		left[i] = ask[i] &^ left[i]
 	}
 	unsure := NewRows(b.values)
-	if b.page.Follow(of, by, unsure) != nil {
-		return nil, ErrDamaged
+	if err := b.page.Follow(of, by, unsure); err != nil {
+		return nil, ofPage(err)
 	}
 	of.Without(unsure)
 	all.Union(of)
@@ -232,7 +288,7 @@ func (c *Column) findAmong(b *body, s *Search, ask Rows, asked int, all Rows) er
 		}
 	})
 	if err != nil {
-		return ErrDamaged
+		return ofPage(err)
 	}
 	return s.each(texts, asked, func() func(int) {
 		of := ordinals{present: ask}
@@ -273,7 +329,7 @@ func (c *Column) pickWoven(b *body, base int, of Rows, end int, p *Cells) (done 
 		row = of.Next(row+1, end)
 	})
 	if err != nil {
-		return false, ErrDamaged
+		return false, ofPage(err)
 	}
 	if nulls(); row < end {
 		return false, ErrDamaged

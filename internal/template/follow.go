@@ -14,6 +14,11 @@ func (p *Page) Follow(of []uint64, trails [][]*Trail, unsure []uint64) error {
 	p.begin()
 	p.sort(trails)
 	for i, all := range trails {
+		if len(all) > 0 {
+			if err := p.need(i); err != nil {
+				return err
+			}
+		}
 		for k, t := range all {
 			if k > 0 {
 				p.at[i] = p.payloads[i].From

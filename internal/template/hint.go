@@ -51,7 +51,11 @@ func (p *Page) Keep(of []uint64, hints [][][]Hint) error {
 	p.begin()
 	p.wanted = append(p.wanted[:0], make([]bool, len(p.present))...)
 	for i := range p.present {
-		p.wanted[i] = len(hints[i]) > 0
+		if p.wanted[i] = len(hints[i]) > 0; p.wanted[i] {
+			if err := p.need(i); err != nil {
+				return err
+			}
+		}
 	}
 	for value, i := range p.index {
 		if !p.wanted[i] {

@@ -25,6 +25,8 @@ type Page struct {
 	steps  []step
 	begun  []Span // of steps, by present template; empty: not made yet
 
+	more func(from, end int) error // reads bytes of body; nil: all are there
+
 	// While they are followed.
 	values []uint32 // by present template; begins has where they begin
 	begins []uint32
@@ -49,6 +51,28 @@ func (p *Page) Open(d *Dictionary, body []byte, values int) error {
 	return nil
 }
 
+// Slack is how many bytes there are to be behind the bytes of a page for Rest.
+const Slack = slack
+
+// Rest makes a page that was begun as good as one that is open, with no more read of it
+// than what is looked at: more reads some bytes of the page, from from up to end, into
+// their places in body, which has those of all the page and Slack. What it returns is
+// returned by whoever needed them. The page keeps body, as Open does.
+func (p *Page) Rest(body []byte, more func(from, end int) error) {
+	p.body, p.more = body, more
+}
+
+// Leave lets go of what the page was opened with; it may be opened again.
+func (p *Page) Leave() { p.d, p.body, p.more = nil, nil, nil }
+
+// need makes the payload of the i-th present template known.
+func (p *Page) need(i int) error {
+	if p.more == nil {
+		return nil
+	}
+	return p.more(int(p.payloads[i].From), int(p.payloads[i].End))
+}
+
 // Begin is Open of a page of so many bytes of which only the first are there: which
 // templates values have is known then, and nothing of their texts. It reports false if
 // more is needed; then Open tells whether the page is damaged.
@@ -60,7 +84,7 @@ func (p *Page) Begin(d *Dictionary, body []byte, size, values int) bool {
 // parse reads what is before the payloads of a page of n bytes, of which body are the
 // first ones.
 func (p *Page) parse(d *Dictionary, body []byte, n, values int) error {
-	p.d = d
+	p.d, p.more = d, nil
 	p.present, p.of, p.payloads, p.index = p.present[:0], p.of[:0], p.payloads[:0], p.index[:0]
 	p.steps, p.begun = p.steps[:0], p.begun[:0]
 	size, at := uvarint(body, 0)
@@ -191,6 +215,9 @@ func (p *Page) Present() []int { return p.present }
 // At is which of the present templates a value has.
 func (p *Page) At(value int) int { return int(p.index[value]) }
 
+// Payload is how many bytes the values take of the i-th present template.
+func (p *Page) Payload(i int) int { return int(p.payloads[i].End - p.payloads[i].From) }
+
 // Values counts the values.
 func (p *Page) Values() int { return len(p.index) }
 
@@ -204,6 +231,11 @@ func (p *Page) Room() int { return p.size + 4*len(p.index) + slack }
 // returns what it has written. b has Room bytes.
 func (p *Page) Plain(b []byte) ([]byte, error) {
 	p.begin()
+	for i := range p.payloads {
+		if err := p.need(i); err != nil {
+			return nil, err
+		}
+	}
 	n := 0
 	for _, i := range p.index {
 		end, ok := p.text(b, n+4, int(i))

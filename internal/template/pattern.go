@@ -136,6 +136,14 @@ func (p *Pattern) Trail(t *Template) *Trail {
 	return tr
 }
 
+// Known is the trail of a template as it is stored (Dictionary.Raw), nil if it was not
+// asked for yet or there is none.
+func (p *Pattern) Known(raw []byte) *Trail {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trails[string(raw)]
+}
+
 // A blazer makes a trail.
 type blazer struct {
 	p  *Pattern

@@ -31,28 +31,68 @@ func (p *Page) Pick(of []uint64, room []byte, take func(value int, text []byte))
 	p.chain(of)
 	n := 0
 	for i := range p.chains {
-		c := &p.chains[i]
-		if c.first < 0 {
+		if p.chains[i].first < 0 {
 			continue
 		}
-		passed := uint32(0)
-		for k := c.first; k >= 0; {
-			one := &p.picks[k]
-			if !p.pass(i, int(one.before-passed)) {
-				return ErrDamaged
-			}
-			end, ok := p.text(room, n, i)
-			if !ok {
-				return ErrDamaged
-			}
-			one.text = Span{uint32(n), uint32(end)}
-			n, passed, k = end, one.before+1, one.next
+		end, err := p.pickChain(i, room, n)
+		if err != nil {
+			return err
 		}
+		n = end
 	}
 	for _, one := range p.picks {
 		take(one.value, room[one.text.From:one.text.End])
 	}
 	return nil
+}
+
+// pickChain makes the picked texts of the i-th present template in room, from n on.
+func (p *Page) pickChain(i int, room []byte, n int) (end int, err error) {
+	all := p.payloads[i]
+	defer func() { p.payloads[i] = all }()
+	for _, there := range [...]uint32{p.reaches(i), all.End} {
+		if p.more != nil {
+			if err := p.more(int(all.From), int(there)); err != nil {
+				return 0, err
+			}
+		}
+		p.payloads[i].End, p.at[i] = there, all.From
+		if end, ok := p.makeChain(i, room, n); ok {
+			return end, nil
+		}
+	}
+	return 0, ErrDamaged
+}
+
+// spread is by how much more than on average is read of values: one in so many.
+const spread = 32
+
+// reaches is where the last picked value of the i-th present template ends in its
+// payload, as far as it is known: values are taken to be as long as they are on average.
+func (p *Page) reaches(i int) uint32 {
+	c, all := &p.chains[i], p.payloads[i]
+	if p.more == nil {
+		return all.End
+	}
+	size := uint64(all.End-all.From) * uint64(p.picks[c.last].before+1) / uint64(c.values)
+	return uint32(min(uint64(all.End), uint64(all.From)+size+size/spread+slack))
+}
+
+// makeChain makes the picked texts of the i-th present template.
+func (p *Page) makeChain(i int, room []byte, n int) (end int, ok bool) {
+	passed := uint32(0)
+	for k := p.chains[i].first; k >= 0; {
+		one := &p.picks[k]
+		if !p.pass(i, int(one.before-passed)) {
+			return 0, false
+		}
+		if end, ok = p.text(room, n, i); !ok {
+			return 0, false
+		}
+		one.text = Span{uint32(n), uint32(end)}
+		n, passed, k = end, one.before+1, one.next
+	}
+	return n, true
 }
 
 // chain makes the picks, and the chains of them.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -87,7 +88,74 @@ func check(t testing.TB, texts [][]byte, each int) {
 			if err != nil || n != 0 {
 				t.Fatalf("page %d: %d are missing, %v", k, n, err)
 			}
+			var part Page
+			if begun(t, &part, d, page, len(want)) == nil {
+				t.Fatalf("page %d can't be begun", k)
+			}
+			if err = part.Pick(some, make([]byte, p.Room()), func(value int, text []byte) {
+				if n++; !bytes.Equal(text, want[value]) {
+					t.Fatalf("page %d: picked %d of some of it: got %q, want %q", k, value, text, want[value])
+				}
+			}); err != nil {
+				t.Fatalf("page %d: %v", k, err)
+			}
 		}
+	}
+}
+
+// begun begins a page of which bytes are there once they were asked for, and others
+// before. It returns those that are there; nil: the page can't be begun.
+func begun(t testing.TB, p *Page, d *Dictionary, page []byte, values int) (there []byte) {
+	if !p.Begin(d, page, len(page), values) {
+		return nil
+	}
+	there = bytes.Repeat([]byte{0xee}, len(page)+Slack)
+	p.Rest(there, func(from, end int) error {
+		if from > end || end > len(page) {
+			t.Fatalf("bytes %d to %d of %d are asked for", from, end, len(page))
+		}
+		copy(there[from:end], page[from:end])
+		return nil
+	})
+	return there
+}
+
+// Of a page of which little is wanted little is read, and what can't be read is told.
+func TestOfAPageNoMoreIsReadThanIsLookedAt(t *testing.T) {
+	var all [][]byte
+	for i := range 2048 {
+		all = append(all, fmt.Appendf(nil, "GET /orders/%d in %dms", i*7919%100000, i%900), fmt.Appendf(nil, "the disk sd%d has %d bytes", i%7, i*i))
+	}
+	dictionary, pages := stored(all, len(all))
+	d, err := Parse(dictionary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value := range all {
+		var p Page
+		there := begun(t, &p, d, pages[0], len(all))
+		some := make([]uint64, len(all)/64)
+		some[value>>6] = 1 << (value & 63)
+		if err := p.Pick(some, make([]byte, p.Room()), func(value int, text []byte) {
+			if !bytes.Equal(text, all[value]) {
+				t.Fatalf("%q, want %q", text, all[value])
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if read := len(there) - bytes.Count(there, []byte{0xee}); read > len(all)/16+(value/2+100)*7 {
+			t.Errorf("value %d: %d bytes were read of %d", value, read, len(there))
+		}
+	}
+	var p Page
+	begun(t, &p, d, pages[0], len(all))
+	broken := errors.New("the disk is broken")
+	p.Rest(p.body, func(from, end int) error { return broken })
+	if _, err := p.Plain(make([]byte, p.Room())); err != broken {
+		t.Errorf("all texts: %v", err)
+	}
+	if err := p.Pick([]uint64{1}, make([]byte, p.Room()), func(int, []byte) {}); err != broken {
+		t.Errorf("one text: %v", err)
 	}
 }
 
@@ -232,12 +300,31 @@ func FuzzHostile(f *testing.F) {
 				}
 			}
 		}
+		few, left := slices.Clone(all), slices.Clone(all)
+		var part Page
+		inPart := begun(t, &part, d, page, values) != nil
+		if inPart {
+			again := part.Pick(few, make([]byte, p.Room()), func(value int, text []byte) {
+				if err == nil && !bytes.Equal(text, want[value]) {
+					t.Fatalf("value %d: %q, picked of some of the page %q", value, want[value], text)
+				}
+			})
+			if (again == nil) != (picked == nil) {
+				t.Fatalf("%v, of some of the page %v", picked, again)
+			}
+			if followed := part.Follow(left, trails, make([]uint64, len(all))); err == nil && followed != nil {
+				t.Fatal(followed)
+			}
+		}
 		unsure := make([]uint64, len(all))
 		if followed := p.Follow(all, trails, unsure); err == nil && followed != nil {
 			t.Fatal(followed)
 		}
 		if err != nil {
 			return
+		}
+		if inPart && !slices.Equal(all, left) {
+			t.Fatalf("other values stay of some of the page: %x, of all %x", left, all)
 		}
 		for value, text := range want {
 			stays, sure := all[value>>6]>>(value&63)&1 != 0, unsure[value>>6]>>(value&63)&1 == 0 && len(trails[p.At(value)]) == len(by)
