@@ -51,7 +51,7 @@ func (l *life) op(op disktest.Op) error {
 			return &disktest.Short{N: l.r.IntN(200), Err: []error{syscall.EIO, syscall.ENOSPC}[l.r.IntN(2)]}
 		}
 	}
-	return nil
+	return plant(op)
 }
 
 func (l *life) crash() {
@@ -73,7 +73,7 @@ func (l *life) crash() {
 // open opens the journal on a disk that doesn't fail, checks what is replayed,
 // and takes it as acknowledged from now on.
 func (l *life) open() *journal.Journal {
-	l.m.OnOp(nil)
+	l.m.OnOp(plant)
 	p := &tape{}
 	cfg := config(l.m, l.keys, p)
 	cfg.Floor, cfg.Current, cfg.FileSize = l.floor, l.gen, 600

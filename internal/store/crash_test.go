@@ -82,7 +82,12 @@ func (m *diskMachine) boot(step func() error) (disk.FS, string, error) {
 	if m.after != nil {
 		m.fs, m.after = m.after, nil
 	}
-	m.fs.OnOp(func(disktest.Op) error { return step() })
+	m.fs.OnOp(func(op disktest.Op) error {
+		if err := step(); err != nil || !planted(op) {
+			return err
+		}
+		return disktest.ErrLeftOut
+	})
 	return m.fs, "accounts/c-0", nil
 }
 

@@ -90,6 +90,9 @@ func (h *handle) Truncate(size int64) error {
 func (h *handle) Sync() error {
 	err := h.start("sync")
 	defer h.m.mu.Unlock()
+	if errors.Is(err, ErrLeftOut) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
