@@ -146,7 +146,10 @@ func (l CountList) Read(d *Desk, from io.ReaderAt, group, rows int, cells []uint
 		return nil, nil, errors.New("internal error: counts are asked for that there are not")
 	}
 	g := &l[group]
-	raw, err := d.take(int(g.size))
+	a, b := g.columns[t.a], g.columns[t.b]
+	// From the first to the last of what is needed: the smallest tables are next to the values.
+	begin, end := min(a.at, b.at), t.at+t.size
+	raw, err := d.take(end - begin)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -156,24 +159,26 @@ func (l CountList) Read(d *Desk, from io.ReaderAt, group, rows int, cells []uint
 			letGo()
 		}
 	}()
-	if _, err := from.ReadAt(raw, g.at); err != nil {
+	if _, err := from.ReadAt(raw, g.at+int64(begin)); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, nil, err
 	}
-	d.Read += g.size
-	a, b := g.columns[t.a], g.columns[t.b]
+	d.Read += int64(len(raw))
+	values := func(c countedColumn) CountedValues {
+		return CountedValues{c.values, c.cells, raw[c.at-begin:][:c.size], c.unpacked}
+	}
 	c = &Counts{Step: [2]int{b.cells, 1}}
-	if c.Cells, err = readCells(cells, raw[t.at:t.at+t.size], a.cells*b.cells, rows); err != nil {
+	if c.Cells, err = readCells(cells, raw[t.at-begin:], a.cells*b.cells, rows); err != nil {
 		return nil, nil, err
 	}
 	if turned {
 		a, b, c.Step = b, a, [2]int{1, b.cells}
 	}
-	c.Columns = append(c.Columns, a.of(raw))
+	c.Columns = append(c.Columns, values(a))
 	if len(columns) == 2 {
-		c.Columns = append(c.Columns, b.of(raw))
+		c.Columns = append(c.Columns, values(b))
 		return c, letGo, nil
 	}
 	sums := make([]uint32, a.cells)
@@ -184,10 +189,6 @@ func (l CountList) Read(d *Desk, from io.ReaderAt, group, rows int, cells []uint
 	}
 	c.Cells, c.Step = sums, [2]int{1, 0}
 	return c, letGo, nil
-}
-
-func (c countedColumn) of(raw []byte) CountedValues {
-	return CountedValues{c.values, c.cells, raw[c.at : c.at+c.size], c.unpacked}
 }
 
 // readCells reads a table of so many cells, whose counts are those of so many rows.
