@@ -121,7 +121,11 @@ func sendFile(ctx context.Context, o options, packed bool) (st stream, err error
 	if err != nil {
 		return st, err
 	}
-	stop, err := profile(s, o.perf, packed)
+	way := ".plain"
+	if packed {
+		way = ".packed"
+	}
+	stop, err := profile(s, o.perf, way)
 	if err != nil {
 		return st, err
 	}
@@ -210,17 +214,13 @@ func (s *site) written(ctx context.Context) (w written, err error) {
 // profile has perf sample the server's processes until stop is called; without
 // a file it does nothing. Workers can't be profiled from inside: they write no
 // files and listen to nobody but their keeper.
-func profile(s *site, file string, packed bool) (stop func(), err error) {
+func profile(s *site, file, way string) (stop func(), err error) {
 	if file == "" {
 		return func() {}, nil
 	}
 	var pids []string
 	for _, pid := range s.own.Processes() {
 		pids = append(pids, strconv.Itoa(pid))
-	}
-	way := ".plain"
-	if packed {
-		way = ".packed"
 	}
 	cmd := exec.Command("perf", "record", "-q", "-e", "cpu-clock", "-F", "499", "-g", "-o", file+way, "-p", strings.Join(pids, ","))
 	cmd.Stderr = os.Stderr

@@ -39,6 +39,7 @@ type options struct {
 	clusters int
 	ingest   bool
 	clients  int
+	crowd    bool
 	grow     int
 	control  bool
 	plane    planeOptions
@@ -83,10 +84,11 @@ func main() {
 	flag.StringVar(&o.yardstick, "yardstick", "", "with -queries or -file: a VictoriaLogs to send the same rows to and to ask the same, in turns")
 	vault := flag.Int("vault", 0, "be the vault of so many clusters, for the bench that started this")
 	flag.IntVar(&o.clients, "clients", 1000, "clients that send one row at a time; 0 leaves them out")
+	flag.BoolVar(&o.crowd, "crowd", false, "measure these clients alone")
 	flag.IntVar(&o.grow, "grow", 0, "millions of rows to stream, to see whether a row costs the same when there are many; nothing else is measured then")
 	flag.StringVar(&o.file, "file", "", "stream the rows of this file of JSON lines, which have the benchmark's columns; nothing else is measured then")
 	flag.StringVar(&o.way, "way", "", "with -file: only `plain` or gzip; both by default")
-	flag.StringVar(&o.perf, "perf", "", "with -file: have perf record the server's processes into files of this name")
+	flag.StringVar(&o.perf, "perf", "", "with -file or -crowd: have perf record the server's processes into files of this name")
 	flag.Parse()
 	if *vault > 0 {
 		serveVault(*vault)
@@ -117,6 +119,12 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		return errors.Join(r.printHeights(os.Stdout), r.save(o.json))
+	}
+	if o.crowd {
+		if err := measureCrowd(ctx, o, r); err != nil {
+			return err
+		}
+		return errors.Join(r.print(os.Stdout), r.save(o.json))
 	}
 	if o.first > 0 {
 		if err := measureFirst(ctx, o, r); err != nil {

@@ -34,6 +34,7 @@ type report struct {
 	Revoke, Restore            []time.Duration
 	Holding                    held
 	Crowd                      crowd
+	Crowds                     []crowd `json:",omitempty"`
 	Growth                     []step
 	Packages                   []packageLine
 	Plane                      plane
@@ -84,15 +85,16 @@ func (r *report) print(to io.Writer) error {
 		}
 		return t.Flush()
 	}
+	if len(r.Crowds) > 0 {
+		for i := range r.Crowds {
+			r.Crowds[i].print(line)
+		}
+		return t.Flush()
+	}
 	r.printIngest(line, "gzip", r.Packed, r.Unsealed.Packed)
 	r.printIngest(line, "plain JSON", r.Plain, r.Unsealed.Plain)
 	if c := r.Crowd; c.Clients > 0 {
-		line(fmt.Sprintf("%s clients, one row each: rows/s", count(float64(c.Clients))), count(float64(c.Requests)/c.Took.Seconds()))
-		line("CPU for a request", fmt.Sprintf("%.2f ms", c.CPU.Seconds()*1000/float64(c.Requests)))
-		line("acknowledged after, median", milliseconds([]time.Duration{c.Latencies.Median}))
-		line("acknowledged after, 99 of 100", milliseconds([]time.Duration{c.Latencies.P99}))
-		line("told to come again; connections lost", count(float64(c.Refused)), count(float64(c.Broken)))
-		line("open files of all processes", count(float64(c.Files)))
+		c.print(line)
 	}
 	all := r.Packed.Bytes + r.Plain.Bytes
 	line("peak memory of all processes", megabytes(r.Packed.Memory.memory()), "", "", "1000 MB")
