@@ -121,6 +121,7 @@ func (s *server) collect(w http.ResponseWriter, r *http.Request) error {
 	}
 	leave, err := s.intake.enter(r.Context(), 2*weight) // rows are written anew for their table
 	if err != nil {
+		hearOut(r)
 		return err
 	}
 	defer leave()

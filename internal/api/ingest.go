@@ -83,6 +83,7 @@ func (s *server) ingest(w http.ResponseWriter, r *http.Request) error {
 	}
 	leave, err := s.intake.enter(r.Context(), weight)
 	if err != nil {
+		hearOut(r)
 		return err
 	}
 	defer leave()
@@ -94,6 +95,15 @@ func (s *server) ingest(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// hearOut reads what is left of a body that is refused for now, as far as rows may go, and
+// keeps none of it. Else the connection would end under a client that still sends: many
+// never see the answer then, and all connect anew, to bring the same rows.
+func hearOut(r *http.Request) {
+	if r.Header.Get("Expect") == "" { // who waits for a word has sent nothing yet
+		io.Copy(io.Discard, io.LimitReader(r.Body, maxRows))
+	}
 }
 
 func tooLong() error {

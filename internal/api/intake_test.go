@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -45,6 +47,20 @@ func TestIntakeIsBounded(t *testing.T) {
 			t.Errorf("%d bytes at a time, %d served", most.Load(), served.Load())
 		}
 	})
+}
+
+// Who is told to come again is heard out first, so that his connection stays; who
+// waits for a word before he sends is not asked to.
+func TestRefusedBodiesAreReadToTheirEnd(t *testing.T) {
+	for expect, left := range map[string]int{"": 0, "100-continue": maxRows} {
+		body := bytes.NewReader(make([]byte, maxRows))
+		r := httptest.NewRequest("POST", "/", body)
+		r.Header.Set("Expect", expect)
+		hearOut(r)
+		if body.Len() != left {
+			t.Errorf("Expect: %q: %d bytes are left", expect, body.Len())
+		}
+	}
 }
 
 func TestIntakeEndsWaiting(t *testing.T) {

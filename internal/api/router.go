@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"logkeep/internal/fault"
+	"logkeep/internal/resource"
 )
 
 // A handler answers a request or returns the fault that does.
@@ -222,6 +223,10 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.Log.Debug("served", "method", r.Method, "path", r.URL.Path, "status", a.status, "correlation", a.correlation)
 }
 
+// scoped tells whether anything before the handler asks which resource a path is about.
+// Rows come to paths that are about none.
+func (c *compiled) scoped() bool { return c.action != "" || c.face.name == "arm" || c.told() }
+
 // serve takes the steps that come before a handler.
 func (rt *router) serve(a *answer, r *http.Request, c *compiled, path []string) error {
 	if !c.public {
@@ -236,7 +241,10 @@ func (rt *router) serve(a *answer, r *http.Request, c *compiled, path []string) 
 			return err
 		}
 	}
-	scope := scopeOf(path)
+	var scope resource.ID
+	if c.scoped() {
+		scope = scopeOf(path)
+	}
 	if !c.public {
 		if err := rt.count(a, r, c, scope); err != nil {
 			return err

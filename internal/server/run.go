@@ -390,7 +390,7 @@ func serve(ctx context.Context, cfg Config, dir *folder, tcp net.Listener, v *va
 	main := &http.Server{
 		Handler: clients.handler(faces), ErrorLog: quiet, MaxHeaderBytes: 64 << 10, ConnState: clients.state, ConnContext: clients.context,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		TLSConfig: &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
+		TLSConfig: speaking(&tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}, cfg.Domain),
 	}
 	servers := map[*http.Server]func() error{main: func() error { return main.ServeTLS(doors, "", "") }}
 	imdsURL := ""
