@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"strings"
 
@@ -56,8 +57,8 @@ func addBackup(root *cobra.Command, commands Commands, t terminal) {
 			"vault's store to another folder, for the day when the whole machine is lost.",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if folder == "" {
-				return c.Help()
+			if folder == "" { // a script whose variable is empty must not take it for done
+				return usageError{errors.New("no backup was made: name its folder with --to; see `logkeep backup --help`")}
 			}
 			return commands.Backup(c.Context(), where(), BackupMake, folder, vault, "", t.out)
 		},
