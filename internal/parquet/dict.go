@@ -20,13 +20,13 @@ type dict struct {
 	end    int              // behind the last known one
 	found  map[*Search]Rows // of its texts, by what looked for them
 
-	known  bool // the header was read
-	packed int  // bytes before the body
-	body   int  // bytes of the body, packed
-	size   int  // and unpacked
-	frame  frame
-	looked bool   // for parts
-	parts  []part // nil: it is not in parts, or all of it is known; else raw and begin have what the known ones have
+	known    bool // the header was read
+	packed   int  // bytes before the body
+	body     int  // bytes of the body, packed
+	size     int  // and unpacked
+	frame    frame
+	looked   bool      // for sections
+	sections []section // nil: it is not in sections, or all of it is known; else raw and begin have what the known ones have
 
 	templates *template.Dictionary // instead of values
 	answers   map[*Search][]told   // of all templates, by what looks for texts
@@ -86,11 +86,11 @@ func (c *Column) reach(number int) error {
 	if err := c.openDictionary(); err != nil {
 		return err
 	}
-	if cut, err := c.inParts(); cut || err != nil {
+	if cut, err := c.inSections(); cut || err != nil {
 		if err != nil {
 			return err
 		}
-		return c.reachPart(number)
+		return c.reachSection(number)
 	}
 	for {
 		if width := c.width() / 8; width > 0 && (number+1)*width <= len(d.raw) {
@@ -117,10 +117,10 @@ func (c *Column) reachAll() error {
 	if err := c.openDictionary(); err != nil || c.dict.values == 0 {
 		return err
 	}
-	if cut, err := c.inParts(); err != nil {
+	if cut, err := c.inSections(); err != nil {
 		return err
 	} else if cut {
-		if err := c.reachParts(); err != nil {
+		if err := c.reachSections(); err != nil {
 			return err
 		}
 	}

@@ -125,7 +125,7 @@ func (c *Column) reachThose(b *body, base int, of Rows, end int) error {
 	if b.form != isIndexed {
 		return nil
 	}
-	cut, err := c.inParts()
+	cut, err := c.inSections()
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (c *Column) reachThose(b *body, base int, of Rows, end int) error {
 		}
 		number := int64(b.index[value])
 		if cut {
-			if err := c.reachPart(int(number)); err != nil {
+			if err := c.reachSection(int(number)); err != nil {
 				return err
 			}
 		}

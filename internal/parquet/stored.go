@@ -22,8 +22,8 @@ const tryAgain = 8
 
 // pack packs what a page has, if that is worth it.
 func (p *Writer) pack(k *chunk, kind int, body []byte, encoding parquetgo.Encoding) (packed []byte, err error) {
-	if k.texts && kind == typeDictionary && encoding == parquetgo.Encodings.Plain && len(body) >= leastParts {
-		p.packed, err = packParts(p.packed[:0], body)
+	if k.texts && kind == typeDictionary && encoding == parquetgo.Encodings.Plain && len(body) >= leastSections {
+		p.packed, err = packSections(p.packed[:0], body)
 		return p.packed, err
 	}
 	data := kind == typeData && len(body) <= zstdBlock

@@ -34,9 +34,9 @@ func people(t testing.TB, r *rand.Rand, n int) arrow.RecordBatch {
 	return b.NewRecordBatch()
 }
 
-// Of a dictionary in parts the parts are unpacked that have wanted texts, whichever
+// Of a dictionary in sections the sections are unpacked that have wanted texts, whichever
 // these are, and who wants all gets all.
-func TestPartsOfADictionary(t *testing.T) {
+func TestSectionsOfADictionary(t *testing.T) {
 	r := rand.New(rand.NewPCG(62, 3))
 	const n = 60_000
 	rec := people(t, r, n)
@@ -77,17 +77,17 @@ func TestPartsOfADictionary(t *testing.T) {
 			}
 		}
 		pick(1)
-		if c.dict.parts == nil {
-			t.Fatalf("the dictionary is not in parts: %+v", c.dict.page)
+		if c.dict.sections == nil {
+			t.Fatalf("the dictionary is not in sections: %+v", c.dict.page)
 		}
 		known := 0
-		for _, p := range c.dict.parts {
+		for _, p := range c.dict.sections {
 			if p.known {
 				known++
 			}
 		}
 		if known != 1 {
-			t.Errorf("%d parts of %d are known for one text", known, len(c.dict.parts))
+			t.Errorf("%d sections of %d are known for one text", known, len(c.dict.sections))
 		}
 		if pick(3 + try); try%3 == 0 {
 			codes, err := c.Found(NewSearch([]Part{{Text: "077@"}}, Texts{Plain: true}))
@@ -116,21 +116,21 @@ func TestPartsOfADictionary(t *testing.T) {
 	}
 }
 
-// FuzzParts reads what tells of parts that nobody wrote: they are all of the page, and
+// FuzzSections reads what tells of sections that nobody wrote: they are all of the page, and
 // none is beyond it.
-func FuzzParts(f *testing.F) {
+func FuzzSections(f *testing.F) {
 	f.Add(binary.AppendUvarint([]byte{5, 20, 3, 200, 1, 90, 2}, 1<<40), 300, 300, 7)
-	f.Add([]byte{5, 20, 3, 7, 90, 2}, partsHead+6+12, 110, 5)
+	f.Add([]byte{5, 20, 3, 7, 90, 2}, sectionsHead+6+12, 110, 5)
 	f.Fuzz(func(t *testing.T, b []byte, body, size, values int) {
-		if body < partsHead+len(b) || size < 0 || values < 0 {
+		if body < sectionsHead+len(b) || size < 0 || values < 0 {
 			return
 		}
-		parts, ok := readParts(b, body, size, values)
+		sections, ok := readSections(b, body, size, values)
 		if !ok {
 			return
 		}
-		at, from, first := partsHead+len(b), 0, 0
-		for _, p := range parts {
+		at, from, first := sectionsHead+len(b), 0, 0
+		for _, p := range sections {
 			if p.at != at || p.from != from || p.first != first || p.packed < 0 || p.end <= first || p.size < 4*(p.end-first) {
 				t.Fatalf("%+v behind %d, %d, %d", p, at, from, first)
 			}
