@@ -108,7 +108,8 @@ type Domains struct {
 	certifying sync.Mutex
 	writer     *spool.Writer // nil until it is needed
 
-	cacheForgot time.Duration // that the last removal of a hot cache took
+	cacheForgot time.Duration                           // that the last removal of a hot cache took
+	dark        map[schema.ClusterID][]schema.ClusterID // key domains without hot cache, and whose keys were denied for it
 
 	parsing     chan struct{}   // holds a token for each request that is being sealed
 	importing   context.Context // ends with Close

@@ -28,26 +28,11 @@ func (d *Domains) Accounts(ctx context.Context, domain schema.ClusterID) ([]wire
 	// read below. Asked later, an account could be given away and open again
 	// between the two, and two workers would open it.
 	shut := d.shutNow()
-	var out []wire.Account
-	err := d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		accounts, err := tx.Accounts(ctx, domain)
-		if err != nil {
-			return err
-		}
-		for _, a := range accounts {
-			w, covered, err := d.describe(ctx, tx, a)
-			if err != nil {
-				return err
-			}
-			if covered && !shut[a.ID] {
-				out = append(out, w)
-			}
-		}
-		return nil
-	})
+	out, err := d.accountsOf(ctx, domain)
 	if err != nil {
 		return nil, err
 	}
+	out = slices.DeleteFunc(out, func(a wire.Account) bool { return shut[a.ID] })
 	for i, a := range out {
 		out[i].Seen = d.entry(a.ID)
 		if err := d.settle(domain, a.ID); err != nil {

@@ -80,6 +80,14 @@ func (d *Domains) forgetCache(cluster schema.ClusterID) {
 	}
 	for _, domain := range gone {
 		remove := s.Cache.Darken(domain)
+		d.mu.Lock()
+		if d.dark == nil {
+			d.dark = map[schema.ClusterID][]schema.ClusterID{}
+		}
+		if of := schema.ClusterID(domain); !slices.Contains(d.dark[of], cluster) {
+			d.dark[of] = append(d.dark[of], cluster)
+		}
+		d.mu.Unlock()
 		d.imports.Go(func() {
 			f, err := remove()
 			if err != nil {
@@ -94,8 +102,52 @@ func (d *Domains) forgetCache(cluster schema.ClusterID) {
 	}
 }
 
+// lightCache brings back what forgetCache took, when every key is back that it was
+// taken for: a domain may be asked for long before anybody writes to it. It returns
+// at once.
+func (d *Domains) lightCache(cluster schema.ClusterID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for domain, denied := range d.dark {
+		denied = slices.DeleteFunc(denied, func(c schema.ClusterID) bool { return c == cluster })
+		if d.dark[domain] = denied; len(denied) > 0 {
+			continue
+		}
+		delete(d.dark, domain)
+		d.imports.Go(func() {
+			accounts, err := d.accountsOf(d.importing, domain)
+			if err == nil {
+				d.fillCache(domain, accounts)
+			} else if d.importing.Err() == nil {
+				d.cfg.Log.Warn("the hot cache was not filled", "cluster", d.name(domain), "error", err.Error())
+			}
+		})
+	}
+}
+
+// accountsOf is what a key domain's processes would be told of its accounts.
+func (d *Domains) accountsOf(ctx context.Context, domain schema.ClusterID) (out []wire.Account, err error) {
+	err = d.cfg.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		accounts, err := tx.Accounts(ctx, domain)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			w, covered, err := d.describe(ctx, tx, a)
+			if err != nil {
+				return err
+			}
+			if covered {
+				out = append(out, w)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
 // fillCache brings the segments of the last days into the cache, newest first,
-// when the writer of a key domain starts.
+// when the writer of a key domain starts, and when its key is back.
 func (d *Domains) fillCache(domain schema.ClusterID, accounts []wire.Account) {
 	s := d.cfg.Storage
 	if s == nil {

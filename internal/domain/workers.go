@@ -21,6 +21,7 @@ var (
 // Renew implements keyring.Workers.
 func (d *Domains) Renew(cluster schema.ClusterID, until time.Time) {
 	d.sup.Renew(cluster, until)
+	d.lightCache(cluster)
 	d.importWaiting(cluster)
 }
 

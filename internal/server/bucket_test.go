@@ -127,15 +127,16 @@ func inBucket(t *testing.T, store cloudtest.Server) {
 		}
 		return nil
 	})
+	dark := s.cached()
 	s.enable("", true)
-	eventually(t, limit, "the key", func() error { _, err := s.count(); return err })
-	s.holds(3010)
-	eventually(t, limit, "the cache to be filled again", func() error {
-		if n := s.cached(); n == 0 {
-			return errNotYet
+	eventually(t, limit, "the cache to be filled again, before anybody asks or writes", func() error {
+		if n := s.cached(); n <= dark || !strings.Contains(s.out.String(), "the hot cache of a key domain was filled") {
+			return fmt.Errorf("%d files, %d without the key", n, dark)
 		}
 		return nil
 	})
+	eventually(t, limit, "the key", func() error { _, err := s.count(); return err })
+	s.holds(3010)
 	s.mustSend("c", 5)
 	s.holds(3015)
 	must(t, s.exe.Process.Kill())
