@@ -29,7 +29,6 @@ package parquet
 import (
 	"encoding/binary"
 	"io"
-	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	parquetgo "github.com/apache/arrow-go/v18/parquet"
@@ -86,12 +85,8 @@ type Writer struct {
 	counter counter
 
 	woven bool // a column is stored by templates
-	*tools
-}
 
-// Tools are buffers, kept from page to page, and by those who come after from file to
-// file: a flush would make some forty megabytes of them each time.
-type tools struct {
+	// Buffers, kept from page to page.
 	page, packed, header []byte
 	index                []uint32
 	dictionary           dictionary
@@ -104,21 +99,6 @@ type tools struct {
 	weave                weave
 }
 
-var free = sync.Pool{New: func() any { return new(tools) }}
-
-// mostKept is the most bytes of columns that a buffer is kept for.
-const mostKept = 16 << 20
-
-// giveBack ends the use of the tools.
-func (p *Writer) giveBack() {
-	t := p.tools
-	p.tools = nil
-	t.weave.bound = bound{} // is of the rows
-	if cap(t.weave.stored)+cap(t.page)+cap(t.dictionary.plain) <= mostKept {
-		free.Put(t)
-	}
-}
-
 // NewWriter begins a file of rows with the columns of sc, which package batch
 // made, and writes it to w. Nothing is right before Close has returned nil.
 func NewWriter(w io.Writer, sc *arrow.Schema, o Options) (*Writer, error) {
@@ -126,7 +106,7 @@ func NewWriter(w io.Writer, sc *arrow.Schema, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Writer{w: w, o: o, columns: columns, tools: free.Get().(*tools)}
+	p := &Writer{w: w, o: o, columns: columns}
 	if err := p.describe(sc); err != nil {
 		return nil, err
 	}
@@ -205,7 +185,6 @@ func (p *Writer) Close() error {
 	if p.at += length; err != nil {
 		return err
 	}
-	p.giveBack()
 	return p.write(append(binary.LittleEndian.AppendUint32(nil, uint32(length)), magic...))
 }
 

@@ -1,6 +1,8 @@
 package parquet
 
 import (
+	"slices"
+
 	"github.com/DataDog/zstd"
 	parquetgo "github.com/apache/arrow-go/v18/parquet"
 
@@ -171,6 +173,9 @@ func (p *Writer) weavePage(rows, plain int) (err error) {
 	p.header = appendHeader(p.header[:0], typeData, plain, plain, rows, parquetgo.Encodings.Plain)
 	w.plain += int64(len(p.header) + plain)
 	p.header = appendHeader(p.header[:0], typeData, len(p.page), len(body), rows, templates)
+	if len(w.stored) == 0 { // room for all pages, as if they were like the first
+		w.stored = slices.Grow(w.stored, (len(p.header)+len(body))*(p.order.rows/rows+1))
+	}
 	w.stored = append(append(w.stored, p.header...), body...)
 	w.sizes, w.rows = append(w.sizes, len(p.header)+len(body)), append(w.rows, rows)
 	return nil

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"sync"
 
 	"logkeep/internal/parquet"
 	"logkeep/internal/schema"
@@ -64,18 +63,7 @@ type aside struct {
 // recentTerms is of how many terms it is known that they need not be added.
 const recentTerms = 1 << 10
 
-// termTools are buffers of a termWriter, kept for the next.
-type termTools struct {
-	items, spare []uint32
-	literals     literals
-}
-
-var freeTermTools = sync.Pool{New: func() any { return new(termTools) }}
-
-func newTermWriter(columns []schema.Column) *termWriter {
-	t := freeTermTools.Get().(*termTools)
-	return &termWriter{columns: columns, items: t.items, spare: t.spare, literals: t.literals}
-}
+func newTermWriter(columns []schema.Column) *termWriter { return &termWriter{columns: columns} }
 
 func hasTerms(t schema.Type) bool { return t == schema.String || t == schema.Dynamic }
 
@@ -160,8 +148,6 @@ func (w *termWriter) setAside(column int, stored bool) {
 // end writes the tables of all groups to the file.
 func (w *termWriter) end(f *parquet.Writer) error {
 	w.done()
-	freeTermTools.Put(&termTools{w.items, w.spare, w.literals})
-	w.items, w.spare, w.literals = nil, nil, literals{}
 	at, err := f.Append(w.tables)
 	if err != nil {
 		return err
