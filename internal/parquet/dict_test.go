@@ -107,7 +107,7 @@ func TestOfADictionaryItsBeginningMayDo(t *testing.T) {
 		least := place.Size
 		for try := range 200 {
 			of := NewRows(n)
-			for range 1 + r.IntN(3+try*try/100) {
+			for range 1 + r.IntN(3+try*try/1000) {
 				of.Add(r.IntN(n))
 			}
 			desk.Read = 0

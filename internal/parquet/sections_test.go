@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/DataDog/zstd"
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	parquetgo "github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"logkeep/internal/batch"
@@ -113,6 +115,73 @@ func TestSectionsOfADictionary(t *testing.T) {
 			}
 		}
 		c.Close()
+	}
+}
+
+// asEarlier is a column as earlier releases wrote it: its dictionary is one frame.
+func asEarlier(t testing.TB, at Place) Place {
+	page := at.Pages[0]
+	chunk := make([]byte, at.Size)
+	if _, err := at.From.ReadAt(chunk, at.Offset); err != nil {
+		t.Fatal(err)
+	}
+	h, length, ok := readHeader(chunk)
+	if !ok || h.kind != typeDictionary {
+		t.Fatal("the first page is no dictionary")
+	}
+	plain := make([]byte, h.size)
+	if err := (&Desk{}).unzstd(plain, chunk[length:page.Size]); err != nil {
+		t.Fatal(err)
+	}
+	packed, err := zstd.CompressLevel(nil, plain, level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := append(appendHeader(nil, typeDictionary, len(plain), len(packed), int(h.values), parquetgo.Encodings.Plain), packed...)
+	moved := int64(len(all)) - page.Size - at.Offset
+	pages := Pages{{Offset: 0, Size: int64(len(all))}}
+	for _, p := range at.Pages[1:] {
+		p.Offset += moved
+		pages = append(pages, p)
+	}
+	all = append(all, chunk[page.Size:]...)
+	at.Offset, at.Size, at.Pages, at.From = 0, int64(len(all)), pages, bytes.NewReader(all)
+	return at
+}
+
+// Of the dictionary of an earlier release, which is one frame, the first blocks do for the
+// texts that are among the first.
+func TestADictionaryOfAnEarlierRelease(t *testing.T) {
+	r := rand.New(rand.NewPCG(62, 4))
+	const n = 60_000
+	rec := people(t, r, n)
+	texts := rec.Column(1).(*array.String)
+	place := asEarlier(t, places(t, written(t, []arrow.RecordBatch{rec}, 1<<20)[2])[1])
+	var desk Desk
+	cut := 0
+	for range 60 {
+		c := desk.Column(place)
+		p, of := c.NewCells(1), NewRows(n)
+		for range 1 + r.IntN(3) {
+			of.Add(r.IntN(2 * Stripe)) // whose texts are among the first
+		}
+		if err := c.Pick(0, of, p); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.dict.raw) < c.dict.size {
+			cut++
+		}
+		a, row := p.Array().(*array.String), of.Next(0, n)
+		for i := range a.Len() {
+			if a.Value(i) != texts.Value(row) {
+				t.Fatalf("row %d is %q and not %q", row, a.Value(i), texts.Value(row))
+			}
+			row = of.Next(row+1, n)
+		}
+		c.Close()
+	}
+	if cut < 50 {
+		t.Errorf("%d dictionaries were unpacked in part", cut)
 	}
 }
 
