@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -182,6 +183,7 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := newAnswer(w, r)
 	defer func() { a.telling.end(r.Context(), a.status) }()
 	defer rt.recover(a, r)
+	body := pace(w, r)
 	path, err := segments(r.URL)
 	best, values, allow, f := rt.find(r.Method, hostname(r), path)
 	switch {
@@ -217,7 +219,7 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		rt.fail(a, r, err)
+		rt.fail(a, r, cmp.Or(body.fault(w), err))
 		return
 	}
 	rt.Log.Debug("served", "method", r.Method, "path", r.URL.Path, "status", a.status, "correlation", a.correlation)

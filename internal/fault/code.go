@@ -46,6 +46,7 @@ const (
 	Conflict                           Code = "Conflict"
 	PreconditionFailed                 Code = "PreconditionFailed"
 	RequestEntityTooLarge              Code = "RequestEntityTooLarge"
+	RequestTimeout                     Code = "RequestTimeout"
 	UnsupportedMediaType               Code = "UnsupportedMediaType"
 	TooManyRequests                    Code = "TooManyRequests"
 	SubscriptionRequestsThrottled      Code = "SubscriptionRequestsThrottled"
@@ -188,6 +189,7 @@ var meanings = map[Code]Meaning{
 	Conflict:                           {http.StatusConflict, 0, "The name is reserved, or the resource is in a state that forbids the change."},
 	PreconditionFailed:                 {http.StatusPreconditionFailed, 0, "The resource has changed since the etag was read."},
 	RequestEntityTooLarge:              {http.StatusRequestEntityTooLarge, 0, "The body is larger than the face accepts."},
+	RequestTimeout:                     {http.StatusRequestTimeout, 0, "The body came too slowly: it has a minute, and a second more for every 8 KiB that have come."},
 	UnsupportedMediaType:               {http.StatusUnsupportedMediaType, 0, "The body must be application/json."},
 	SubscriptionRequestsThrottled:      {http.StatusTooManyRequests, 1, "The principal asks too often in the subscription; wait as Retry-After says. The headers x-ms-ratelimit-remaining-subscription-reads, -writes and -deletes say how much is left."},
 	TenantRequestsThrottled:            {http.StatusTooManyRequests, 1, "The same above subscriptions."},

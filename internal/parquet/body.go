@@ -152,11 +152,10 @@ func (c *Column) begin(number int) (ok bool, err error) {
 		return false, err
 	}
 	p := c.pages[number]
-	raw, err := c.bytes(p.Offset, beginning, 0)
-	if err != nil {
+	if _, err := c.bytes(p.Offset, beginning, 0); err != nil {
 		return false, err
 	}
-	raw = c.window[p.Offset-c.at:] // there may be more of it
+	raw := c.window[p.Offset-c.at:] // there may be more of it
 	raw = raw[:min(int64(len(raw)), p.Size)]
 	h, length, ok := readHeader(raw)
 	if !ok || parquetgo.Encoding(h.encoding) != templates || h.packed != h.size || p.Size != int64(length)+h.size || h.size > mostRead || h.kind != typeData || h.values != int64(p.Rows) {
