@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,10 +115,16 @@ func (d *Domains) lightCache(cluster schema.ClusterID) {
 			continue
 		}
 		delete(d.dark, domain)
+		// It is this room that is filled, or none: if the key is denied again meanwhile,
+		// the room ends with it.
+		room, err := d.cfg.Storage.Cache.Room(string(domain))
+		if err != nil {
+			continue
+		}
 		d.imports.Go(func() {
 			accounts, err := d.accountsOf(d.importing, domain)
 			if err == nil {
-				d.fillCache(domain, accounts)
+				d.fillRoom(room, domain, accounts)
 			} else if d.importing.Err() == nil {
 				d.cfg.Log.Warn("the hot cache was not filled", "cluster", d.name(domain), "error", err.Error())
 			}
@@ -146,44 +153,42 @@ func (d *Domains) accountsOf(ctx context.Context, domain schema.ClusterID) (out 
 	return out, err
 }
 
-// fillCache brings the segments of the last days into the cache, newest first,
-// when the writer of a key domain starts, and when its key is back.
+// fillCache fills the hot cache of a key domain whose writer starts. It returns at once.
 func (d *Domains) fillCache(domain schema.ClusterID, accounts []wire.Account) {
-	s := d.cfg.Storage
-	if s == nil {
-		return
+	if s := d.cfg.Storage; s != nil {
+		if room, err := s.Cache.Room(string(domain)); err == nil {
+			d.imports.Go(func() { d.fillRoom(room, domain, accounts) })
+		}
 	}
-	room, err := s.Cache.Room(string(domain))
-	if err != nil {
-		return
+}
+
+// fillRoom brings the segments of the last days into the cache, newest first.
+func (d *Domains) fillRoom(room *cache.Room, domain schema.ClusterID, accounts []wire.Account) {
+	var fresh []wire.Segment
+	of := map[schema.SegmentID]schema.AccountID{}
+	since := schema.TicksOf(time.Now().Add(-cache.DefaultAge))
+	for _, a := range accounts {
+		all, err := a.Manifest.Segments()
+		if err != nil {
+			return // the worker says so
+		}
+		for _, g := range all {
+			if g.MaxTime >= since {
+				fresh, of[g.ID] = append(fresh, g), a.ID
+			}
+		}
 	}
-	d.imports.Go(func() {
-		var fresh []wire.Segment
-		of := map[schema.SegmentID]schema.AccountID{}
-		since := schema.TicksOf(time.Now().Add(-cache.DefaultAge))
-		for _, a := range accounts {
-			all, err := a.Manifest.Segments()
-			if err != nil {
-				return // the worker says so
-			}
-			for _, g := range all {
-				if g.MaxTime >= since {
-					fresh, of[g.ID] = append(fresh, g), a.ID
-				}
-			}
-		}
-		slices.SortFunc(fresh, func(x, y wire.Segment) int { return int(min(1, max(-1, y.MaxTime-x.MaxTime))) })
-		objects := make([]bucket.Info, len(fresh))
-		for i, g := range fresh {
-			objects[i] = bucket.Info{Name: string(of[g.ID]) + "/objects/" + string(g.ID), Size: g.Bytes}
-		}
-		filled, err := room.Fill(d.importing, objects)
-		if err != nil && d.importing.Err() == nil {
-			d.cfg.Log.Warn("the hot cache was not filled to the end", "cluster", d.name(domain), "error", err.Error())
-		} else if filled > 0 {
-			d.cfg.Log.Info("the hot cache of a key domain was filled", "cluster", d.name(domain), "bytes", filled)
-		}
-	})
+	slices.SortFunc(fresh, func(x, y wire.Segment) int { return cmp.Compare(y.MaxTime, x.MaxTime) })
+	objects := make([]bucket.Info, len(fresh))
+	for i, g := range fresh {
+		objects[i] = bucket.Info{Name: string(of[g.ID]) + "/objects/" + string(g.ID), Size: g.Bytes}
+	}
+	filled, err := room.Fill(d.importing, objects)
+	if err != nil && d.importing.Err() == nil {
+		d.cfg.Log.Warn("the hot cache was not filled to the end", "cluster", d.name(domain), "error", err.Error())
+	} else if filled > 0 {
+		d.cfg.Log.Info("the hot cache of a key domain was filled", "cluster", d.name(domain), "bytes", filled)
+	}
 }
 
 // files lists the sealed files of an account, wherever they lie.
