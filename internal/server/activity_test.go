@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ func TestActivityIsSealedAndFound(t *testing.T) {
 	s.serve()
 	w := s.makeWorkspace("told-of-1")
 	found := s.activity(" and resourceId eq '" + w.ID + "'")
+	if len(found) == 3 && *found[1].Status.Value == "Accepted" { // the answer was 202, since it took long
+		found = slices.Delete(found, 1, 2)
+	}
 	if len(found) != 2 {
 		t.Fatalf("%d events", len(found))
 	}
