@@ -40,7 +40,7 @@ func questions(l *logs) []question {
 		{"one user, 7 hours, all columns",
 			fmt.Sprintf(large+` | where TimeGenerated between (datetime(%s) .. datetime(%s)) and UserPrincipalName == %q`, from.Format(time.RFC3339), to.Format(time.RFC3339), l.frequent()),
 			fmt.Sprintf(`SELECT * EXCLUDE TimeGenerated FROM logs WHERE Time BETWEEN TIMESTAMP '%s' AND TIMESTAMP '%s' AND UserPrincipalName = '%s'`, from.Format(time.DateTime), to.Format(time.DateTime), l.frequent()), true,
-			fmt.Sprintf(`_time:[%s,%s] UserPrincipalName:=%q`, from.Format(time.RFC3339), to.Format(time.RFC3339), l.frequent())},
+			fmt.Sprintf(`_time:[%s,%s] UserPrincipalName:=%q`, from.Format(time.RFC3339), to.Format("2006-01-02T15:04:05.000000Z"), l.frequent())},
 		{"group by a JSON field",
 			large + ` | summarize count() by tostring(Properties.app)`,
 			`SELECT json_extract_string(Properties, '$.app'), count(*) FROM logs GROUP BY ALL`, false,

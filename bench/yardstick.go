@@ -74,12 +74,13 @@ func (y *yardstick) start(ctx context.Context) error {
 	l.Close()
 	y.url = "http://" + at
 	y.process = exec.Command(y.program, "-storageDataPath="+y.folder, "-retentionPeriod=100y", "-httpListenAddr="+at, "-loggerLevel=FATAL")
-	y.process.Stderr = os.Stderr
+	var said bytes.Buffer
+	y.process.Stderr = &said
 	if err := y.process.Start(); err != nil {
 		y.process = nil
 		return fmt.Errorf("start the yardstick: %w", err)
 	}
-	return until(ctx, func() (bool, error) {
+	err = until(ctx, func() (bool, error) {
 		answer, err := http.Get(y.url + "/health")
 		if err != nil {
 			return false, nil // not yet
@@ -87,6 +88,11 @@ func (y *yardstick) start(ctx context.Context) error {
 		defer answer.Body.Close()
 		return answer.StatusCode == http.StatusOK, nil
 	})
+	if err != nil {
+		y.stop() // then it has said all
+		return fmt.Errorf("start the yardstick: %w: %s", err, said.Bytes())
+	}
+	return nil
 }
 
 // stop ends the process once it has written what it has.
