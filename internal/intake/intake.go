@@ -55,7 +55,7 @@ func (b Body) Rows(from io.Reader, whole *bytes.Buffer, now schema.Ticks) (p bat
 // read reads a body in its encoding, bounded as sent and as unpacked.
 func (b Body) read(from io.Reader, whole *bytes.Buffer) error {
 	whole.Reset()
-	sent := &limited{from: from, left: b.Most}
+	sent := &limited{from: from, left: b.Most, over: b.tooLarge}
 	switch strings.ToLower(b.Encoding) {
 	case "", "identity":
 		_, err := whole.ReadFrom(sent)
@@ -78,7 +78,7 @@ func (b Body) read(from io.Reader, whole *bytes.Buffer) error {
 	*whole = *bytes.NewBuffer(text)
 	switch {
 	case errors.Is(err, gunzip.ErrTooLarge):
-		return errTooLarge
+		return b.tooLarge()
 	case errors.Is(err, gunzip.ErrHeader):
 		return fault.New(fault.MalformedJSON, "The body is not in the gzip format that Content-Encoding announces.").Because(err)
 	case err != nil:
@@ -105,19 +105,22 @@ func declared(t schema.Table, stream []schema.Column) schema.Table {
 	return part
 }
 
-// errTooLarge ends the reading of a body that is larger than allowed.
-var errTooLarge = errors.New("the body is larger than allowed")
+// tooLarge ends the reading of a body that is larger than allowed.
+func (b Body) tooLarge() error {
+	return fault.New(fault.ContentLengthLimit, "Nothing was stored: a request can have %d bytes, packed and unpacked. Send the rows in several requests.", b.Most)
+}
 
-// limited reads at most a number of bytes and fails at one more.
+// limited reads at most a number of bytes and fails with over at one more.
 type limited struct {
 	from io.Reader
 	left int64
+	over func() error
 }
 
 func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.from.Read(p)
 	if l.left -= int64(n); l.left < 0 {
-		return 0, errTooLarge
+		return 0, l.over()
 	}
 	return n, err
 }
@@ -127,9 +130,6 @@ func (l *limited) Read(p []byte) (int, error) {
 func Fault(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
-	}
-	if errors.Is(err, errTooLarge) {
-		return fault.New(fault.ContentLengthLimit, "The request body is larger than one request may be. Send fewer rows at a time.").Because(err)
 	}
 	if row, ok := errors.AsType[*batch.RowError](err); ok {
 		return fault.New(fault.InvalidRow, "Nothing was stored: %s. Correct the row and send the request again.", row).Because(err)
