@@ -153,14 +153,18 @@ func sendFile(ctx context.Context, o options, packed bool) (st stream, err error
 	return st, err
 }
 
+// way is how they were sent.
+func (st *stream) way() string {
+	if st.Packed {
+		return "gzip"
+	}
+	return "plain JSON"
+}
+
 // print writes what the rows of a file have cost.
 func (st *stream) print(line func(string, ...string)) {
-	way := "plain JSON"
-	if st.Packed {
-		way = "gzip"
-	}
 	one := report{}
-	one.printIngest(line, fmt.Sprintf("%s rows of a file, %s", count(float64(st.Rows)), way), st.ingested, ingested{})
+	one.printIngest(line, fmt.Sprintf("%s rows of a file, %s", count(float64(st.Rows)), st.way()), st.ingested, ingested{})
 	line("told to come again", count(float64(st.Refused)))
 	line("peak memory of all processes", megabytes(st.Memory.memory()), "", "", "1000 MB")
 	line("segments on the disk", megabytes(st.SegmentBytes))

@@ -102,22 +102,27 @@ func (s *site) table(ctx context.Context, table schema.TableName) (client.Target
 // stored is the size of what lies on the disk for accounts: segments, and
 // journals of which the last file stays for a while.
 func (s *site) stored() (segments, journals int64, err error) {
-	err = filepath.WalkDir(filepath.Join(s.own.DataDir, "accounts"), func(path string, d fs.DirEntry, err error) error {
+	err = sizes(filepath.Join(s.own.DataDir, "accounts"), func(path string) *int64 {
+		if strings.Contains(path, "/objects/") {
+			return &segments
+		}
+		return &journals
+	})
+	return segments, journals, err
+}
+
+// sizes adds the size of each file below a folder to the sum that to chooses.
+func sizes(folder string, to func(path string) *int64) error {
+	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		info, err := d.Info()
-		switch {
-		case err != nil:
-			return err
-		case strings.Contains(path, "/objects/"):
-			segments += info.Size()
-		default:
-			journals += info.Size()
+		if err == nil {
+			*to(path) += info.Size()
 		}
-		return nil
+		return err
 	})
-	return segments, journals, err
 }
 
 // rotations makes new versions of the key and takes the time from the vault's

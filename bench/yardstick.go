@@ -8,20 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"logkeep/internal/cli/walk"
 )
 
 // A yardstick is VictoriaLogs, a log store that people would pick instead, with
@@ -66,12 +65,10 @@ func (y *yardstick) close() error {
 }
 
 func (y *yardstick) start(ctx context.Context) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := walk.FreeAddress()
 	if err != nil {
 		return err
 	}
-	at := l.Addr().String()
-	l.Close()
 	y.url = "http://" + at
 	y.process = exec.Command(y.program, "-storageDataPath="+y.folder, "-retentionPeriod=100y", "-httpListenAddr="+at, "-loggerLevel=FATAL")
 	var said bytes.Buffer
@@ -156,22 +153,8 @@ func (y *yardstick) fill(ctx context.Context, rows iter.Seq[[]byte]) (in kept, e
 	if err := y.restart(ctx); err != nil { // it writes its last rows
 		return in, err
 	}
-	in.Stored, err = sizeOf(y.folder)
+	err = sizes(y.folder, func(string) *int64 { return &in.Stored })
 	return in, err
-}
-
-func sizeOf(folder string) (total int64, err error) {
-	err = filepath.WalkDir(folder, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			total += info.Size()
-		}
-		return err
-	})
-	return total, err
 }
 
 func (y *yardstick) post(ctx context.Context, path, kind string, body []byte) ([]byte, error) {
@@ -246,11 +229,7 @@ func (in *kept) print(line func(string, ...string), ours []stream) {
 	line("rows per CPU-second until in its parts", count(each))
 	line("its peak memory; bytes on the disk", megabytes(in.Memory), megabytes(in.Stored))
 	for _, st := range ours {
-		way := "plain JSON"
-		if st.Packed {
-			way = "gzip"
-		}
-		line("Logkeep's rows per CPU-second by the yardstick's, "+way, "", "", ratio(float64(st.Rows)/st.Settled.Seconds(), each), "5.00")
+		line("Logkeep's rows per CPU-second by the yardstick's, "+st.way(), "", "", ratio(float64(st.Rows)/st.Settled.Seconds(), each), "5.00")
 	}
 }
 

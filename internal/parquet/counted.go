@@ -159,10 +159,7 @@ func (l CountList) Read(d *Desk, from io.ReaderAt, group, rows int, cells []uint
 			letGo()
 		}
 	}()
-	if _, err := from.ReadAt(raw, g.at+int64(begin)); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := readFull(from, raw, g.at+int64(begin)); err != nil {
 		return nil, nil, err
 	}
 	d.Read += int64(len(raw))

@@ -130,11 +130,8 @@ func (c *Column) bytes(off int64, n int, further int64) ([]byte, error) {
 	copy(b, c.window[:have])
 	c.d.give(c.window)
 	c.window, c.at, c.bits.number = b, off, -1
-	if _, err := c.From.ReadAt(b[have:], off+int64(have)); err != nil {
+	if err := readFull(c.From, b[have:], off+int64(have)); err != nil {
 		c.window = b[:0]
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
 		return nil, err
 	}
 	c.d.Read += to - off - int64(have)
@@ -294,4 +291,13 @@ func (c *Column) PageEnd(row int) (int, error) {
 		return 0, err
 	}
 	return c.pages[number].First + c.pages[number].Rows, nil
+}
+
+// readFull fills b with what is at off. A file that ends before is io.ErrUnexpectedEOF.
+func readFull(from io.ReaderAt, b []byte, off int64) error {
+	_, err := from.ReadAt(b, off)
+	if err != nil && errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }

@@ -1,11 +1,6 @@
 package parquet
 
-import (
-	"errors"
-	"io"
-
-	"logkeep/internal/template"
-)
+import "logkeep/internal/template"
 
 // Where few rows of a page of templates are wanted, what is read of it are its
 // beginning, which tells which templates its rows have, and of their payloads as much as
@@ -92,10 +87,7 @@ func (c *Column) readSome(s *someOf, from, end int) error {
 			s.there[i+1] = true
 			_, end = s.span(i + 1)
 		}
-		if _, err := c.From.ReadAt(s.body[begin:end], s.off+int64(begin)); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
+		if err := readFull(c.From, s.body[begin:end], s.off+int64(begin)); err != nil {
 			return err
 		}
 		c.d.Read += int64(end - begin)

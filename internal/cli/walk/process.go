@@ -119,7 +119,7 @@ func (s *OwnServer) Stop() {
 func (s *OwnServer) start(ctx context.Context, executable string, flags []string) error {
 	if s.address == "" { // it stays: keys are named by it
 		var err error
-		if s.address, err = freeAddress(); err != nil {
+		if s.address, err = FreeAddress(); err != nil {
 			return err
 		}
 	}
@@ -176,7 +176,8 @@ func plainEnvironment(environment []string) []string {
 	return plain
 }
 
-func freeAddress() (string, error) {
+// FreeAddress is one of this machine that nobody listens at.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
